@@ -1,0 +1,214 @@
+"""Every error a user can meet: what was wrong, where, and what to do about it.
+
+All errors derive from :class:`TensoralgError`.  The facts that the message speaks of are attributes
+as well, so that programs (and tests) need not read the text.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+__all__ = [
+    "BudgetExceeded",
+    "ClaimError",
+    "EvaluationError",
+    "FactConflict",
+    "FreeIndexMismatch",
+    "ImplicitSumWarning",
+    "IndexConflict",
+    "InvalidDimension",
+    "InvalidExpression",
+    "InvalidSize",
+    "LegCountMismatch",
+    "MissingDependency",
+    "MissingSize",
+    "NeedsSizes",
+    "NotAnEinsum",
+    "NotMultilinear",
+    "ParseError",
+    "ShadowedIndex",
+    "ShapeMismatch",
+    "SpaceMismatch",
+    "TensoralgError",
+    "UnknownName",
+    "UnknownSize",
+    "UnorderedSpace",
+    "UsageError",
+    "ValidationFailed",
+    "suggest",
+]
+
+
+class TensoralgError(Exception):
+    """Base of all errors of this library.
+
+    Parameters
+    ----------
+    what : str
+        What was wrong and where, naming the culprit.
+    remedy : str
+        What to do.
+    **facts
+        The same facts as attributes of the error.
+
+    Examples
+    --------
+    >>> error = TensoralgError("size n = -1 is negative", remedy="give n >= 1", size="n")
+    >>> print(error)
+    size n = -1 is negative
+      remedy: give n >= 1
+    >>> error.size
+    'n'
+    """
+
+    def __init__(self, what: str, *, remedy: str = "", **facts: Any) -> None:
+        self.what = what
+        self.remedy = remedy
+        self.facts = facts
+        super().__init__(what + (f"\n  remedy: {remedy}" if remedy else ""))
+
+    def __getattr__(self, name: str) -> Any:
+        facts = self.__dict__.get("facts", {})
+        if name in facts:
+            return facts[name]
+        raise AttributeError(name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self.what, self.remedy, self.facts)
+
+
+def _restore(kind: type[TensoralgError], what: str, remedy: str, facts: dict[str, Any]) -> TensoralgError:
+    error = kind.__new__(kind)
+    TensoralgError.__init__(error, what, remedy=remedy, **facts)
+    return error
+
+
+class InvalidDimension(TensoralgError):
+    """A dimension is not a positive integer or a positive-integer symbol."""
+
+
+class InvalidSize(TensoralgError):
+    """A size given for a dimension is not a positive integer."""
+
+
+class UnknownSize(TensoralgError):
+    """A size was given for a dimension that does not occur."""
+
+
+class MissingSize(TensoralgError):
+    """A dimension has no size, and none of the arrays tells it."""
+
+
+class NeedsSizes(TensoralgError):
+    """The answer differs between sizes; give sizes, or look at the regimes."""
+
+
+class SpaceMismatch(TensoralgError):
+    """Two spaces that have to agree do not."""
+
+
+class IndexConflict(TensoralgError):
+    """One index is used over two different spaces."""
+
+
+class UnorderedSpace(TensoralgError):
+    """A mask, a decay or a window over a space without an order."""
+
+
+class ShadowedIndex(TensoralgError):
+    """An index is bound inside the scope of an index of the same name."""
+
+
+class LegCountMismatch(TensoralgError):
+    """A tensor was indexed with the wrong number of indices."""
+
+
+class ShapeMismatch(TensoralgError):
+    """An array does not have the shape that its tensor's legs demand."""
+
+
+class UnknownName(TensoralgError):
+    """A name that means nothing here; the nearest valid one is proposed."""
+
+
+class FactConflict(TensoralgError):
+    """Facts declared about one tensor or one space contradict each other."""
+
+
+class FreeIndexMismatch(TensoralgError):
+    """The two sides of a claim do not have the same free indices."""
+
+
+class InvalidExpression(TensoralgError):
+    """Something that cannot be a term of an expression."""
+
+
+class NotAnEinsum(TensoralgError):
+    """The expression is not one product that an einsum string can say."""
+
+
+class EvaluationError(TensoralgError):
+    """The expression is undefined at the given values, or they cannot be used exactly."""
+
+
+class BudgetExceeded(TensoralgError):
+    """A stated budget was used up before the computation ended."""
+
+
+class NotMultilinear(TensoralgError):
+    """A map is not (symmetric, alternating) multilinear as it has to be."""
+
+
+class ValidationFailed(TensoralgError):
+    """A program could not be proved equal to its definition, so it is not returned."""
+
+
+class ClaimError(TensoralgError):
+    """A claim, or a file of claims, could not be run."""
+
+
+class MissingDependency(TensoralgError):
+    """An optional package is not installed."""
+
+
+class UsageError(TensoralgError):
+    """The command line was used wrongly."""
+
+
+class ParseError(TensoralgError):
+    """The text is not in the language; the caret stands under the spot.
+
+    Attributes
+    ----------
+    text : str
+        The line that was read.
+    position : int
+        The column, from 0, at which reading stopped.
+    """
+
+    def __init__(self, what: str, text: str, position: int, *, remedy: str = "") -> None:
+        line_start = text.rfind("\n", 0, position) + 1
+        line_end = text.find("\n", position)
+        line = text[line_start : line_end if line_end >= 0 else len(text)].expandtabs(1)
+        pointer = f"\n  {line}\n  {' ' * (position - line_start)}^"
+        super().__init__(what + pointer, remedy=remedy, text=line, position=position - line_start)
+
+
+class ImplicitSumWarning(UserWarning):
+    """An index is summed around a whole term though it occurs only inside a function or a denominator."""
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Return a remedy that proposes the valid name nearest to `name`.
+
+    Examples
+    --------
+    >>> suggest("Qq", ["Q", "K"])
+    "did you mean 'Q'? known: K, Q"
+    """
+    names = sorted(set(known))
+    listing = "known: " + (", ".join(names) if names else "none")
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}? {listing}" if near else listing

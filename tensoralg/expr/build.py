@@ -1,0 +1,239 @@
+"""Building expressions: masks, functions, definitions and einsum."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tensoralg.errors import InvalidExpression, LegCountMismatch, SpaceMismatch
+from tensoralg.expr.nodes import (
+    Apply,
+    Decay,
+    Definition,
+    Delta,
+    Expr,
+    Mask,
+    Near,
+    add,
+    apply,
+    as_expr,
+    bind,
+    mul,
+    reciprocal,
+)
+from tensoralg.expr.rewrite import fresh, names_in, substitute
+from tensoralg.expr.tensor import Tensor
+from tensoralg.spaces import Index, IndexTerm, VectorSpace, as_index_term
+
+
+class _Relation:
+    """``delta``, ``le`` and ``lt``: written with brackets, like tensors."""
+
+    def __init__(self, name: str, meaning: str) -> None:
+        self.name = name
+        self.__doc__ = f"``{name}[i, j]``: 1 where {meaning}, else 0."
+
+    def __getitem__(self, indices: tuple[object, object]) -> Expr:
+        left, right = _pair(self.name, indices)
+        if self.name == "delta":
+            return Delta(left, right)  # type: ignore[no-any-return]
+        return Mask(self.name == "lt", left, right)  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def _pair(name: str, indices: object) -> tuple[IndexTerm, IndexTerm]:
+    if not isinstance(indices, tuple) or len(indices) != 2:
+        raise InvalidExpression(f"{name} takes two indices", remedy=f"write {name}[t, s]")
+    return as_index_term(indices[0]), as_index_term(indices[1])
+
+
+class _Near:
+    """``near[s, t, w]``: 1 where t - w < s <= t, else 0; w is a size."""
+
+    def __getitem__(self, arguments: tuple[object, object, object]) -> Expr:
+        if not isinstance(arguments, tuple) or len(arguments) != 3:
+            raise InvalidExpression("near takes two indices and a width", remedy="write near[s, t, w]")
+        left, right = _pair("near", arguments[:2])
+        return Near(left, right, as_expr(arguments[2]))  # type: ignore[no-any-return]
+
+
+delta = _Relation("delta", "i == j")
+le = _Relation("le", "i <= j")
+lt = _Relation("lt", "i < j")
+near = _Near()
+
+
+class _Path:
+    def __init__(self, gate: Tensor) -> None:
+        self.gate = gate
+
+    def __getitem__(self, indices: object) -> Expr:
+        later, earlier, *rest = indices if isinstance(indices, tuple) else (indices,)
+        ends = [x if isinstance(x, str) else as_index_term(x) for x in (later, earlier)]
+        return Decay(self.gate, *ends, tuple(as_index_term(r) for r in rest))  # type: ignore[no-any-return]
+
+
+def decay(gate: Tensor) -> _Path:
+    """Return the path-ordered product of a per-step gate: ``decay(a)[t, s]`` is the product over s < r <= t.
+
+    It is 0 for s > t and 1 (the identity) at s = t; ``"-"`` may stand for s and ``"+"`` for t, the ends.
+
+    Examples
+    --------
+    >>> import tensoralg as ta
+    >>> T = ta.Space("T", "n", ordered=True)
+    >>> t, s = T.indices("t s")
+    >>> a = ta.tensor("a", T)
+    >>> ta.define((t, s), decay(a)[t, s]).evaluate(a=[2, 3, 5]).tolist()
+    [[1, 0, 0], [3, 1, 0], [15, 5, 1]]
+    """
+    return _Path(gate)
+
+
+def exp(x: object) -> Expr:
+    """Return the exponential of a term."""
+    return apply("exp", x)
+
+
+def log(x: object) -> Expr:
+    """Return the natural logarithm of a term."""
+    return apply("log", x)
+
+
+def sqrt(x: object) -> Expr:
+    """Return the square root of a term."""
+    return apply("sqrt", x)
+
+
+def relu(x: object) -> Expr:
+    """Return the larger of a term and 0."""
+    return apply("relu", x)
+
+
+def softmax(x: object, over: Index) -> Expr:
+    """Return ``exp(x) / sum(over: exp(x))``.
+
+    Examples
+    --------
+    >>> import tensoralg as ta
+    >>> T = ta.Space("T", "n")
+    >>> t, s = T.indices("t s")
+    >>> print(softmax(ta.tensor("A", T @ T)[t, s], over=s))
+    exp(A[t,s])/sum(s1: exp(A[t,s1]))
+    """
+    argument = as_expr(x)
+    inner = Index(fresh(over.name, names_in(argument) | {over.name}), over.space)
+    weight = Apply("exp", argument)
+    return mul(weight, reciprocal(bind((inner,), substitute(weight, {over: inner}))))
+
+
+def define(legs: Sequence[Index], body: object, name: str = "out") -> Definition:
+    """Close a body into a tensor with the given legs, summing every other index.
+
+    Parameters
+    ----------
+    legs : sequence of Index
+        The legs, in order.
+    body : Expr
+        A term; an index that is no leg is summed once around each outermost term in which it is free.
+    name : str
+        The name shown when the definition is printed.
+
+    Examples
+    --------
+    >>> import tensoralg as ta
+    >>> T, F = ta.Space("T", "n"), ta.Space("F", "d")
+    >>> (t, s), (f,) = T.indices("t s"), F.indices("f")
+    >>> Q, K = ta.tensors("Q K", T @ F)
+    >>> print(define((t, s), Q[t, f] * K[s, f], name="score"))
+    score[t,s] = sum(f: Q[t,f]*K[s,f])
+    """
+    kept = tuple(legs) if isinstance(legs, list | tuple) else (legs,)
+    for leg in kept:
+        if not isinstance(leg, Index):
+            raise InvalidExpression(f"{leg!r} is not an index", remedy="legs are indices, as from T.indices('t')")
+    term = as_expr(body)
+    outer = term.children() if term.kind == "add" else (term,)
+    names = {leg.name for leg in kept}
+    closed = [bind(tuple(i for i in part.free_indices if i.name not in names), part) for part in outer]
+    return Definition(kept, add(*closed), name)  # type: ignore[no-any-return]
+
+
+def einsum(subscripts: str, *operands: Tensor | Definition) -> Definition:
+    """Return the tensor that an einsum string says, over tensors or definitions.
+
+    Parameters
+    ----------
+    subscripts : str
+        Indices separated by blanks (``"t f, s f -> t s"``) or single letters (``"tf,sf->ts"``); an
+        ellipsis stands for leading batch legs.
+    *operands : Tensor or Definition
+        One for each group of indices.
+
+    Raises
+    ------
+    LegCountMismatch, SpaceMismatch
+        If the string does not fit the operands.
+
+    Examples
+    --------
+    >>> import tensoralg as ta
+    >>> T, F = ta.Space("T", "n"), ta.Space("F", "d")
+    >>> Q, K = ta.tensors("Q K", T @ F)
+    >>> print(einsum("t f, s f -> t s", Q, K))
+    out[t,s] = sum(f: Q[t,f]*K[s,f])
+    """
+    left, arrow, right = subscripts.partition("->")
+    parts = [part.strip() for part in left.split(",")]
+    spaced = any(" " in part for part in [*parts, right.strip()])
+    groups = [_letters(part, spaced) for part in parts]
+    if len(groups) != len(operands):
+        raise LegCountMismatch(
+            f"{subscripts!r} names {len(groups)} operands but {len(operands)} were given", remedy="give one for each"
+        )
+    spaces: dict[str, VectorSpace] = {}
+    factors = []
+    for group, operand in zip(groups, operands, strict=True):
+        legs = operand.legs if isinstance(operand, Tensor) else tuple(leg.space for leg in operand.legs)
+        names = _expand(group, len(legs), operand.name)
+        for name, space in zip(names, legs, strict=True):
+            known = spaces.setdefault(name, getattr(space, "primal", space))
+            if space not in (known, known.dual):
+                raise SpaceMismatch(
+                    f"index {name} in {subscripts!r} is over {known} and, in {operand.name}, over {space}",
+                    remedy="use another index, or declare the legs over one space",
+                    index=name,
+                    spaces=(known, space),
+                )
+        factors.append(operand[tuple(Index(name, spaces[name]) for name in names)])
+    batch = [name for name in spaces if name.startswith("batch")]
+    batch.sort(key=lambda name: -int(name[5:]))
+    if arrow:
+        output = [n for letter in _letters(right.strip(), spaced) for n in (batch if letter == "..." else [letter])]
+    else:
+        flat = [letter for group in groups for letter in group if letter != "..."]
+        output = batch + sorted(letter for letter in set(flat) if flat.count(letter) == 1)
+    for name in output:
+        if name not in spaces:
+            raise InvalidExpression(f"output index {name!r} of {subscripts!r} is in no operand", remedy="drop it")
+    return define(tuple(Index(name, spaces[name]) for name in output), mul(*factors))
+
+
+def _letters(part: str, spaced: bool) -> list[str]:
+    part = part.replace("...", " ... " if spaced else "…")
+    return part.split() if spaced else ["..." if c == "…" else c for c in part]
+
+
+def _expand(group: list[str], count: int, name: str) -> list[str]:
+    """Return the group with an ellipsis replaced by batch names, numbered from the right."""
+    missing = count - len([g for g in group if g != "..."])
+    if missing < 0 or (missing and "..." not in group):
+        raise LegCountMismatch(
+            f"{name} has {count} legs but the string gives it {' '.join(group)!r}", remedy="name every leg once"
+        )
+    batch = [f"batch{k}" for k in range(missing - 1, -1, -1)]
+    return [n for letter in group for n in (batch if letter == "..." else [letter])]
+
+
+__all__ = ["decay", "define", "delta", "einsum", "exp", "le", "log", "lt", "near", "relu", "softmax", "sqrt"]

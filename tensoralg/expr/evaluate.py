@@ -1,0 +1,522 @@
+"""Exact evaluation: what an expression is worth at given arrays.
+
+Polynomials and quotients are evaluated in the rationals.  Where ``exp``, ``log`` or ``sqrt`` occurs, values are balls (midpoint and radius) that provably contain the real number
+(F. Johansson, *Arb: efficient arbitrary-precision midpoint-radius interval arithmetic*, IEEE
+Trans. Comput. 2017).  Sums over many indices are done by eliminating one index at a time, in a
+greedy order; exact arithmetic makes the order irrelevant to the value.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import sympy
+
+from tensoralg.errors import (
+    EvaluationError,
+    InvalidSize,
+    MissingSize,
+    ShapeMismatch,
+    UnknownName,
+    UnknownSize,
+    suggest,
+)
+from tensoralg.spaces import Fused, Index, IndexTerm, VectorSpace, atoms, check_size
+
+if TYPE_CHECKING:
+    from tensoralg.expr import nodes
+
+IRRATIONAL = ("exp", "log", "sqrt")
+
+
+def evaluate(
+    expr: nodes.Expr, sizes: Mapping[str, int] | None, arrays: Mapping[str, Any], *, precision: int | None = None
+) -> Any:
+    """Return the exact value of an expression.
+
+    Parameters
+    ----------
+    expr : Expr
+        A definition or an open term.
+    sizes : mapping of str to int, optional
+        Sizes of dimensions that no array tells.
+    arrays : mapping of str to array_like
+        For every tensor that occurs, nested lists or an array of ints, Fractions or floats (taken
+        as the rational numbers they are), in leg order.
+    precision : int, optional
+        Bits of the balls, 128 by default; when given, balls are used throughout.
+
+    Returns
+    -------
+    int, Fraction, flint.arb or numpy.ndarray of these (dtype object)
+        A scalar if there are no free indices, else an array whose axes are the free indices in order.
+
+    Raises
+    ------
+    UnknownName, MissingSize, UnknownSize, InvalidSize, ShapeMismatch
+        If the arrays and sizes do not fit the expression.
+    EvaluationError
+        If a denominator vanishes, or a logarithm or root is undefined.
+
+    Examples
+    --------
+    >>> import tensoralg as ta
+    >>> O = ta.parse("O[i] = A[i,j]*x[j]/2", indices={"i,j": "n"})
+    >>> O.evaluate(A=[[1, 2], [3, 4]], x=[1, 1]).tolist()
+    [Fraction(3, 2), Fraction(7, 2)]
+    """
+    machine = Evaluator(expr, sizes, arrays, precision)
+    labels, values = machine.value(expr.body)
+    order = expr.free
+    shape = tuple(machine.extent(index.space) for index in expr.free_indices)
+    aligned = np.broadcast_to(_align(labels, values, order), shape)
+    tidy = np.empty(shape, dtype=object)
+    for position in np.ndindex(*shape):
+        tidy[position] = _tidy(aligned[position])
+    return tidy if shape else tidy[()]
+
+
+def _tidy(value: Any) -> Any:
+    return value.numerator if isinstance(value, Fraction) and value.denominator == 1 else value
+
+
+Labelled = tuple[tuple[str, ...], Any]
+
+
+def _align(labels: tuple[str, ...], values: Any, order: Iterable[str]) -> Any:
+    """Return `values` with one axis for every name of `order`, of length 1 where it lacks the name."""
+    names = list(order)
+    kept = [name for name in names if name in labels]
+    moved = np.transpose(values, [labels.index(name) for name in kept])
+    extents = dict(zip(kept, moved.shape, strict=True))
+    return moved.reshape([extents.get(name, 1) for name in names])
+
+
+class Scalars:
+    """The rationals: how numbers enter and what functions do to them."""
+
+    def number(self, value: Fraction) -> Any:
+        return value.numerator if value.denominator == 1 else value
+
+    def invert(self, value: Any) -> Any:
+        if value == 0:
+            raise EvaluationError("a denominator is zero", remedy="choose values at which the expression is defined")
+        return self.number(1 / Fraction(value))
+
+    def relu(self, value: Any) -> Any:
+        return max(value, 0)
+
+
+class Balls(Scalars):
+    """Real balls of a given precision; every result contains the exact value."""
+
+    def __init__(self, precision: int) -> None:
+        import flint
+
+        self.flint = flint
+        self.precision = precision
+
+    def number(self, value: Fraction) -> Any:
+        return self._run(lambda: self.flint.arb(self.flint.fmpq(value.numerator, value.denominator)))
+
+    def _run(self, compute: Callable[[], Any]) -> Any:
+        with self.flint.ctx.workprec(self.precision):
+            value = compute()
+        if not value.is_finite():
+            raise EvaluationError("the value is not finite", remedy="choose values at which the expression is defined")
+        return value
+
+    def invert(self, value: Any) -> Any:
+        if value.contains(0):
+            raise EvaluationError(
+                "a denominator may be zero", remedy="choose values where it is not, or more precision"
+            )
+        return self._run(lambda: 1 / value)
+
+    def sqrt(self, value: Any) -> Any:
+        if not value >= 0:
+            raise EvaluationError("sqrt of a number that may be negative", remedy="choose values where it is defined")
+        return self._run(value.sqrt)
+
+    def exp(self, value: Any) -> Any:
+        return self._run(value.exp)
+
+    def log(self, value: Any) -> Any:
+        if not value > 0:
+            raise EvaluationError(
+                "log of a number that may not be positive", remedy="choose values where it is defined"
+            )
+        return self._run(value.log)
+
+    def relu(self, value: Any) -> Any:
+        return self._run(lambda: value.max(self.flint.arb(0)))
+
+
+@dataclass
+class Evaluator:
+    """Folds an expression into labelled arrays: a tuple of index names and an object array."""
+
+    expr: nodes.Expr
+    given_sizes: Mapping[str, int] | None
+    given: Mapping[str, Any]
+    precision: int | None = None
+    memo: dict[nodes.Expr, Labelled] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.tensors: dict[str, Any] = {}
+        functions: set[str] = set()
+        dimensions: set[str] = set()
+        stack = [self.expr]
+        while stack:
+            node = stack.pop()
+            if hasattr(node, "tensor"):
+                self.tensors[node.tensor.name] = node.tensor
+            if node.kind == "apply":
+                functions.add(getattr(node, "function"))  # noqa: B009
+            dimensions |= _dimension_names(node)
+            stack.extend(node.children())
+        for name in self.given:
+            if name not in self.tensors:
+                raise UnknownName(
+                    f"no tensor {name!r} in the expression", remedy=suggest(name, self.tensors), name=name
+                )
+        for name in self.tensors:
+            if name not in self.given:
+                raise UnknownName(f"no array was given for tensor {name}", remedy=f"pass {name}=...", name=name)
+        arrays = {name: _exact_array(name, value) for name, value in self.given.items()}
+        self.sizes = infer_sizes(self.tensors, {n: a.shape for n, a in arrays.items()}, self.given_sizes, dimensions)
+        irrational = bool(self.precision or functions & set(IRRATIONAL))
+        self.scalars: Scalars = Balls(self.precision or 128) if irrational else Scalars()
+        if irrational:
+            arrays = {name: self._lift(array) for name, array in arrays.items()}
+        self.arrays = arrays
+
+    def _lift(self, array: Any) -> Any:
+        lifted = np.empty(array.shape, dtype=object)
+        for position in np.ndindex(*array.shape):
+            lifted[position] = self.scalars.number(Fraction(array[position]))
+        return lifted
+
+    def extent(self, space: VectorSpace) -> int:
+        """Return the number of basis vectors of a space at the given sizes."""
+        return size_of(space.dimension, self.sizes)
+
+    def value(self, node: nodes.Expr) -> Labelled:
+        """Return the labelled value of a term."""
+        if node not in self.memo:
+            self.memo[node] = self._compute(node)
+        return self.memo[node]
+
+    def _compute(self, node: nodes.Expr) -> Labelled:
+        if isinstance(self.scalars, Balls):
+            with self.scalars.flint.ctx.workprec(self.scalars.precision):
+                return node.accept(self)  # type: ignore[no-any-return]
+        return node.accept(self)  # type: ignore[no-any-return]
+
+    def _scalar(self, value: Fraction) -> Labelled:
+        array = np.empty((), dtype=object)
+        array[()] = self.scalars.number(value)
+        return (), array
+
+    def number(self, node: nodes.Number) -> Labelled:
+        return self._scalar(node.value)
+
+    def size(self, node: nodes.Size) -> Labelled:
+        return self._scalar(Fraction(self.sizes[node.name]))
+
+    def entry(self, node: nodes.Entry) -> Labelled:
+        return self._addressed(self.arrays[node.tensor.name], node.args)
+
+    def _addressed(self, array: Any, terms: tuple[IndexTerm, ...]) -> Labelled:
+        """Return the array whose axes are addressed by index terms, as a function of their indices."""
+        labels, shape, grid = self._grid(terms)
+        positions = tuple(self._position(term, grid) for term in terms)
+        picked = array[positions] if positions else array
+        return labels, np.broadcast_to(picked, shape)
+
+    def _grid(self, terms: tuple[IndexTerm, ...]) -> tuple[tuple[str, ...], tuple[int, ...], dict[str, Any]]:
+        """Return the indices in the terms, their extents, and open coordinate arrays for them."""
+        spaces = {a.name: a.space for term in terms for a in atoms(term)}
+        shape = tuple(self.extent(space) for space in spaces.values())
+        grid = dict(zip(spaces, np.indices(shape, sparse=True), strict=True)) if spaces else {}
+        return tuple(spaces), shape, grid
+
+    def _position(self, term: IndexTerm, grid: Mapping[str, Any]) -> Any:
+        if isinstance(term, Index):
+            return grid[term.name]
+        if isinstance(term, Fused):
+            position: Any = 0
+            for part in term.parts:
+                position = position * self.extent(part.space) + self._position(part, grid)
+            return position
+        before = sum(self.extent(s) for s in term.space.summands[: term.position])
+        return before + self._position(term.term, grid)
+
+    def _relation(self, terms: tuple[IndexTerm, ...], holds: Callable[..., Any]) -> Labelled:
+        names, shape, grid = self._grid(terms)
+        truth = holds(*(self._position(term, grid) for term in terms))
+        one, zero = self.scalars.number(Fraction(1)), self.scalars.number(Fraction(0))
+        full = np.broadcast_to(truth, shape)
+        values = np.empty(full.shape, dtype=object)
+        values[full], values[~full] = one, zero
+        return names, values
+
+    def delta(self, node: nodes.Delta) -> Labelled:
+        return self._relation(node.index_terms(), lambda i, j: i == j)
+
+    def mask(self, node: nodes.Mask) -> Labelled:
+        return self._relation(node.index_terms(), (lambda i, j: i < j) if node.strict else (lambda i, j: i <= j))
+
+    def near(self, node: nodes.Near) -> Labelled:
+        width = Evaluator(node.width, {n: self.sizes[n] for n in _all_dimensions(node.width)}, {}).value(node.width)[1]
+        wide = Fraction(width[()])
+        return self._relation(node.index_terms(), lambda s, t: (t - wide < s) & (s <= t))
+
+    def decay(self, node: nodes.Decay) -> Labelled:
+        gate = self.arrays[node.tensor.name]
+        clock = node.times[0].space if node.times else (node.tensor.legs or (None,))[0]
+        if clock is None:
+            raise EvaluationError(f"{node} does not say over which time it runs", remedy="give the gate a time leg")
+        steps = self.extent(clock)
+        timed, matrix = bool(node.tensor.legs), len(node.args) == 2
+        one, zero = self.scalars.number(Fraction(1)), self.scalars.number(Fraction(0))
+        inner = gate.shape[1:] if timed else ()
+        table = np.empty((steps, steps + 1, *inner), dtype=object)
+        for last, first in product(range(steps), range(steps + 1)):
+            path: Any = _identity(inner, one, zero) if matrix else np.full(inner, one, dtype=object)[()]
+            for r in range(first, last + 1):
+                here = gate[r] if timed else gate[()]
+                path = here.dot(path) if matrix else path * here
+            table[last, first] = zero if first > last + 1 else path
+        names, shape, grid = self._grid(node.index_terms())
+        last = steps - 1 if isinstance(node.later, str) else self._position(node.later, grid)
+        # the table's second axis is the first step taken: one after the earlier time
+        first_step = 0 if isinstance(node.earlier, str) else self._position(node.earlier, grid) + 1
+        rest = tuple(self._position(term, grid) for term in node.args)
+        return names, np.broadcast_to(table[(last, first_step, *rest)], shape)
+
+    def add(self, node: nodes.Add) -> Labelled:
+        parts = [self.value(term) for term in node.terms]
+        labels = tuple(dict.fromkeys(name for part in parts for name in part[0]))
+        total = _align(*parts[0], labels)
+        for part in parts[1:]:
+            total = total + _align(*part, labels)
+        return labels, np.asarray(total, dtype=object)
+
+    def mul(self, node: nodes.Mul) -> Labelled:
+        return self._eliminate([self.value(factor) for factor in node.factors], ())
+
+    def pow(self, node: nodes.Pow) -> Labelled:
+        labels, values = self.value(node.base)
+        if node.exponent < 0:
+            values = self._map(self.scalars.invert, values)
+        return labels, values ** abs(node.exponent)
+
+    def apply(self, node: nodes.Apply) -> Labelled:
+        labels, values = self.value(node.argument)
+        return labels, self._map(getattr(self.scalars, node.function), values)
+
+    def _map(self, function: Callable[[Any], Any], values: Any) -> Any:
+        result = np.empty(values.shape, dtype=object)
+        for position in np.ndindex(*values.shape):
+            result[position] = function(values[position])
+        return result
+
+    def bind(self, node: nodes.Bind) -> Labelled:
+        if node.summand.kind == "add":
+            total: Labelled | None = None
+            for term in node.summand.children():
+                part = self.value(type(node)(node.indices, term))
+                total = part if total is None else _plus(total, part)
+            if total is not None:
+                return total
+        indices = list(node.indices)
+        body = node.summand
+        factors = [self.value(f) for f in (body.children() if body.kind == "mul" else (body,))]
+        for index in indices:
+            if index not in body.free_indices:
+                factors.append(self._scalar(Fraction(self.extent(index.space))))
+        return self._eliminate(factors, tuple(i.name for i in indices if i in body.free_indices))
+
+    def definition(self, node: nodes.Definition) -> Labelled:
+        return self.value(node.term)
+
+    def _eliminate(self, operands: list[Labelled], bound: tuple[str, ...]) -> Labelled:
+        """Return the product of the operands summed over the bound names, cheapest index first."""
+        pending = list(bound)
+        while pending:
+            name = min(pending, key=lambda b: _union_size([o for o in operands if b in o[0]]))
+            pending.remove(name)
+            touching = [o for o in operands if name in o[0]]
+            operands = [o for o in operands if name not in o[0]]
+            while len(touching) > 2:
+                touching.sort(key=lambda o: o[1].size)
+                touching = [_times(touching[0], touching[1]), *touching[2:]]
+            operands.append(_sum_out(touching, name))
+        result = operands[0]
+        for other in operands[1:]:
+            result = _times(result, other)
+        return result
+
+
+def _union_size(operands: list[Labelled]) -> int:
+    extents = {name: n for labels, values in operands for name, n in zip(labels, values.shape, strict=True)}
+    return math.prod(extents.values())
+
+
+def _plus(left: Labelled, right: Labelled) -> Labelled:
+    labels = tuple(dict.fromkeys(left[0] + right[0]))
+    return labels, np.asarray(_align(*left, labels) + _align(*right, labels), dtype=object)
+
+
+def _times(left: Labelled, right: Labelled) -> Labelled:
+    labels = tuple(dict.fromkeys(left[0] + right[0]))
+    return labels, np.asarray(_align(*left, labels) * _align(*right, labels), dtype=object)
+
+
+def _sum_out(operands: list[Labelled], name: str) -> Labelled:
+    """Return the sum over `name` of the product of one or two operands that carry it."""
+    if len(operands) == 1:
+        labels, values = operands[0]
+        axis = labels.index(name)
+        return labels[:axis] + labels[axis + 1 :], np.asarray(values.sum(axis=axis), dtype=object)
+    (left, x), (right, y) = operands
+    shared = [n for n in left if n in right and n != name]
+    only_left = [n for n in left if n not in right]
+    only_right = [n for n in right if n not in left]
+    x = np.transpose(x, [left.index(n) for n in (*shared, *only_left, name)])
+    y = np.transpose(y, [right.index(n) for n in (*shared, name, *only_right)])
+    batch, rows, columns = x.shape[: len(shared)], x.shape[len(shared) : -1], y.shape[len(shared) + 1 :]
+    inner = x.shape[-1]
+    a = x.reshape((math.prod(batch), math.prod(rows), inner))
+    b = y.reshape((math.prod(batch), inner, math.prod(columns)))
+    out = np.empty((a.shape[0], a.shape[1], b.shape[2]), dtype=object)
+    for k in range(a.shape[0]):
+        out[k] = a[k].dot(b[k])
+    return (*shared, *only_left, *only_right), out.reshape(batch + rows + columns)
+
+
+def _identity(shape: tuple[int, ...], one: Any, zero: Any) -> Any:
+    values = np.full(shape, zero, dtype=object)
+    for k in range(min(shape)):
+        values[k, k] = one
+    return values
+
+
+def _exact_array(name: str, value: Any) -> Any:
+    """Return nested lists or an array as an object array of ints and Fractions."""
+    raw = np.asarray(value)
+    if raw.dtype == object and raw.ndim == 0 and isinstance(value, list | tuple):
+        raise ShapeMismatch(f"the array for {name} is ragged", remedy="give nested lists of equal lengths", tensor=name)
+    exact = np.empty(raw.shape, dtype=object)
+    for position in np.ndindex(*raw.shape):
+        exact[position] = _exact_number(name, raw[position])
+    return exact
+
+
+def _exact_number(name: str, value: Any) -> int | Fraction:
+    item = value.item() if isinstance(value, np.generic) else value
+    if isinstance(item, int):
+        return int(item)
+    if isinstance(item, Fraction):
+        return item
+    if isinstance(item, float) and math.isfinite(item):
+        return Fraction(item)
+    if isinstance(item, sympy.Rational):
+        return Fraction(int(item.p), int(item.q))
+    raise EvaluationError(
+        f"the array for {name} holds {item!r}, which is no exact number",
+        remedy="use ints, Fractions or finite floats",
+        tensor=name,
+    )
+
+
+def size_of(dimension: Any, sizes: Mapping[str, int]) -> int:
+    """Return a (composite) dimension as a number at the given sizes."""
+    if isinstance(dimension, int):
+        return dimension
+    symbols = {s: sizes[s.name] for s in sympy.sympify(dimension).free_symbols}
+    return int(sympy.sympify(dimension).subs(symbols))
+
+
+def _dimension_names(node: nodes.Expr) -> set[str]:
+    """Return the dimension symbols that a node itself mentions."""
+    if node.kind == "size":
+        return {getattr(node, "name")}  # noqa: B009
+    spaces = [a.space for term in node.index_terms() for a in atoms(term)]
+    spaces += [index.space for index in (*getattr(node, "indices", ()), *getattr(node, "legs", ()))]
+    spaces += getattr(getattr(node, "tensor", None), "legs", ())
+    found = {s.name for space in spaces for s in sympy.sympify(space.dimension).free_symbols}
+    return found | (_all_dimensions(node.width) if hasattr(node, "width") else set())
+
+
+def _all_dimensions(expr: nodes.Expr) -> set[str]:
+    found = _dimension_names(expr)
+    return found.union(*(_all_dimensions(child) for child in expr.children()))
+
+
+def infer_sizes(
+    tensors: Mapping[str, Any],
+    shapes: Mapping[str, tuple[int, ...]],
+    given: Mapping[str, int] | None,
+    dimensions: Iterable[str],
+) -> dict[str, int]:
+    """Return the size of every dimension, read from the shapes of the arrays and from `given`.
+
+    Raises
+    ------
+    ShapeMismatch
+        If an array has the wrong number of axes or two arrays disagree.
+    MissingSize, UnknownSize, InvalidSize
+        If a size is missing, superfluous or not a positive integer.
+    """
+    known = set(dimensions)
+    for name in given or {}:
+        if name not in known:
+            raise UnknownSize(
+                f"a size was given for {name!r}, which is no dimension here", remedy=suggest(name, known), name=name
+            )
+    sizes = {name: check_size(name, value) for name, value in (given or {}).items()}
+    source = dict.fromkeys(sizes, "the given sizes")
+    for name, shape in shapes.items():
+        legs = tensors[name].legs
+        if len(shape) != len(legs):
+            raise ShapeMismatch(
+                f"tensor {tensors[name]} has {len(legs)} legs but its array has shape {shape}",
+                remedy="give one axis for each leg",
+                tensor=name,
+            )
+        for leg, extent in zip(legs, shape, strict=True):
+            dimension = leg.dimension
+            if isinstance(dimension, sympy.Symbol):
+                if extent < 1:
+                    raise InvalidSize(
+                        f"an axis of {name} over {leg} has size {extent}", remedy="sizes are >= 1", tensor=name
+                    )
+                if sizes.setdefault(dimension.name, extent) != extent:
+                    raise ShapeMismatch(
+                        f"dimension {dimension} is {extent} in the array for {name} but {sizes[dimension.name]} in "
+                        f"{source[dimension.name]}",
+                        remedy="make the shapes agree",
+                        tensor=name,
+                    )
+                source.setdefault(dimension.name, f"the array for {name}")
+    missing = sorted(known - set(sizes))
+    if missing:
+        raise MissingSize(f"no size for dimension {', '.join(missing)}", remedy="pass it in sizes", name=missing[0])
+    for name, shape in shapes.items():
+        for leg, extent in zip(tensors[name].legs, shape, strict=True):
+            wanted = size_of(leg.dimension, sizes)
+            if wanted != extent:
+                raise ShapeMismatch(
+                    f"the array for {name} has {extent} entries along {leg}, which has dimension {leg.dimension} = {wanted}",
+                    remedy="make the shapes agree",
+                    tensor=name,
+                )
+    return sizes

@@ -1,0 +1,120 @@
+"""Folds over expressions that rename and replace indices, never capturing a bound one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from tensoralg.spaces import Fused, Index, IndexTerm, Injected, atoms
+
+if TYPE_CHECKING:
+    from tensoralg.expr import nodes
+
+
+def walk(expr: nodes.Expr) -> Iterator[nodes.Expr]:
+    """Yield the expression and all subexpressions, outermost first, in the order written."""
+    stack = [expr]
+    while stack:
+        node = stack.pop()
+        yield node
+        stack.extend(reversed(node.children()))
+
+
+def bound_names(expr: nodes.Expr) -> set[str]:
+    """Return the names of all bound indices."""
+    return {index.name for node in walk(expr) for index in getattr(node, "indices", ())}
+
+
+def names_in(expr: nodes.Expr) -> set[str]:
+    """Return the names of all indices, free and bound."""
+    return bound_names(expr) | {index.name for index in expr.free_indices}
+
+
+def fresh(name: str, taken: Iterable[str]) -> str:
+    """Return `name`, or the first of name1, name2, ... that is not taken.
+
+    Examples
+    --------
+    >>> fresh("s", {"s", "s1"}), fresh("s1", {"s1"})
+    ('s2', 's2')
+    """
+    used = set(taken)
+    if name not in used:
+        return name
+    stem = name.rstrip("0123456789") or name
+    return next(c for k in range(1, len(used) + 2) if (c := f"{stem}{k}") not in used)
+
+
+def _replace_term(term: IndexTerm, mapping: dict[Index, IndexTerm]) -> IndexTerm:
+    if isinstance(term, Index):
+        return mapping.get(term, term)
+    if isinstance(term, Fused):
+        return Fused(tuple(_replace_term(part, mapping) for part in term.parts))
+    return Injected(_replace_term(term.term, mapping), term.position, term.space)
+
+
+def substitute(expr: nodes.Expr, mapping: dict[Index, IndexTerm]) -> nodes.Expr:
+    """Return the expression with free indices replaced by index terms; bound ones never capture.
+
+    Examples
+    --------
+    >>> import tensoralg as ta
+    >>> V = ta.Space("V", "n")
+    >>> i, j = V.indices("i j")
+    >>> A = ta.tensor("A", V @ V)
+    >>> print(substitute(A[i, j].sum(j), {i: j}))
+    sum(j1: A[j,j1])
+    """
+    return _Substitution().run(expr, mapping)
+
+
+class _Substitution:
+    """One simultaneous substitution, memoised on the subterm and the part of the mapping that it sees."""
+
+    def __init__(self) -> None:
+        self.memo: dict[tuple[nodes.Expr, frozenset[tuple[Index, IndexTerm]]], nodes.Expr] = {}
+
+    def run(self, expr: nodes.Expr, mapping: dict[Index, IndexTerm]) -> nodes.Expr:
+        relevant = {i: mapping[i] for i in expr.free_indices if i in mapping and mapping[i] != i}
+        if not relevant:
+            return expr
+        key = (expr, frozenset(relevant.items()))
+        if key not in self.memo:
+            self.memo[key] = self._rebuild(expr, relevant)
+        return self.memo[key]
+
+    def _rebuild(self, expr: nodes.Expr, mapping: dict[Index, IndexTerm]) -> nodes.Expr:
+        if expr.kind == "bind":
+            incoming = {atom.name for term in mapping.values() for atom in atoms(term)}
+            clash = incoming & _bound_here(expr)
+            if clash:
+                expr = _rename_binder(expr, clash, incoming | names_in(expr))
+        if expr.index_terms():
+            expr = expr.with_index_terms(tuple(_replace_term(t, mapping) for t in expr.index_terms()))
+        return expr.with_children(tuple(self.run(child, mapping) for child in expr.children()))
+
+
+def _bound_here(expr: nodes.Expr) -> set[str]:
+    return {index.name for index in getattr(expr, "indices", ())}
+
+
+def _rename_binder(expr: nodes.Expr, clash: set[str], taken: set[str]) -> nodes.Expr:
+    renamed: dict[Index, IndexTerm] = {}
+    used = set(taken)
+    bound: tuple[Index, ...] = getattr(expr, "indices")  # noqa: B009
+    for index in bound:
+        if index.name in clash:
+            renamed[index] = Index(fresh(index.name, used), index.space)
+            used.add(str(renamed[index]))
+    indices = tuple(renamed.get(index, index) for index in bound)
+    return type(expr)(indices, substitute(expr.children()[0], renamed))  # type: ignore[no-any-return]
+
+
+def rename_apart(expr: nodes.Expr, taken: set[str]) -> nodes.Expr:
+    """Return the expression with its bound indices renamed so that none is called a name in `taken`."""
+    if not bound_names(expr) & taken:
+        return expr
+    expr = expr.with_children(tuple(rename_apart(child, taken) for child in expr.children()))
+    if clash := _bound_here(expr) & taken:
+        return _rename_binder(expr, clash, taken | names_in(expr))
+    return expr

@@ -1,0 +1,45 @@
+"""Dimensions, spaces and indices: the types of the expression language."""
+
+from tensoralg.spaces.dimension import Dimension, as_dimension, check_size, check_sizes, dims
+from tensoralg.spaces.index import Index
+from tensoralg.spaces.space import (
+    Alt,
+    AlternatingPower,
+    DirectSum,
+    Space,
+    Sym,
+    SymmetricPower,
+    TensorProduct,
+    Unit,
+    UnitSpace,
+    VectorSpace,
+    contractible,
+    legs_of,
+)
+from tensoralg.spaces.terms import Fused, IndexTerm, Injected, as_index_term, atoms
+
+__all__ = [
+    "Alt",
+    "AlternatingPower",
+    "Dimension",
+    "DirectSum",
+    "Fused",
+    "Index",
+    "IndexTerm",
+    "Injected",
+    "Space",
+    "Sym",
+    "SymmetricPower",
+    "TensorProduct",
+    "Unit",
+    "UnitSpace",
+    "VectorSpace",
+    "as_dimension",
+    "as_index_term",
+    "atoms",
+    "check_size",
+    "check_sizes",
+    "contractible",
+    "dims",
+    "legs_of",
+]
