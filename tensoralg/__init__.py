@@ -1,5 +1,8 @@
 """tensoralg: claims about attention-like operators, proved on the algebra and verified on the kernels."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from tensoralg.expr import (
     Definition,
     Expr,
@@ -23,6 +26,87 @@ from tensoralg.expr import (
 )
 from tensoralg.expr import to_einsum as einsum_string
 from tensoralg.expr import to_latex as latex
+from tensoralg.proof import Counterexample, Verdict, prove
 from tensoralg.spaces import Alt, Index, Space, Sym, Unit, dims
 
 __version__ = "0.1.0"
+
+# Floors that are not needed to state and prove a claim are imported when first used.
+_LAZY = {
+    "plan": "tensoralg.plan",
+    "cost": "tensoralg.plan",
+    "Plan": "tensoralg.plan",
+    "Regime": "tensoralg.plan",
+    "compile": "tensoralg.lower",
+    "verify": "tensoralg.lower",
+    "Operator": "tensoralg.lower",
+    "Report": "tensoralg.lower",
+    "LinearMap": "tensoralg.universal",
+    "MultilinearMap": "tensoralg.universal",
+    "tensor_product": "tensoralg.universal",
+    "claim": "tensoralg.claims",
+}
+
+if TYPE_CHECKING:
+    from tensoralg.claims import claim
+    from tensoralg.lower import Operator, Report, compile, verify
+    from tensoralg.plan import Plan, Regime, cost, plan
+    from tensoralg.universal import LinearMap, MultilinearMap, tensor_product
+
+__all__ = [
+    "Alt",
+    "Counterexample",
+    "Definition",
+    "Expr",
+    "Index",
+    "LinearMap",
+    "MultilinearMap",
+    "Operator",
+    "Plan",
+    "Regime",
+    "Report",
+    "Space",
+    "Sym",
+    "Tensor",
+    "Unit",
+    "Verdict",
+    "claim",
+    "compile",
+    "cost",
+    "decay",
+    "declarations",
+    "define",
+    "delta",
+    "dims",
+    "einsum",
+    "einsum_string",
+    "exp",
+    "latex",
+    "le",
+    "log",
+    "lt",
+    "near",
+    "parse",
+    "plan",
+    "prove",
+    "relu",
+    "softmax",
+    "sqrt",
+    "tensor",
+    "tensor_product",
+    "tensors",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # `ta.plan` is the function: binding it here keeps the package of that name from hiding it
+    if name not in _LAZY:
+        raise AttributeError(f"module 'tensoralg' has no attribute {name!r}")
+    value = getattr(import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_LAZY])

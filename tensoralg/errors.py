@@ -18,10 +18,12 @@ __all__ = [
     "FreeIndexMismatch",
     "ImplicitSumWarning",
     "IndexConflict",
+    "InputMismatch",
     "InvalidDimension",
     "InvalidExpression",
     "InvalidSize",
     "LegCountMismatch",
+    "MemoryLimit",
     "MissingDependency",
     "MissingSize",
     "NeedsSizes",
@@ -32,6 +34,7 @@ __all__ = [
     "ShapeMismatch",
     "SpaceMismatch",
     "TensoralgError",
+    "Undecided",
     "UnknownName",
     "UnknownSize",
     "UnorderedSpace",
@@ -129,6 +132,10 @@ class ShapeMismatch(TensoralgError):
     """An array does not have the shape that its tensor's legs demand."""
 
 
+class InputMismatch(TensoralgError):
+    """An input of an operator is no floating tensor, or inputs differ in dtype or device."""
+
+
 class UnknownName(TensoralgError):
     """A name that means nothing here; the nearest valid one is proposed."""
 
@@ -155,6 +162,10 @@ class EvaluationError(TensoralgError):
 
 class BudgetExceeded(TensoralgError):
     """A stated budget was used up before the computation ended."""
+
+
+class MemoryLimit(TensoralgError):
+    """No order of contraction keeps to the memory limit."""
 
 
 class NotMultilinear(TensoralgError):
@@ -212,3 +223,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
     listing = "known: " + (", ".join(names) if names else "none")
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     return f"did you mean {near[0]!r}? {listing}" if near else listing
+
+
+class Undecided(TensoralgError):
+    """The decision procedure met something outside its rules; the verdict is unknown."""

@@ -1,6 +1,7 @@
 """Exact evaluation: what an expression is worth at given arrays.
 
-Polynomials and quotients are evaluated in the rationals.  Where ``exp``, ``log`` or ``sqrt`` occurs, values are balls (midpoint and radius) that provably contain the real number
+Polynomials and quotients are evaluated in the rationals.  Where ``exp``, ``log`` or ``sqrt`` occurs,
+values are balls (midpoint and radius) that provably contain the real number
 (F. Johansson, *Arb: efficient arbitrary-precision midpoint-radius interval arithmetic*, IEEE
 Trans. Comput. 2017).  Sums over many indices are done by eliminating one index at a time, in a
 greedy order; exact arithmetic makes the order irrelevant to the value.
@@ -339,9 +340,8 @@ class Evaluator:
         indices = list(node.indices)
         body = node.summand
         factors = [self.value(f) for f in (body.children() if body.kind == "mul" else (body,))]
-        for index in indices:
-            if index not in body.free_indices:
-                factors.append(self._scalar(Fraction(self.extent(index.space))))
+        absent = [index for index in indices if index not in body.free_indices]
+        factors += [self._scalar(Fraction(self.extent(index.space))) for index in absent]
         return self._eliminate(factors, tuple(i.name for i in indices if i in body.free_indices))
 
     def definition(self, node: nodes.Definition) -> Labelled:
@@ -515,7 +515,7 @@ def infer_sizes(
             wanted = size_of(leg.dimension, sizes)
             if wanted != extent:
                 raise ShapeMismatch(
-                    f"the array for {name} has {extent} entries along {leg}, which has dimension {leg.dimension} = {wanted}",
+                    f"the array for {name} has {extent} entries along {leg} of dimension {leg.dimension} = {wanted}",
                     remedy="make the shapes agree",
                     tensor=name,
                 )

@@ -611,7 +611,7 @@ def _from_sympy(value: sympy.Expr) -> Expr:
 def add(*terms: Expr) -> Expr:
     """Return the sum of the terms; nested sums are one sum."""
     flat = tuple(part for term in terms for part in (term.terms if isinstance(term, Add) else (term,)))
-    return flat[0] if len(flat) == 1 else Add(flat) if flat else Number(Fraction(0))  # type: ignore[no-any-return]
+    return flat[0] if len(flat) == 1 else Add(flat) if flat else Number(Fraction(0))
 
 
 def mul(*factors: Expr) -> Expr:
@@ -626,7 +626,7 @@ def mul(*factors: Expr) -> Expr:
             rest.append(factor)
     if coefficient != 1 or not rest:
         rest.insert(0, Number(coefficient))
-    return rest[0] if len(rest) == 1 else Mul(tuple(rest))  # type: ignore[no-any-return]
+    return rest[0] if len(rest) == 1 else Mul(tuple(rest))
 
 
 def negate(term: Expr) -> Expr:
@@ -642,8 +642,8 @@ def power(base: Expr, exponent: object) -> Expr:
     if isinstance(base, Number):
         if base.value == 0 and exponent < 0:
             raise InvalidExpression("division by zero", remedy="the denominator is the number 0")
-        return Number(base.value**exponent)  # type: ignore[no-any-return]
-    return Number(Fraction(1)) if exponent == 0 else base if exponent == 1 else Pow(base, exponent)  # type: ignore[no-any-return]
+        return Number(base.value**exponent)
+    return Number(Fraction(1)) if exponent == 0 else base if exponent == 1 else Pow(base, exponent)
 
 
 def reciprocal(term: Expr) -> Expr:

@@ -103,7 +103,7 @@ def _denominator(node: nodes.Expr) -> nodes.Expr | None:
     if exponent >= 0:
         return None
     base: nodes.Expr = getattr(node, "base")  # noqa: B009
-    return base if exponent == -1 else type(node)(base, -exponent)  # type: ignore[no-any-return]
+    return base if exponent == -1 else type(node)(base, -exponent)
 
 
 def to_einsum(expr: nodes.Expr) -> str:

@@ -1,0 +1,501 @@
+"""What an expression computes, as arrays: a graph of blocks that planning prices and lowering obeys.
+
+A block is an array-valued operation whose axes have no names, only positions, so two terms that
+differ by the names of their indices are one block and are computed once.  :func:`blocks` reads an
+expression as a block addressed by its free indices:
+
+* nested products under sums are flattened into one contraction (their grouping is the planner's choice);
+* a delta that identifies a summed index is eliminated;
+* a sum over a sum of terms is taken term by term;
+* ``exp(x) / sum(s: exp(x))``, with or without masks, is a softmax;
+* a denominator that mentions no summed index divides the finished contraction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from tensoralg.errors import InvalidExpression
+from tensoralg.expr.nodes import (
+    Add,
+    Apply,
+    Bind,
+    Delta,
+    Entry,
+    Expr,
+    Mask,
+    Mul,
+    Near,
+    Number,
+    Pow,
+    Size,
+    add,
+    as_expr,
+    bind,
+    mul,
+)
+from tensoralg.expr.rewrite import rename_apart, substitute
+from tensoralg.expr.tensor import Tensor
+from tensoralg.spaces import DirectSum, Fused, Index, IndexTerm, TensorProduct, VectorSpace, atoms
+
+ONE = as_expr(1)
+
+
+@dataclass(frozen=True)
+class Block:
+    """An array-valued operation; `axes` are the spaces of its axes."""
+
+    @property
+    def axes(self) -> tuple[VectorSpace, ...]:
+        """The spaces of the axes, in order."""
+        raise NotImplementedError(type(self).__name__)
+
+    @property
+    def operands(self) -> tuple[Operand, ...]:
+        """The blocks that are read, with labels for their axes."""
+        return ()
+
+
+@dataclass(frozen=True)
+class Operand:
+    """A block whose axes carry the labels (small integers) of the block that reads it."""
+
+    block: Block
+    labels: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Leaf(Block):
+    """An input tensor."""
+
+    tensor: Tensor
+
+    @property
+    def axes(self) -> tuple[VectorSpace, ...]:
+        return self.tensor.legs
+
+
+@dataclass(frozen=True)
+class Literal(Block):
+    """The 0/1 array of ``delta``, ``le``, ``lt`` or ``near`` over a space."""
+
+    relation: str
+    space: VectorSpace
+    width: Expr | None = None
+
+    @property
+    def axes(self) -> tuple[VectorSpace, ...]:
+        return (self.space, self.space)
+
+
+@dataclass(frozen=True)
+class Split(Block):
+    """The same array with one axis over a tensor product split into its factors (a view)."""
+
+    source: Block
+    axis: int
+
+    @property
+    def axes(self) -> tuple[VectorSpace, ...]:
+        axes = self.source.axes
+        factors = _product(axes[self.axis])
+        return (*axes[: self.axis], *factors, *axes[self.axis + 1 :])
+
+    @property
+    def operands(self) -> tuple[Operand, ...]:
+        return (Operand(self.source, tuple(range(len(self.source.axes)))),)
+
+
+@dataclass(frozen=True)
+class Take(Block):
+    """The part of an array whose axis over a direct sum lies in one summand (a view)."""
+
+    source: Block
+    axis: int
+    position: int
+
+    @property
+    def axes(self) -> tuple[VectorSpace, ...]:
+        axes = self.source.axes
+        space = axes[self.axis]
+        if not isinstance(space, DirectSum):
+            raise InvalidExpression(f"{space} is no direct sum", remedy="take parts of direct sums only")
+        return (*axes[: self.axis], space.summands[self.position], *axes[self.axis + 1 :])
+
+    @property
+    def operands(self) -> tuple[Operand, ...]:
+        return (Operand(self.source, tuple(range(len(self.source.axes)))),)
+
+
+@dataclass(frozen=True)
+class Contract(Block):
+    """``scale * sum over the labels that are not outputs of the product of the operands``.
+
+    An operand may carry a label twice (its diagonal).  `spaces` gives the space of every label; in an
+    output label that no factor carries the result is constant.  `scale` mentions sizes and numbers only.
+    """
+
+    factors: tuple[Operand, ...]
+    output: tuple[int, ...]
+    spaces: tuple[VectorSpace, ...]
+    scale: Expr = ONE
+
+    @property
+    def axes(self) -> tuple[VectorSpace, ...]:
+        return tuple(self.spaces[label] for label in self.output)
+
+    @property
+    def operands(self) -> tuple[Operand, ...]:
+        return self.factors
+
+
+@dataclass(frozen=True)
+class Total(Block):
+    """A sum of terms, each with a scale; a term that lacks a label is constant in it."""
+
+    terms: tuple[Operand, ...]
+    scales: tuple[Expr, ...]
+    spaces: tuple[VectorSpace, ...]
+
+    @property
+    def axes(self) -> tuple[VectorSpace, ...]:
+        return self.spaces
+
+    @property
+    def operands(self) -> tuple[Operand, ...]:
+        return self.terms
+
+
+@dataclass(frozen=True)
+class Pointwise(Block):
+    """``exp``, ``log``, ``sqrt``, ``relu`` or ``pow`` (with an exponent) of every entry."""
+
+    function: str
+    argument: Block
+    exponent: int = 1
+
+    @property
+    def axes(self) -> tuple[VectorSpace, ...]:
+        return self.argument.axes
+
+    @property
+    def operands(self) -> tuple[Operand, ...]:
+        return (Operand(self.argument, tuple(range(len(self.argument.axes)))),)
+
+
+@dataclass(frozen=True)
+class Quotient(Block):
+    """The first operand divided by the others, entry by entry."""
+
+    numerator: Operand
+    denominators: tuple[Operand, ...]
+    spaces: tuple[VectorSpace, ...]
+
+    @property
+    def axes(self) -> tuple[VectorSpace, ...]:
+        return self.spaces
+
+    @property
+    def operands(self) -> tuple[Operand, ...]:
+        return (self.numerator, *self.denominators)
+
+
+@dataclass(frozen=True)
+class Softmax(Block):
+    """``m exp(x) / sum over one label of m exp(x)``, m the product of the masks (none: 1)."""
+
+    argument: Operand
+    masks: tuple[Operand, ...]
+    over: int
+    spaces: tuple[VectorSpace, ...]
+
+    @property
+    def axes(self) -> tuple[VectorSpace, ...]:
+        return self.spaces
+
+    @property
+    def operands(self) -> tuple[Operand, ...]:
+        return (self.argument, *self.masks)
+
+
+Named = tuple[Block, tuple[Index, ...]]
+
+
+def blocks(expr: Expr) -> Named:
+    """Return the block that an expression computes, and the free index of each of its axes.
+
+    Raises
+    ------
+    InvalidExpression
+        If the expression holds a decay, which has no array form here.
+
+    Examples
+    --------
+    >>> import tensoralg as ta
+    >>> O = ta.parse("O[t] = A[t,s]*x[s]", indices={"t,s": "n"})
+    >>> block, names = blocks(O)
+    >>> [type(o.block).__name__ for o in block.operands], [i.name for i in names]
+    (['Leaf', 'Leaf'], ['t'])
+    """
+    block, names = _read(expr.body)
+    wanted = expr.free_indices
+    if names == wanted:
+        return block, names
+    if isinstance(block, Contract) and set(names) == set(wanted):
+        return replace(block, output=tuple(block.output[names.index(i)] for i in wanted)), wanted
+    return _contract([(block, names)], wanted, ONE), wanted
+
+
+def walk_blocks(block: Block) -> Iterator[Block]:
+    """Yield every block once, operands before the blocks that read them."""
+    seen: set[Block] = set()
+
+    def visit(current: Block) -> Iterator[Block]:
+        if current not in seen:
+            seen.add(current)
+            for operand in current.operands:
+                yield from visit(operand.block)
+            yield current
+
+    yield from visit(block)
+
+
+def _product(space: VectorSpace) -> tuple[VectorSpace, ...]:
+    if not isinstance(space, TensorProduct):
+        raise InvalidExpression(f"{space} is no tensor product", remedy="split product spaces only")
+    return space.factors
+
+
+def _read(expr: Expr) -> Named:
+    if isinstance(expr, Entry):
+        return _address(Leaf(expr.tensor), list(expr.args))
+    if isinstance(expr, Delta | Mask | Near):
+        return _literal(expr)
+    if isinstance(expr, Apply):
+        inner, names = _read(expr.argument)
+        return Pointwise(expr.function, inner), names
+    if isinstance(expr, Pow) and expr.exponent > 0:
+        inner, names = _read(expr.base)
+        return Pointwise("pow", inner, expr.exponent), names
+    if isinstance(expr, Add):
+        return _total(expr)
+    if isinstance(expr, Mul | Bind | Pow | Number | Size):
+        return _network(expr)
+    raise InvalidExpression(f"{expr} cannot be planned or lowered", remedy="decays are for prove and evaluate")
+
+
+def _address(source: Block, terms: list[IndexTerm]) -> Named:
+    """Return an array addressed by index terms: composite terms become splits and slices."""
+    axis = 0
+    while axis < len(terms):
+        term = terms[axis]
+        if isinstance(term, Fused):
+            source = Split(source, axis)
+            terms[axis : axis + 1] = term.parts
+        elif isinstance(term, Index):
+            axis += 1
+        else:
+            source = Take(source, axis, term.position)
+            terms[axis] = term.term
+    names = tuple(term for term in terms if isinstance(term, Index))
+    if len(set(names)) == len(names):
+        return source, names
+    distinct = tuple(dict.fromkeys(names))
+    return _contract([(source, names)], distinct, ONE), distinct
+
+
+def _literal(expr: Delta | Mask | Near) -> Named:
+    if isinstance(expr, Delta):
+        block = Literal("delta", expr.left.space)
+    elif isinstance(expr, Mask):
+        block = Literal("lt" if expr.strict else "le", expr.left.space)
+    else:
+        block = Literal("near", expr.left.space, expr.width)
+    return _address(block, [expr.left, expr.right])
+
+
+def _is_scale(expr: Expr) -> bool:
+    """Whether a term mentions sizes and numbers only."""
+    if isinstance(expr, Entry | Delta | Mask | Near | Bind) or expr.kind == "decay":
+        return False
+    return all(_is_scale(child) for child in expr.children())
+
+
+def _total(expr: Add) -> Named:
+    terms = [_scaled(term) for term in expr.terms]
+    names = tuple(dict.fromkeys(i for _, (_, own) in terms for i in own))
+    label = {index: k for k, index in enumerate(names)}
+    operands = tuple(Operand(block, tuple(label[i] for i in own)) for _, (block, own) in terms)
+    return Total(operands, tuple(scale for scale, _ in terms), tuple(i.space for i in names)), names
+
+
+def _scaled(term: Expr) -> tuple[Expr, Named]:
+    """Return a term as a scale and what it scales (the empty contraction where nothing is left)."""
+    factors = term.factors if isinstance(term, Mul) else (term,)
+    scales = [f for f in factors if _is_scale(f)]
+    rest = [f for f in factors if not _is_scale(f)]
+    scale = mul(*scales) if scales else ONE
+    if not rest:
+        return scale, (Contract((), (), ()), ())
+    return scale, _read(mul(*rest))
+
+
+def _network(expr: Expr) -> Named:
+    """Read a product under sums as one contraction, divided by the denominators that stay outside."""
+    factors, bound = _flatten(expr, set())
+    bound = {b.name: b for b in bound}.values()
+    return _assemble(factors, list(bound))
+
+
+def _flatten(expr: Expr, taken: set[str]) -> tuple[list[Expr], list[Index]]:
+    """Return the factors and the summed indices of nested products and sums, names kept apart."""
+    if isinstance(expr, Bind):
+        clash = {i.name for i in expr.indices} & taken
+        inner = rename_apart(expr, taken) if clash else expr
+        assert isinstance(inner, Bind)
+        taken |= {i.name for i in inner.indices}
+        factors, bound = _flatten(inner.summand, taken)
+        return factors, [*inner.indices, *bound]
+    if isinstance(expr, Mul):
+        taken |= {i.name for i in expr.free_indices}
+        parts = [_flatten(factor, taken) for factor in expr.factors]
+        return [f for part, _ in parts for f in part], [b for _, part in parts for b in part]
+    taken |= {i.name for i in expr.free_indices}
+    return [expr], []
+
+
+def _assemble(factors: list[Expr], bound: list[Index]) -> Named:
+    factors, bound = _drop_deltas(factors, bound)
+    spread = next((f for f in factors if isinstance(f, Add) and len(factors) == 1), None)
+    if spread is not None and bound:
+        return _read(add(*(bind(tuple(bound), term) for term in spread.terms)))
+    scales = [f for f in factors if _is_scale(f)]
+    rest = [f for f in factors if not _is_scale(f)]
+    used = {i for f in rest for i in f.free_indices}
+    scales += [as_expr(b.space.dimension) for b in bound if b not in used]
+    bound = [b for b in bound if b in used]
+    outside = [f for f in rest if _divides(f) and not set(f.free_indices) & set(bound)]
+    operands, leftover = _softmaxes([f for f in rest if f not in outside], outside)
+    operands += [_read_factor(f) for f in leftover[0]]
+    output = tuple(i for i in dict.fromkeys(i for _, names in operands for i in names) if i not in bound)
+    scale = mul(*scales) if scales else ONE
+    result: Named = (_contract(operands, output, scale), output)
+    if len(operands) == 1 and scale == ONE and not bound:
+        result = operands[0]
+    return _divide(result, leftover[1])
+
+
+def _divides(factor: Expr) -> bool:
+    return isinstance(factor, Pow) and factor.exponent < 0
+
+
+def _read_factor(factor: Expr) -> Named:
+    if isinstance(factor, Pow) and factor.exponent < 0:
+        inner, names = _read(factor.base)
+        return Pointwise("pow", inner, factor.exponent), names
+    return _read(factor)
+
+
+def _drop_deltas(factors: list[Expr], bound: list[Index]) -> tuple[list[Expr], list[Index]]:
+    for position, factor in enumerate(factors):
+        if isinstance(factor, Delta) and factor.left != factor.right:
+            for gone, kept in ((factor.left, factor.right), (factor.right, factor.left)):
+                if isinstance(gone, Index) and gone in bound and gone not in list(atoms(kept)):
+                    rest = factors[:position] + factors[position + 1 :]
+                    remaining = [b for b in bound if b != gone]
+                    return _drop_deltas([substitute(f, {gone: kept}) for f in rest] or [ONE], remaining)
+    return factors, bound
+
+
+def _softmaxes(factors: list[Expr], outside: list[Expr]) -> tuple[list[Named], tuple[list[Expr], list[Expr]]]:
+    """Return the softmax operands found, and the factors and denominators that are left."""
+    found: list[Named] = []
+    factors, outside = list(factors), list(outside)
+    for divisor in [*outside, *(f for f in factors if _divides(f))]:
+        match = _softmax_of(divisor, factors)
+        if match is None:
+            continue
+        used, over = match
+        for factor in used:
+            factors.remove(factor)
+        (outside if divisor in outside else factors).remove(divisor)
+        found.append(_softmax_block(used, over))
+    return found, (factors, outside)
+
+
+def _softmax_of(divisor: Expr, factors: list[Expr]) -> tuple[list[Expr], Index] | None:
+    """Return the factors that are the numerator of a softmax with this denominator, and its index."""
+    if not (isinstance(divisor, Pow) and divisor.exponent == -1 and isinstance(divisor.base, Bind)):
+        return None
+    inner, parts = divisor.base, divisor.base.summand
+    if len(inner.indices) != 1:
+        return None
+    (hidden,) = inner.indices
+    wanted = list(parts.factors) if isinstance(parts, Mul) else [parts]
+    exponentials = [w for w in wanted if isinstance(w, Apply) and w.function == "exp"]
+    if len(exponentials) != 1 or any(not isinstance(w, Mask | Near | Apply) for w in wanted):
+        return None
+    candidates = dict.fromkeys(i for f in factors for i in f.free_indices if i.space == hidden.space)
+    for over in candidates:
+        if over in divisor.free_indices:
+            continue
+        needed = [substitute(w, {hidden: over}) for w in wanted]
+        if all(_alike(n, factors) for n in needed):
+            return [next(f for f in factors if _same(n, f)) for n in needed], over
+    return None
+
+
+def _same(left: Expr, right: Expr) -> bool:
+    """Whether two terms are equal up to the names of bound indices."""
+    return left == right or (
+        left.kind == right.kind and set(left.free) == set(right.free) and _shape(left) == _shape(right)
+    )
+
+
+def _shape(expr: Expr) -> Named:
+    block, names = _read(expr)
+    order = tuple(sorted(names, key=lambda i: i.name))
+    return _contract([(block, names)], order, ONE), order
+
+
+def _alike(wanted: Expr, factors: list[Expr]) -> bool:
+    return any(_same(wanted, f) for f in factors)
+
+
+def _softmax_block(used: list[Expr], over: Index) -> Named:
+    named = [_read(f.argument) if isinstance(f, Apply) else _read(f) for f in used]
+    position = next(k for k, f in enumerate(used) if isinstance(f, Apply))
+    names = tuple(dict.fromkeys(i for _, own in [named[position], *named] for i in own))
+    label = {index: k for k, index in enumerate(names)}
+    operands = [Operand(block, tuple(label[i] for i in own)) for block, own in named]
+    masks = tuple(o for k, o in enumerate(operands) if k != position)
+    return Softmax(operands[position], masks, label[over], tuple(i.space for i in names)), names
+
+
+def _contract(operands: list[Named], output: tuple[Index, ...], scale: Expr) -> Block:
+    """Return the contraction of named operands, labels numbered by first occurrence."""
+    label: dict[Index, int] = {}
+    for _, names in operands:
+        for index in names:
+            label.setdefault(index, len(label))
+    for index in output:
+        if index not in label:
+            # the result is constant in a leg that no operand mentions
+            label[index] = len(label)
+    factors = tuple(Operand(block, tuple(label[i] for i in names)) for block, names in operands)
+    return Contract(factors, tuple(label[i] for i in output), tuple(i.space for i in label), scale)
+
+
+def _divide(numerator: Named, divisors: list[Expr]) -> Named:
+    if not divisors:
+        return numerator
+    below: list[Named] = []
+    for divisor in divisors:
+        assert isinstance(divisor, Pow)
+        inner, names = _read(divisor.base)
+        below.append((inner if divisor.exponent == -1 else Pointwise("pow", inner, -divisor.exponent), names))
+    names = tuple(dict.fromkeys(i for _, own in [numerator, *below] for i in own))
+    label = {index: k for k, index in enumerate(names)}
+    parts = [Operand(block, tuple(label[i] for i in own)) for block, own in [numerator, *below]]
+    return Quotient(parts[0], tuple(parts[1:]), tuple(i.space for i in names)), names

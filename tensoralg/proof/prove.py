@@ -1,0 +1,274 @@
+"""Deciding a claim: proved for every size, refuted by an exact witness, or unknown.
+
+A proof is an identity of normal forms (`tensoralg.normal`) on the common domain of the two sides; it
+holds for all sizes and all tensors with the declared facts.  Evaluation at finite sizes never proves: it
+is used to refute, and to stop the library from ever calling a claim proved that an exact evaluation
+contradicts.
+"""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Iterable, Mapping
+from random import Random
+from typing import Any
+
+from tensoralg.errors import (
+    BudgetExceeded,
+    FreeIndexMismatch,
+    InvalidExpression,
+    SpaceMismatch,
+    Undecided,
+)
+from tensoralg.expr.nodes import Definition, Entry, Expr, Mask, as_expr
+from tensoralg.expr.replace import replace_tensor
+from tensoralg.expr.rewrite import substitute, walk
+from tensoralg.expr.tensor import Tensor
+from tensoralg.normal import MAX_TERMS, Run, cases, difference, expand, open_conditions, unify
+from tensoralg.proof.refute import Claim, counterexample, dimension_names, search, shrink
+from tensoralg.proof.verdict import Verdict
+from tensoralg.spaces import Index, check_sizes
+
+COMPONENT_BUDGET = 4096
+
+
+def prove(
+    lhs: Expr,
+    rhs: Expr | int,
+    given: Iterable[tuple[Expr, Expr | int]] = (),
+    sizes: Mapping[str, int] | None = None,
+    *,
+    budget: int = MAX_TERMS,
+    seed: int = 0,
+) -> Verdict:
+    """Decide whether two expressions are equal for all sizes and all values of their tensors.
+
+    Parameters
+    ----------
+    lhs, rhs : Expr
+        Definitions or open terms.  Free indices match by name, in any order; `rhs` may be a number.
+    given : iterable of pairs, optional
+        Hypotheses, each for all values of its free indices.
+    sizes : mapping of str to int, optional
+        Dimensions with a fixed size; the claim is then decided for these sizes only.
+    budget : int
+        The largest number of monomials to expand into.
+    seed : int
+        For the tensors that are tried as counterexamples.
+
+    Returns
+    -------
+    Verdict
+        ``proved``, ``refuted`` with an exact counterexample, or ``unknown`` with what was tried.
+
+    Raises
+    ------
+    FreeIndexMismatch
+        If the two sides have different free indices.
+    SpaceMismatch, FactConflict, UnknownSize, InvalidSize
+        If the two sides do not fit together.
+
+    Examples
+    --------
+    >>> import tensoralg as ta
+    >>> spaces = {"t,s": "n", "f,e": "d"}
+    >>> left = ta.parse("O[t,e] = Q[t,f]*K[s,f]*V[s,e]", indices=spaces)
+    >>> right = ta.parse("O[t,e] = Q[t,f]*sum(s: K[s,f]*V[s,e])", indices=spaces)
+    >>> ta.prove(left, right).status
+    'proved'
+    >>> wrong = ta.parse("O[t,e] = Q[t,f]*K[s,f]*V[t,e]", indices=spaces)
+    >>> print(ta.prove(left, wrong).explain())
+    refuted: the sides differ at an exact witness
+      sizes   d = 1, n = 2
+      Q       [[1], [0]]
+      K       [[1], [0]]
+      V       [[0], [1]]
+      at      t = 0, e = 0   (counted from 0)
+      left    0
+      right   1
+    """
+    claim, hypotheses = state(lhs, rhs, given, sizes)
+    random = Random(seed)
+    first = search(claim, random, tries=1, levels=3) if not hypotheses else None
+    if first is not None and first.found is not None:
+        return _refuted(claim, first.found)
+    outcome = _decide(claim, budget, bool(hypotheses))
+    if isinstance(outcome, Verdict):
+        return outcome
+    if hypotheses:
+        return Verdict("unknown", f"{outcome}; these hypotheses were not used", evidence={"hypotheses": hypotheses})
+    second = search(claim, random)
+    if second.found is not None:
+        return _refuted(claim, second.found)
+    return Verdict("unknown", outcome, evidence=_evidence(claim, second, random))
+
+
+def state(
+    lhs: Expr, rhs: Expr | int, given: Iterable[tuple[Expr, Expr | int]], sizes: Mapping[str, int] | None
+) -> tuple[Claim, list[str]]:
+    """Return a claim with one meaning for every name, defining hypotheses substituted; and the others."""
+    left, right = _closed(lhs), _match(_closed(lhs), rhs)
+    pairs = [(_closed(a), _match(_closed(a), b)) for a, b in given]
+    flat, tensors = unify([left, right, *(side for pair in pairs for side in pair)])
+    sides = [side for side in flat if isinstance(side, Definition)]
+    left, right, *rest = sides
+    for index in left.legs:
+        other = next(i for i in right.legs if i.name == index.name)
+        if other.space != index.space:
+            raise SpaceMismatch(
+                f"free index {index.name} is over {index.space} on the left and over {other.space} on the right",
+                remedy="use one space on both sides",
+                spaces=(index.space, other.space),
+            )
+    defined: list[tuple[Tensor, Definition]] = []
+    unused: list[str] = []
+    for a, b in zip(rest[::2], rest[1::2], strict=True):
+        found = _defining(a, b, tensors) or _defining(b, a, tensors)
+        if found is None or any(found[0].name in body.tensors for _, body in defined) or found[0] in dict(defined):
+            unused.append(f"{a.body} == {b.body}")
+            continue
+        symbol, body = found
+        for earlier, definition in defined:
+            body = _as_definition(replace_tensor(body, earlier.name, definition))
+        defined.append((symbol, body))
+    for symbol, body in defined:
+        left = _as_definition(replace_tensor(left, symbol.name, body))
+        right = _as_definition(replace_tensor(right, symbol.name, body))
+    known = dimension_names([left, right], tensors.values())
+    return Claim(left, right, tensors, check_sizes(sizes, known), tuple(defined)), unused
+
+
+def _as_definition(expr: Expr) -> Definition:
+    assert isinstance(expr, Definition)
+    return expr
+
+
+def _closed(side: object) -> Definition:
+    if isinstance(side, Definition):
+        return side
+    if not isinstance(side, Expr) and not isinstance(side, numbers.Rational) and not hasattr(side, "free_symbols"):
+        raise InvalidExpression(
+            f"{side!r} is no side of a claim",
+            remedy="give expressions, as from parse() or define(); the right side may be 0",
+        )
+    term = as_expr(side)
+    return Definition(term.free_indices, term, "side")  # type: ignore[no-any-return]
+
+
+def _match(left: Definition, side: object) -> Definition:
+    """Return the other side over the same free indices; a number is constant in them."""
+    right = _closed(side)
+    if not isinstance(side, Expr) or (not isinstance(side, Definition) and right.body.kind == "number"):
+        return Definition(left.legs, right.body, right.name)  # type: ignore[no-any-return]
+    if set(left.free) != set(right.free):
+        only_left = sorted(set(left.free) - set(right.free))
+        only_right = sorted(set(right.free) - set(left.free))
+        raise FreeIndexMismatch(
+            f"the sides have different free indices: left {', '.join(left.free) or 'none'}, "
+            f"right {', '.join(right.free) or 'none'}",
+            remedy=f"sum over, or make free on both sides: {', '.join(only_left + only_right)}",
+            left=left.free,
+            right=right.free,
+        )
+    return right
+
+
+def _defining(a: Definition, b: Definition, tensors: Mapping[str, Tensor]) -> tuple[Tensor, Definition] | None:
+    """Return the tensor that an equation defines, ``C[i,j] = ...`` without C on the right; None if none."""
+    entry = a.body
+    if not isinstance(entry, Entry) or entry.tensor.facts or entry.tensor.name in b.tensors:
+        return None
+    indices = tuple(term for term in entry.args if isinstance(term, Index))
+    if len(indices) != len(entry.args) or len(set(indices)) < len(indices) or set(indices) != set(a.legs):
+        return None
+    if any(other.inverse_of == entry.tensor.name for other in tensors.values()):
+        return None
+    return entry.tensor, Definition(indices, substitute(b.body, {}), entry.tensor.name)
+
+
+def _decide(claim: Claim, budget: int, hypotheses: bool) -> Verdict | str:
+    """Return a proof, or one sentence on why there is none."""
+    try:
+        missing, conditions = _prove_cases(claim, budget, fixed={})
+        if missing and claim.fixed and _components(claim) <= COMPONENT_BUDGET:
+            missing, conditions = _prove_cases(claim, budget, fixed=claim.fixed)
+    except (Undecided, BudgetExceeded) as stopped:
+        return stopped.what
+    if missing:
+        return missing
+    how = "for these sizes" if claim.fixed else "for all sizes"
+    domain = [str(c) for c in conditions]
+    reason = f"the normal forms of both sides agree {how}" + (" on their common domain" if domain else "")
+    return Verdict("proved", reason, certificate=_certificate(claim), evidence={"domain": domain} if domain else {})
+
+
+def _components(claim: Claim) -> int:
+    total = 1
+    for side in (claim.left, claim.right):
+        for node in walk(side):
+            for index in (*getattr(node, "indices", ()), *getattr(node, "legs", ())):
+                total *= claim.fixed.get(str(index.space.dimension), 1)
+    return total
+
+
+def _prove_cases(claim: Claim, budget: int, fixed: Mapping[str, int]) -> tuple[str, list[Any]]:
+    """Return ("", domain) if every case is an identity; else why not."""
+    domain: list[Any] = []
+    if claim.left.body is claim.right.body:
+        return "", []
+    for left, right, free in cases(claim.left.body, claim.right.body, claim.left.legs):
+        _, tensors = unify([left, right])
+        ordered = frozenset(
+            str(node.left.space) for side in (left, right) for node in walk(side) if isinstance(node, Mask)
+        )
+        ours, theirs = (open_conditions(side, tensors, ordered, fixed) for side in (left, right))
+        one_sided = [ours[k] for k in ours if k not in theirs] + [theirs[k] for k in theirs if k not in ours]
+        if one_sided:
+            return f"one side needs {one_sided[0]}, which is not known", []
+        for values in _component_cases(free, fixed):
+            run = Run(tensors, ordered, fixed, budget=budget)
+            env = {index: values.get(index) or run.free(index) for index in free}
+            if difference(run, expand(run, left, env), expand(run, right, env)):
+                return "the normal forms of the two sides differ, and no counterexample was found", []
+        domain += ours.values()
+    return "", domain
+
+
+def _component_cases(free: tuple[Index, ...], fixed: Mapping[str, int]) -> Iterable[dict[Index, str]]:
+    """Yield the fixed basis vectors for free indices over spaces of fixed size."""
+    pending: list[dict[Index, str]] = [{}]
+    for index in free:
+        size = fixed.get(str(index.space.dimension), 0)
+        if size:
+            pending = [{**values, index: f"#{k}"} for values in pending for k in range(size)]
+    return pending
+
+
+def _certificate(claim: Claim) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "lhs": str(claim.left.body),
+        "rhs": str(claim.right.body),
+        "free": list(claim.left.free),
+        "sizes": dict(claim.fixed),
+        "tensors": {name: [str(leg) for leg in symbol.legs] for name, symbol in claim.tensors.items()},
+    }
+
+
+def _refuted(claim: Claim, found: Any) -> Verdict:
+    smallest = shrink(claim, found)
+    return Verdict("refuted", "the sides differ at an exact witness", counterexample=counterexample(claim, smallest))
+
+
+def _evidence(claim: Claim, tried: Any, random: Random) -> dict[str, Any]:
+    """Return what agreed, with the Schwartz-Zippel bound for polynomial claims at those sizes."""
+    agreed = list({tuple(sorted(sizes.items())): sizes for sizes in tried.agreed or []}.values())
+    evidence: dict[str, Any] = {
+        "exact evaluations that agreed": len(tried.agreed or []),
+        "at sizes": [", ".join(f"{k} = {v}" for k, v in sizes.items()) for sizes in agreed],
+    }
+    if tried.undefined:
+        evidence["evaluations that were undefined"] = tried.undefined
+    if tried.impossible:
+        evidence["no tensors"] = tried.impossible
+    return evidence

@@ -1,0 +1,278 @@
+"""Refutation: exact values at which two expressions differ, made small.
+
+Evaluation refutes or steers; it never proves.  Sizes grow from 1; at each, a few random tensors with
+small integer entries are tried.  A pair of values counts as different only if the integers or fractions
+differ, or, where functions occur, if the balls are disjoint.  A found witness is then shrunk: basis
+vectors are deleted and entries are set to 0, 1 and -1 while the sides still differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import product
+from math import prod
+from random import Random
+from typing import Any
+
+import numpy as np
+
+from tensoralg.errors import EvaluationError, Undecided
+from tensoralg.expr.evaluate import size_of
+from tensoralg.expr.nodes import Bind, Definition, Expr
+from tensoralg.expr.rewrite import walk
+from tensoralg.expr.tensor import Tensor
+from tensoralg.proof.sample import sample, satisfies, symmetrised
+from tensoralg.proof.verdict import Counterexample
+
+LARGEST_TENSOR = 4096
+LARGEST_SUM = 2_000_000
+SHRINKING_STEPS = 600
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Two closed expressions with the same free indices, over unified spaces and tensors.
+
+    `defined` lists tensors that are given by expressions in the others; a witness computes them.
+    """
+
+    left: Definition
+    right: Definition
+    tensors: Mapping[str, Tensor]
+    fixed: Mapping[str, int]
+    defined: tuple[tuple[Tensor, Definition], ...] = ()
+
+    @property
+    def dimensions(self) -> list[str]:
+        """The names of all dimension symbols, sorted."""
+        return sorted(dimension_names([self.left, self.right], self.tensors.values()))
+
+
+def dimension_names(expressions: list[Expr], tensors: Any) -> set[str]:
+    """Return the dimension symbols that expressions and tensors mention."""
+    spaces = [leg for symbol in tensors for leg in symbol.legs]
+    found: set[str] = set()
+    for expr in expressions:
+        for node in walk(expr):
+            if node.kind == "size":
+                found.add(node.name)  # type: ignore[attr-defined]
+            spaces += [term.space for term in node.index_terms()]
+            spaces += [i.space for i in (*getattr(node, "indices", ()), *getattr(node, "legs", ()))]
+    return found | {s.name for space in spaces for s in getattr(space.dimension, "free_symbols", ())}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """An entry at which the two sides differ, and the tensors."""
+
+    sizes: dict[str, int]
+    tensors: dict[str, Any]
+    index: tuple[int, ...]
+    left: Any
+    right: Any
+
+
+def compare(claim: Claim, sizes: Mapping[str, int], tensors: Mapping[str, Any]) -> Difference | None:
+    """Return the first entry at which the sides differ; None if they agree (or their balls overlap).
+
+    Raises
+    ------
+    EvaluationError
+        If a side is undefined at these values.
+    """
+    values = [_evaluate(side, sizes, tensors) for side in (claim.left, claim.right)]
+    order = [claim.right.free.index(name) for name in claim.left.free]
+    right = np.transpose(np.asarray(values[1], dtype=object), order)
+    left = np.asarray(values[0], dtype=object)
+    for position in np.ndindex(*left.shape):
+        if differ(left[position], right[position]):
+            return Difference(dict(sizes), dict(tensors), position, left[position], right[position])
+    return None
+
+
+def _evaluate(side: Definition, sizes: Mapping[str, int], tensors: Mapping[str, Any]) -> Any:
+    names = set(side.tensors)
+    needed = dimension_names([side], [node.tensor for node in walk(side) if hasattr(node, "tensor")])
+    return side.evaluate({n: s for n, s in sizes.items() if n in needed}, **{n: tensors[n] for n in names})
+
+
+def differ(left: Any, right: Any) -> bool:
+    """Whether two exact values differ, or two balls are disjoint."""
+    if hasattr(left, "overlaps") or hasattr(right, "overlaps"):
+        return not _ball(left).overlaps(_ball(right))
+    return bool(left != right)
+
+
+def _ball(value: Any) -> Any:
+    import flint
+
+    if isinstance(value, flint.arb):
+        return value
+    value = Fraction(value)
+    return flint.arb(flint.fmpq(value.numerator, value.denominator))
+
+
+def growing_sizes(claim: Claim) -> Iterator[dict[str, int]]:
+    """Yield sizes to try, small ones first: all equal, then mixed, as large as the claim has indices."""
+    names = [n for n in claim.dimensions if n not in claim.fixed]
+    fixed = {n: claim.fixed[n] for n in claim.dimensions if n in claim.fixed}
+    most = dict.fromkeys(names, 2)
+    for side in (claim.left, claim.right):
+        counts: dict[str, int] = {}
+        for node in walk(side):
+            for index in (*(node.indices if isinstance(node, Bind) else ()), *getattr(node, "legs", ())):
+                for symbol in getattr(index.space.dimension, "free_symbols", ()):
+                    counts[symbol.name] = counts.get(symbol.name, 0) + 1
+        for name, count in counts.items():
+            if name in most:
+                most[name] = max(most[name], min(count, 10))
+    top = max(most.values(), default=1)
+    seen = set()
+    mixed = [(2, 1), (1, 2), (3, 2), (2, 3)] if len(names) > 1 else []
+    for level in range(1, top + 1):
+        options = [tuple(min(level, max(most[n], 2)) for n in names)]
+        if level == 2 and len(names) <= 3:
+            options += [choice for pair in mixed for choice in product(pair, repeat=len(names))]
+        for option in options:
+            if option not in seen:
+                seen.add(option)
+                yield {**fixed, **dict(zip(names, option, strict=True))}
+
+
+def affordable(claim: Claim, sizes: Mapping[str, int]) -> bool:
+    """Whether tensors and free indices stay small at these sizes."""
+    shapes = [[size_of(leg.dimension, sizes) for leg in symbol.legs] for symbol in claim.tensors.values()]
+    shapes.append([size_of(leg.space.dimension, sizes) for leg in claim.left.legs])
+    return all(prod(shape) <= LARGEST_TENSOR for shape in shapes)
+
+
+@dataclass
+class Search:
+    """The result of looking for a witness: what was found, and what agreed on the way."""
+
+    found: Difference | None = None
+    agreed: list[dict[str, int]] | None = None
+    undefined: int = 0
+    impossible: str = ""
+
+
+def search(claim: Claim, random: Random, tries: int = 3, levels: int | None = None) -> Search:
+    """Return a difference between the sides, or the sizes at which they agreed."""
+    result = Search(agreed=[])
+    agreed = result.agreed if result.agreed is not None else []
+    for count, sizes in enumerate(growing_sizes(claim)):
+        if (levels is not None and count >= levels) or not affordable(claim, sizes):
+            continue
+        for attempt in range(tries):
+            try:
+                drawn = draw(claim, sizes, random, largest=1 + attempt)
+                result.found = compare(claim, sizes, drawn)
+            except EvaluationError:
+                result.undefined += 1
+                continue
+            except Undecided as reason:
+                result.impossible = reason.what
+                break
+            if result.found is not None:
+                return result
+            agreed.append(dict(sizes))
+    return result
+
+
+def draw(claim: Claim, sizes: Mapping[str, int], random: Random, largest: int) -> dict[str, Any]:
+    """Return random tensors that satisfy the declared facts and the defining equations."""
+    free = {n: t for n, t in claim.tensors.items() if n not in {symbol.name for symbol, _ in claim.defined}}
+    return _complete(claim, sizes, sample(free, sizes, random, largest))
+
+
+def _complete(claim: Claim, sizes: Mapping[str, int], tensors: Mapping[str, Any]) -> dict[str, Any]:
+    values = dict(tensors)
+    for symbol, definition in claim.defined:
+        values[symbol.name] = np.asarray(_evaluate(definition, sizes, values), dtype=object)
+    if not satisfies({s.name: s for s, _ in claim.defined}, values):
+        raise Undecided("a hypothesis contradicts a declared fact", remedy="check the hypotheses")
+    return values
+
+
+def shrink(claim: Claim, found: Difference) -> Difference:
+    """Return a smaller difference: fewer basis vectors, and more entries that are 0, 1 or -1."""
+    budget = [SHRINKING_STEPS]
+    best = found
+    improved = True
+    while improved and budget[0] > 0:
+        improved = False
+        for candidate in _smaller(claim, best):
+            budget[0] -= 1
+            if budget[0] <= 0:
+                break
+            again = _still_differs(claim, *candidate)
+            if again is not None:
+                best, improved = again, True
+                break
+    return best
+
+
+def _still_differs(claim: Claim, sizes: dict[str, int], tensors: dict[str, Any]) -> Difference | None:
+    free = {n: t for n, t in claim.tensors.items() if n in tensors}
+    if not satisfies(free, tensors):
+        return None
+    try:
+        return compare(claim, sizes, _complete(claim, sizes, tensors))
+    except (EvaluationError, Undecided):
+        return None
+
+
+def _smaller(claim: Claim, found: Difference) -> Iterator[tuple[dict[str, int], dict[str, Any]]]:
+    defined = {symbol.name for symbol, _ in claim.defined}
+    tensors = {n: a for n, a in found.tensors.items() if n not in defined}
+    for name, size in found.sizes.items():
+        if size > 1 and name not in claim.fixed and _only_plain(claim, name):
+            for gone in range(size - 1, -1, -1):
+                yield (
+                    {**found.sizes, name: size - 1},
+                    {n: _delete(claim.tensors[n], a, name, gone) for n, a in tensors.items()},
+                )
+    for value in (0, 1, -1):
+        for name, array in tensors.items():
+            for position in np.ndindex(*array.shape):
+                old = array[position]
+                if old != 0 and (value == 0 or (abs(old) > 1 or (old == -1 and value == 1))):
+                    changed = array.copy()
+                    changed[position] = value
+                    yield dict(found.sizes), {**tensors, name: symmetrised(claim.tensors[name], changed)}
+
+
+def _only_plain(claim: Claim, dimension: str) -> bool:
+    """Whether a dimension occurs only as the whole dimension of a leg, so that basis vectors can be deleted."""
+    legs = [leg for symbol in claim.tensors.values() for leg in symbol.legs]
+    return all(
+        str(leg.dimension) == dimension or dimension not in {s.name for s in getattr(leg.dimension, "free_symbols", ())}
+        for leg in legs
+    )
+
+
+def _delete(symbol: Tensor, array: Any, dimension: str, gone: int) -> Any:
+    for axis, leg in enumerate(symbol.legs):
+        if str(leg.dimension) == dimension:
+            array = np.delete(array, gone, axis=axis)
+    return array
+
+
+def counterexample(claim: Claim, found: Difference) -> Counterexample:
+    """Return a difference as plain data."""
+    return Counterexample(
+        sizes=dict(found.sizes),
+        tensors={name: array.tolist() for name, array in found.tensors.items()},
+        index=dict(zip(claim.left.free, found.index, strict=True)),
+        lhs=plain_value(found.left),
+        rhs=plain_value(found.right),
+    )
+
+
+def plain_value(value: Any) -> Any:
+    """Return an exact value, or a ball as (midpoint, radius) strings."""
+    if hasattr(value, "mid"):
+        return (value.mid().str(20, radius=False), value.rad().str(5, radius=False))
+    return value

@@ -1,0 +1,214 @@
+"""Random exact tensors that satisfy declared facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from itertools import permutations
+from random import Random
+from typing import Any
+
+import numpy as np
+
+from tensoralg.errors import Undecided
+from tensoralg.expr.evaluate import size_of
+from tensoralg.expr.tensor import Tensor
+from tensoralg.normal.label import parity
+
+
+def sample(tensors: Mapping[str, Tensor], sizes: Mapping[str, int], random: Random, largest: int = 2) -> dict[str, Any]:
+    """Return exact arrays (dtype object) for the tensors, satisfying every declared fact.
+
+    Parameters
+    ----------
+    tensors : mapping of str to Tensor
+    sizes : mapping of str to int
+    random : random.Random
+    largest : int
+        Bound on the absolute value of generic entries.
+
+    Raises
+    ------
+    Undecided
+        If no such tensors exist at these sizes, or none can be made here.
+
+    Examples
+    --------
+    >>> from tensoralg.spaces import Space
+    >>> from tensoralg.expr.tensor import tensor
+    >>> V = Space("V", "n")
+    >>> A = sample({"A": tensor("A", V @ V, antisymmetric=True)}, {"n": 2}, Random(0))["A"]
+    >>> bool((A == -A.T).all())
+    True
+    """
+    found: dict[str, Any] = {}
+    for name, symbol in tensors.items():
+        if symbol.inverse_of is None:
+            found[name] = _one(symbol, sizes, random, largest)
+    for name, symbol in tensors.items():
+        if symbol.inverse_of is not None:
+            found[name] = _inverse_for(symbol, tensors, found, sizes, random, largest)
+    return {name: found[name] for name in tensors}
+
+
+def _shape(symbol: Tensor, sizes: Mapping[str, int]) -> tuple[int, ...]:
+    return tuple(size_of(leg.dimension, sizes) for leg in symbol.legs)
+
+
+def _one(symbol: Tensor, sizes: Mapping[str, int], random: Random, largest: int) -> Any:
+    shape = _shape(symbol, sizes)
+    structured = [fact for fact in ("permutation", "isometry", "projection") if getattr(symbol, fact)]
+    if structured and (len(structured) > 1 or symbol.symmetric or symbol.antisymmetric or symbol.positive):
+        if structured == ["projection"] and symbol.symmetric and not symbol.positive:
+            frame = _rotation(shape[0], random)
+            return frame.dot(_diagonal(shape[0], random)).dot(frame.T)
+        raise Undecided(
+            f"no tensors with all the facts of {symbol.name} can be made here", remedy="declare fewer facts"
+        )
+    if symbol.permutation:
+        order = random.sample(range(shape[0]), shape[0])
+        return _array(shape, lambda p: int(order[p[0]] == p[1]))
+    if symbol.isometry:
+        if shape[0] < shape[1]:
+            raise Undecided(f"{symbol.name} cannot be an isometry at sizes {shape}", remedy="it needs rows >= columns")
+        return _rotation(shape[0], random)[:, : shape[1]]
+    if symbol.projection:
+        frame, inverse = _invertible(shape[0], random)
+        return frame.dot(_diagonal(shape[0], random)).dot(inverse)
+    low = 1 if symbol.positive else -largest
+    return symmetrised(symbol, _array(shape, lambda p: random.randint(low, largest)))
+
+
+def _array(shape: tuple[int, ...], entry: Any) -> Any:
+    values = np.empty(shape, dtype=object)
+    for position in np.ndindex(*shape):
+        values[position] = entry(position)
+    return values
+
+
+def _diagonal(size: int, random: Random) -> Any:
+    return _array((size, size), lambda p: random.randint(0, 1) if p[0] == p[1] else 0)
+
+
+def symmetrised(symbol: Tensor, values: Any) -> Any:
+    """Return an array in which each orbit of legs takes its value from its sorted member."""
+    if not symbol.symmetric and not symbol.antisymmetric:
+        return values
+    result = values.copy()
+    for position in np.ndindex(*values.shape):
+        source, sign = list(position), 1
+        for group in (*symbol.symmetric, *symbol.antisymmetric):
+            chosen = [position[g] for g in group]
+            for g, value in zip(group, sorted(chosen), strict=True):
+                source[g] = value
+            if group in symbol.antisymmetric:
+                sign *= 0 if len(set(chosen)) < len(chosen) else parity([sorted(chosen).index(c) for c in chosen])
+        result[position] = sign * values[tuple(source)]
+    return result
+
+
+def _rotation(size: int, random: Random) -> Any:
+    """Return a rational orthogonal matrix: Cayley's transform (1 - A)(1 + A)^-1 of a skew A, columns permuted."""
+    skew = np.zeros((size, size), dtype=object)
+    for i in range(size):
+        for j in range(i):
+            skew[i, j] = Fraction(random.randint(-1, 1))
+            skew[j, i] = -skew[i, j]
+    one = _array((size, size), lambda p: Fraction(int(p[0] == p[1])))
+    rotation = (one - skew).dot(inverse(one + skew))
+    signs = [random.choice((-1, 1)) for _ in range(size)]
+    order = random.sample(range(size), size)
+    return _array((size, size), lambda p: _tidy(rotation[p[0], order[p[1]]] * signs[p[1]]))
+
+
+def _invertible(size: int, random: Random) -> tuple[Any, Any]:
+    """Return a unimodular integer matrix and its inverse, as a product of a lower and an upper triangle."""
+    lower = _array((size, size), lambda p: Fraction(1 if p[0] == p[1] else random.randint(-1, 1) if p[0] > p[1] else 0))
+    upper = _array((size, size), lambda p: Fraction(1 if p[0] == p[1] else random.randint(-1, 1) if p[0] < p[1] else 0))
+    matrix = lower.dot(upper)
+    return _tidied(matrix), _tidied(inverse(matrix))
+
+
+def inverse(matrix: Any) -> Any:
+    """Return the inverse of a square matrix of Fractions, by Gauss-Jordan elimination.
+
+    Raises
+    ------
+    Undecided
+        If it is singular.
+    """
+    size = len(matrix)
+    work = np.array(
+        [[Fraction(x) for x in row] + [Fraction(int(i == j)) for j in range(size)] for i, row in enumerate(matrix)],
+        dtype=object,
+    )
+    for column in range(size):
+        pivot = next((r for r in range(column, size) if work[r, column]), None)
+        if pivot is None:
+            raise Undecided("a sampled matrix is singular", remedy="try other values")
+        work[[column, pivot]] = work[[pivot, column]]
+        work[column] = work[column] / work[column, column]
+        for row in range(size):
+            if row != column and work[row, column]:
+                work[row] = work[row] - work[row, column] * work[column]
+    return work[:, size:]
+
+
+def _inverse_for(
+    symbol: Tensor,
+    tensors: Mapping[str, Tensor],
+    found: dict[str, Any],
+    sizes: Mapping[str, int],
+    random: Random,
+    largest: int,
+) -> Any:
+    partner = tensors.get(symbol.inverse_of or "")
+    if partner is None or partner.facts or set(symbol.facts) != {"inverse_of"}:
+        if partner is None and set(symbol.facts) == {"inverse_of"}:
+            return _invertible(_shape(symbol, sizes)[0], random)[0]
+        raise Undecided(f"no {symbol.name} with all its facts can be made here", remedy="declare fewer facts")
+    found[partner.name], answer = _invertible(_shape(symbol, sizes)[0], random)
+    return answer
+
+
+def _tidy(value: Any) -> Any:
+    return value.numerator if isinstance(value, Fraction) and value.denominator == 1 else value
+
+
+def _tidied(matrix: Any) -> Any:
+    return _array(matrix.shape, lambda p: _tidy(matrix[p]))
+
+
+def satisfies(tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> bool:
+    """Whether exact arrays satisfy every declared fact."""
+    return all(_satisfies_one(symbol, tensors, values) for symbol in tensors.values())
+
+
+def _satisfies_one(symbol: Tensor, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> bool:
+    array = values[symbol.name]
+    if symbol.positive and not all(x > 0 for x in array.flat):
+        return False
+    for group in (*symbol.symmetric, *symbol.antisymmetric):
+        for order in permutations(range(len(group))):
+            axes = list(range(array.ndim))
+            for slot, k in zip(group, order, strict=True):
+                axes[slot] = group[k]
+            sign = parity(list(order)) if group in symbol.antisymmetric else 1
+            if (np.transpose(array, axes) != sign * array).any():
+                return False
+    if symbol.permutation:
+        rows, columns = array.sum(axis=0), array.sum(axis=1)
+        if any(x not in (0, 1) for x in array.flat) or any(x != 1 for x in (*rows, *columns)):
+            return False
+    if symbol.isometry and not _is_identity(array.T.dot(array)):
+        return False
+    if symbol.projection and (array.dot(array) != array).any():
+        return False
+    if symbol.inverse_of is not None and symbol.inverse_of in values:
+        other = values[symbol.inverse_of]
+        return array.shape == other.shape[::-1] and _is_identity(array.dot(other)) and _is_identity(other.dot(array))
+    return True
+
+
+def _is_identity(matrix: Any) -> bool:
+    return all(matrix[p] == int(p[0] == p[1]) for p in np.ndindex(*matrix.shape))
