@@ -317,7 +317,7 @@ class Evaluator:
         labels, values = self.value(node.base)
         if node.exponent < 0:
             values = self._map(self.scalars.invert, values)
-        return labels, values ** abs(node.exponent)
+        return labels, np.asarray(values ** abs(node.exponent), dtype=object)
 
     def apply(self, node: nodes.Apply) -> Labelled:
         labels, values = self.value(node.argument)
@@ -441,6 +441,8 @@ def size_of(dimension: Any, sizes: Mapping[str, int]) -> int:
     """Return a (composite) dimension as a number at the given sizes."""
     if isinstance(dimension, int):
         return dimension
+    if isinstance(dimension, sympy.Symbol):
+        return sizes[dimension.name]
     symbols = {s: sizes[s.name] for s in sympy.sympify(dimension).free_symbols}
     return int(sympy.sympify(dimension).subs(symbols))
 

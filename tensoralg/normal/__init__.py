@@ -2,7 +2,8 @@
 
 from tensoralg.normal.domain import Condition, conditions, known_sign, open_conditions
 from tensoralg.normal.expand import expand
-from tensoralg.normal.form import Form, difference, normalise
+from tensoralg.normal.form import difference, normalise
+from tensoralg.normal.label import Form
 from tensoralg.normal.prepare import cases, split, unify
 from tensoralg.normal.terms import MAX_TERMS, Run
 

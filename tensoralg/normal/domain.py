@@ -21,8 +21,8 @@ from typing import Any
 from tensoralg.expr.nodes import Apply, Expr, Mul, Pow
 from tensoralg.expr.rewrite import substitute, walk
 from tensoralg.expr.tensor import Tensor
-from tensoralg.normal.form import Form, normalise
-from tensoralg.normal.label import Mono
+from tensoralg.normal.form import normalise
+from tensoralg.normal.label import Form, Mono
 from tensoralg.normal.order import chains
 from tensoralg.normal.terms import Atom, Run, Var
 from tensoralg.spaces import Index

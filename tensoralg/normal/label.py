@@ -45,6 +45,7 @@ def canonical(run: Run, term: Term) -> tuple[int, Mono] | None:
     chains = tuple(
         (space, tuple(tuple(sorted((mapping.get(v, v) for v in block), key=str)) for block in term.chains[space]))
         for space in sorted(term.chains)
+        if term.chains[space]
     )
     bound = tuple((mapping[v], run.spaces[v].name) for v in [*chained, *order])
     return sign, (tuple(sorted(factors.items(), key=_key)), bound, chains)

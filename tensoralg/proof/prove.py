@@ -81,8 +81,8 @@ def prove(
     refuted: the sides differ at an exact witness
       sizes   d = 1, n = 2
       Q       [[1], [0]]
-      K       [[1], [0]]
-      V       [[0], [1]]
+      K       [[0], [1]]
+      V       [[1], [0]]
       at      t = 0, e = 0   (counted from 0)
       left    0
       right   1

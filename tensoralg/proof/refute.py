@@ -8,9 +8,10 @@ vectors are deleted and entries are set to 0, 1 and -1 while the sides still dif
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from itertools import product
 from math import prod
 from random import Random
@@ -27,8 +28,10 @@ from tensoralg.proof.sample import sample, satisfies, symmetrised
 from tensoralg.proof.verdict import Counterexample
 
 LARGEST_TENSOR = 4096
-LARGEST_SUM = 2_000_000
 SHRINKING_STEPS = 600
+# Large entries make a polynomial vanish by accident rarely (Schwartz-Zippel); under exp they only overflow.
+POLYNOMIAL_RANGES = (2, 9, 999)
+FUNCTION_RANGES = (1, 2, 3)
 
 
 @dataclass(frozen=True)
@@ -161,13 +164,15 @@ class Search:
 def search(claim: Claim, random: Random, tries: int = 3, levels: int | None = None) -> Search:
     """Return a difference between the sides, or the sizes at which they agreed."""
     result = Search(agreed=[])
+    functions = any(node.kind == "apply" for side in (claim.left, claim.right) for node in walk(side))
+    ranges = FUNCTION_RANGES if functions else POLYNOMIAL_RANGES
     agreed = result.agreed if result.agreed is not None else []
     for count, sizes in enumerate(growing_sizes(claim)):
         if (levels is not None and count >= levels) or not affordable(claim, sizes):
             continue
         for attempt in range(tries):
             try:
-                drawn = draw(claim, sizes, random, largest=1 + attempt)
+                drawn = draw(claim, sizes, random, largest=ranges[min(attempt, len(ranges) - 1)])
                 result.found = compare(claim, sizes, drawn)
             except EvaluationError:
                 result.undefined += 1
@@ -198,19 +203,15 @@ def _complete(claim: Claim, sizes: Mapping[str, int], tensors: Mapping[str, Any]
 
 def shrink(claim: Claim, found: Difference) -> Difference:
     """Return a smaller difference: fewer basis vectors, and more entries that are 0, 1 or -1."""
-    budget = [SHRINKING_STEPS]
-    best = found
-    improved = True
-    while improved and budget[0] > 0:
-        improved = False
-        for candidate in _smaller(claim, best):
-            budget[0] -= 1
-            if budget[0] <= 0:
-                break
-            again = _still_differs(claim, *candidate)
-            if again is not None:
-                best, improved = again, True
-                break
+    tries = SHRINKING_STEPS
+    best, before = found, None
+    while best is not before and tries > 0:
+        before = best
+        for step in _steps(claim, best):
+            candidate = step(best)
+            if candidate is not None and tries > 0:
+                tries -= 1
+                best = _still_differs(claim, *candidate) or best
     return best
 
 
@@ -224,24 +225,43 @@ def _still_differs(claim: Claim, sizes: dict[str, int], tensors: dict[str, Any])
         return None
 
 
-def _smaller(claim: Claim, found: Difference) -> Iterator[tuple[dict[str, int], dict[str, Any]]]:
+Candidate = tuple[dict[str, int], dict[str, Any]]
+
+
+def _steps(claim: Claim, found: Difference) -> Iterator[Callable[[Difference], Candidate | None]]:
+    """Yield ways to make a difference smaller: deleting each basis vector, then simplifying each entry."""
     defined = {symbol.name for symbol, _ in claim.defined}
-    tensors = {n: a for n, a in found.tensors.items() if n not in defined}
     for name, size in found.sizes.items():
-        if size > 1 and name not in claim.fixed and _only_plain(claim, name):
+        if name not in claim.fixed and _only_plain(claim, name):
             for gone in range(size - 1, -1, -1):
-                yield (
-                    {**found.sizes, name: size - 1},
-                    {n: _delete(claim.tensors[n], a, name, gone) for n, a in tensors.items()},
-                )
+                yield partial(_without_vector, claim, defined, name, gone)
     for value in (0, 1, -1):
-        for name, array in tensors.items():
-            for position in np.ndindex(*array.shape):
-                old = array[position]
-                if old != 0 and (value == 0 or (abs(old) > 1 or (old == -1 and value == 1))):
-                    changed = array.copy()
-                    changed[position] = value
-                    yield dict(found.sizes), {**tensors, name: symmetrised(claim.tensors[name], changed)}
+        for name, array in found.tensors.items():
+            if name not in defined:
+                for position in np.ndindex(*array.shape):
+                    yield partial(_with_entry, claim, defined, name, position, value)
+
+
+def _without_vector(claim: Claim, defined: set[str], name: str, gone: int, best: Difference) -> Candidate | None:
+    if best.sizes[name] == 1 or gone >= best.sizes[name]:
+        return None
+    kept = {n: _delete(claim.tensors[n], a, name, gone) for n, a in best.tensors.items() if n not in defined}
+    return {**best.sizes, name: best.sizes[name] - 1}, kept
+
+
+def _with_entry(
+    claim: Claim, defined: set[str], name: str, position: tuple[int, ...], value: int, best: Difference
+) -> Candidate | None:
+    array = best.tensors[name]
+    if any(p >= n for p, n in zip(position, array.shape, strict=True)):
+        return None
+    old = array[position]
+    if not (old != 0 and (value == 0 or abs(old) > 1 or (old == -1 and value == 1))):
+        return None
+    changed = array.copy()
+    changed[position] = value
+    kept = {n: a for n, a in best.tensors.items() if n not in defined}
+    return dict(best.sizes), {**kept, name: symmetrised(claim.tensors[name], changed)}
 
 
 def _only_plain(claim: Claim, dimension: str) -> bool:
