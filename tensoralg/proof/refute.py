@@ -21,7 +21,7 @@ import numpy as np
 
 from tensoralg.errors import EvaluationError, Undecided
 from tensoralg.expr.evaluate import size_of
-from tensoralg.expr.nodes import Bind, Definition, Expr
+from tensoralg.expr.nodes import Bind, Definition, Expr, Near, Size
 from tensoralg.expr.rewrite import walk
 from tensoralg.expr.tensor import Tensor
 from tensoralg.proof.sample import sample, satisfies, symmetrised
@@ -59,8 +59,10 @@ def dimension_names(expressions: list[Expr], tensors: Any) -> set[str]:
     found: set[str] = set()
     for expr in expressions:
         for node in walk(expr):
-            if node.kind == "size":
-                found.add(node.name)  # type: ignore[attr-defined]
+            if isinstance(node, Size):
+                found.add(node.name)
+            if isinstance(node, Near):
+                found |= dimension_names([node.width], ())
             spaces += [term.space for term in node.index_terms()]
             spaces += [i.space for i in (*getattr(node, "indices", ()), *getattr(node, "legs", ()))]
     return found | {s.name for space in spaces for s in getattr(space.dimension, "free_symbols", ())}

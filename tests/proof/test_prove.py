@@ -72,6 +72,12 @@ def test_nested_functions_do_not_depend_on_variables_that_only_refine_their_chai
     assert prove("exp(sum(i,j: u[j]*S[i,i]))", split, "t", indices="t,i: n; j: d")
 
 
+def test_the_width_of_a_window_is_a_dimension():
+    """A dimension that occurs only as a width had no size when counterexamples were tried."""
+    assert prove("near[t,s,d] + le[t,s]", "le[t,s] + near[t,s,d]", "t,s", indices="t,s: n ordered; f: d")
+    assert prove("near[t,s,d]", "le[t,s]", "t,s", indices="t,s: n ordered; f: d").status == "refuted"
+
+
 def test_empty_chains_are_no_chains():
     """Counting out every block left an empty chain that was not the same as no chain."""
     assert prove("sum(i,j: S[i,i] + 1 - le[i,j] - lt[j,i])", "m*S[i,i]")

@@ -1,0 +1,7 @@
+"""``python -m tensoralg`` is the command line."""
+
+import sys
+
+from tensoralg.cli import main
+
+sys.exit(main())

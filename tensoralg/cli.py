@@ -1,0 +1,296 @@
+"""The command line: ``tensoralg verify | prove | plan``.
+
+Answers go to standard output (with ``--json``: JSON and nothing else), everything else to standard
+error.  Exit codes: verify 0 all as expected, 1 a claim is not, 2 something could not be run; prove
+0 proved, 1 refuted, 3 unknown; always 2 for input that cannot be used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tensoralg.errors import TensoralgError, UsageError
+
+BAD_USAGE = 2
+PROVE_CODES = {"proved": 0, "refuted": 1, "unknown": 3}
+
+LANGUAGE = """\
+The text form of expressions: products with *, entries A[i,j], delta[i,j], masks le[i,j] and lt[i,j],
+exp(..) log(..) sqrt(..) relu(..) pow(..,2) softmax(s: ..) sum(i,j: ..).  An index that is not free is
+summed around the term in which it stands.
+"""
+VERIFY = """\
+Run the claims in Python files: prove or refute each one, plan its contraction, run its kernel and hold it
+to its error bound.
+
+RUNNING A CLAIM FILE EXECUTES IT AS PYTHON: verify only files that you would run."""
+VERIFY_EXAMPLES = """\
+examples:
+  tensoralg verify                          the claims in proofs/
+  tensoralg verify proofs/attention.py      one file
+  tensoralg verify --json --certificates certificates/ > report.json
+
+exit codes: 0 all claims are as expected, 1 a claim is not, 2 a file or claim could not be run"""
+PROVE = "Prove or refute that two expressions are equal for all sizes and all values of their tensors."
+PROVE_EXAMPLES = f"""\
+{LANGUAGE}
+examples:
+  tensoralg prove "(Q[t,f]+R[t,f])*K[s,f] == Q[t,f]*K[s,f] + R[t,f]*K[s,f]" --indices "t,s: n; f: d" --free t,s
+  tensoralg prove "A[i,j]*B[j,i] == B[i,j]*A[j,i]" --indices "i,j: n"
+  tensoralg prove "A[i,j]*A[j,i] == A[i,j]*A[i,j]" --indices "i,j: n" --tensors "A: n n sym"
+  tensoralg prove "U[i,a]*U[i,b]*x[b] == x[a]" --indices "i: m; a,b: n" --free a \\
+      --given "U[i,a]*U[i,b] == delta[a,b]"
+  tensoralg prove "sum(s: P[t,s]*c[]) == c[]" --indices "t,s: n" --free t --given "sum(s: P[t,s]) == 1 for t"
+
+exit codes: 0 proved, 1 refuted (the counterexample is shown), 3 unknown, 2 bad usage"""
+PLAN = "Show what an expression costs and in which order it should be contracted, for all sizes or at given ones."
+PLAN_EXAMPLES = f"""\
+{LANGUAGE}
+examples:
+  tensoralg plan "t f, s f, s e -> t e" --indices "t,s: n; f,e: d"
+  tensoralg plan "O[t,e] = Q[t,f]*K[s,f]*V[s,e]" --indices "t,s: n; f,e: d" --size n=4096 d=64
+  tensoralg plan "Q[t,f]*K[s,f]*V[s,e]" --indices "t,s: n; f: d; e: c" --free t,e --json"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Examples
+    --------
+    >>> main(["prove", "A[i]*B[i] == B[i]*A[i]", "--indices", "i: n"])
+    claim    sum(i: A[i]*B[i]) == sum(i: B[i]*A[i])
+    proved: ...
+    0
+    """
+    try:
+        arguments = _parser().parse_args(argv)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            code: int = arguments.run(arguments)
+        sys.stdout.flush()
+    except SystemExit as stop:  # argparse has spoken
+        return stop.code if isinstance(stop.code, int) else BAD_USAGE
+    except BrokenPipeError:
+        _silence(sys.stdout)
+        return 128 + 13  # as if ended by SIGPIPE, which is what a reader that left means
+    except KeyboardInterrupt:
+        return _complain("interrupted", 128 + 2)
+    except RecursionError:
+        return _complain("the expression is nested too deeply\n  remedy: split it into statements")
+    except TensoralgError as error:
+        return _complain(f"{type(error).__name__}: {error}")
+    except OSError as error:
+        return _complain(f"{error.filename or 'input'}: {error.strerror or error}")
+    return code
+
+
+def _complain(message: str, code: int = BAD_USAGE) -> int:
+    print(f"tensoralg: {message}", file=sys.stderr)
+    return code
+
+
+def _warn(message: Any, *_: Any, **__: Any) -> None:
+    print(f"warning: {message}", file=sys.stderr)
+
+
+def _silence(stream: Any) -> None:
+    """Point a stream whose reader has left at nothing, so that closing it does not complain."""
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tensoralg", description="Claims about tensor operators: proved, priced, and run.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"tensoralg {version('tensoralg')}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    verify = _command(
+        commands, "verify", _verify, "run the claims in files (this executes them)", VERIFY, VERIFY_EXAMPLES
+    )
+    verify.add_argument("paths", nargs="*", metavar="PATH", default=["proofs"], help="files and folders [proofs/]")
+    verify.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    verify.add_argument("--certificates", metavar="DIR", help="write the certificate of every proof below DIR")
+
+    prove = _command(commands, "prove", _prove, "prove or refute one equation", PROVE, PROVE_EXAMPLES)
+    prove.add_argument("claim", metavar="'LHS == RHS'", help="the equation, in the text form")
+    _add_declarations(prove, required=True)
+    prove.add_argument(
+        "--given",
+        action="append",
+        default=[],
+        metavar="'L == R [for a,b]'",
+        help="a hypothesis, for all values of a, b (without 'for': of the indices that both sides mention); repeatable",
+    )
+    prove.add_argument("--fix", nargs="+", action="extend", default=[], metavar="n=2", help="decide at a fixed size")
+    prove.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    prove.add_argument("--certificate", metavar="FILE", help="write the certificate of a proof")
+
+    plan = _command(commands, "plan", _plan, "show costs and the best order of contraction", PLAN, PLAN_EXAMPLES)
+    plan.add_argument("expression", metavar="EXPR", help="'O[t,e] = ...', one side with --free, or an einsum string")
+    _add_declarations(plan, required=False)
+    plan.add_argument("--size", nargs="+", action="extend", default=[], metavar="n=4096", help="sizes of dimensions")
+    plan.add_argument(
+        "--minimize", choices=("flops", "largest", "peak"), default="flops", help="what comes first [flops]"
+    )
+    plan.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    return parser
+
+
+def _command(commands: Any, name: str, run: Any, summary: str, text: str, epilog: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=summary,
+        description=text,
+        epilog=epilog,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_declarations(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    parser.add_argument(
+        "--indices", required=required, metavar="'t,s: n ordered; f: d'", help="the dimension of every index"
+    )
+    parser.add_argument("--free", metavar="t,s", help="the free indices of a side [none]")
+    parser.add_argument(
+        "--tensors", metavar="'A: d d sym'", help="legs and facts of tensors, where they do not follow from use"
+    )
+
+
+def read_sizes(texts: Sequence[str], option: str) -> dict[str, int]:
+    """Return the sizes that texts such as ``n=4096`` or ``n=4096,d=64`` say.
+
+    Examples
+    --------
+    >>> read_sizes(["n=4096,d=64", "h=8"], "--size")
+    {'n': 4096, 'd': 64, 'h': 8}
+    """
+    sizes: dict[str, int] = {}
+    for text in (piece for argument in texts for piece in argument.split(",") if piece.strip()):
+        name, _, value = (part.strip() for part in text.partition("="))
+        if not name or not value.removeprefix("-").isdecimal():
+            raise UsageError(f"{option} {text!r} gives no size", remedy=f"write {option} n=4096")
+        if sizes.setdefault(name, int(value)) != int(value):
+            raise UsageError(f"{option} gives {name} two sizes", remedy="give every dimension one size")
+    return sizes
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from tensoralg.claims import run, write_certificates
+
+    report = run([Path(path) for path in arguments.paths], show_progress=True)
+    if not report.files:
+        raise UsageError(
+            f"there are no claims in {', '.join(arguments.paths)}",
+            remedy="put Python files with @claim functions there",
+        )
+    if arguments.certificates:
+        report = write_certificates(report, Path(arguments.certificates))
+    if arguments.json:
+        _print_json(report.to_json())
+    else:
+        report.print()
+    sys.stdout.flush()
+    for error in report.errors:
+        _complain(f"{error.file}: {error.message}")
+    return report.exit_code
+
+
+def _prove(arguments: argparse.Namespace) -> int:
+    from tensoralg.claims import read_equation
+
+    fixed = read_sizes(arguments.fix, "--fix")
+    claim = read_equation(
+        arguments.claim, arguments.indices, arguments.free or "", arguments.tensors, arguments.given, fixed
+    )
+    verdict = claim.decide()
+    if arguments.json:
+        _print_json(_verdict_json(claim, verdict))
+    else:
+        print(_claim_text(claim))
+        print(verdict.explain())
+    if arguments.certificate and verdict.certificate is None:
+        _complain(f"there is no certificate of what is {verdict.status}")
+    elif arguments.certificate:
+        Path(arguments.certificate).write_text(json.dumps(verdict.certificate) + "\n", encoding="utf-8")
+    return PROVE_CODES[verdict.status]
+
+
+def _claim_text(claim: Any) -> str:
+    """Return the claim with its sums explicit."""
+    lines = [f"claim    {claim.lhs.body} == {claim.rhs.body}{_for_all(claim.lhs.free)}"]
+    lines += [f"given    {left.body} == {right.body}{_for_all(left.free)}" for left, right in claim.given]
+    lines += [f"fixed    {name} = {size}" for name, size in claim.fixed.items()]
+    return "\n".join(lines)
+
+
+def _for_all(names: Sequence[str]) -> str:
+    return f"    for all {', '.join(names)}" if names else ""
+
+
+def _verdict_json(claim: Any, verdict: Any) -> dict[str, Any]:
+    return {
+        "lhs": str(claim.lhs.body),
+        "rhs": str(claim.rhs.body),
+        "free": list(claim.lhs.free),
+        "given": [{"lhs": str(x.body), "rhs": str(y.body), "free": list(x.free)} for x, y in claim.given],
+        "fixed": claim.fixed,
+        "status": verdict.status,
+        "explanation": verdict.explain(),
+        "counterexample": verdict.counterexample and verdict.counterexample.to_json(),
+        "evidence": dict(verdict.evidence),
+        "holds_for": verdict.holds_for,
+        "certificate": verdict.certificate,
+    }
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    from tensoralg.claims import read_operator
+    from tensoralg.plan import plan
+
+    operator = read_operator(arguments.expression, arguments.indices, arguments.tensors, arguments.free)
+    sizes = read_sizes(arguments.size, "--size")
+    found = plan(operator, sizes or None, minimize=arguments.minimize)
+    if arguments.json:
+        _print_json(_plan_json(operator, found))
+    else:
+        print(found.show())
+    return 0
+
+
+def _plan_json(operator: Any, found: Any) -> dict[str, Any]:
+    return {
+        "expression": str(operator),
+        "flops": str(found.flops),
+        "pointwise": str(found.pointwise),
+        "largest": str(found.largest),
+        "peak": str(found.peak),
+        "optimal": found.optimal,
+        "regimes": [
+            {
+                "where": str(regime.where),
+                "flops": str(regime.flops),
+                "largest": str(regime.largest),
+                "peak": str(regime.peak),
+                "path": regime.path,
+                "tree": regime.tree,
+            }
+            for regime in found.regimes()
+        ],
+    }
+
+
+def _print_json(value: Mapping[str, Any]) -> None:
+    print(json.dumps(value, indent=2, default=str, allow_nan=False))  # JSON has no word for fractions

@@ -1,0 +1,278 @@
+"""The command line: answers, exit codes, JSON, and what it says to input that cannot be used."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tensoralg.cli import main
+
+ROOT = Path(__file__).resolve().parent.parent
+INDICES = ["--indices", "t,s: n ordered; f: d"]
+CLAIMS = """
+import tensoralg as ta
+from tensoralg.claims import claim
+V = ta.Space("V", "n")
+i, j = V.indices("i j")
+A = ta.tensor("A", V @ V)
+x = ta.tensor("x", V)
+
+@claim(source="textbook", kernel=False)
+def products_commute():
+    return ta.define((i,), A[i, j] * x[j]), ta.define((i,), x[j] * A[i, j])
+"""
+
+
+def shell(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tensoralg", *arguments],
+        cwd=options.pop("cwd", ROOT),
+        capture_output=True,
+        text=True,
+        check=False,
+        **options,
+    )
+
+
+# prove
+
+
+def test_prove_shows_the_claim_with_explicit_sums(capsys: pytest.CaptureFixture[str]) -> None:
+    claim = "Q[t,f]*(K[s,f] + R[s,f]) == Q[t,f]*K[s,f] + Q[t,f]*R[s,f]"
+    assert main(["prove", claim, *INDICES, "--free", "t,s"]) == 0
+    out = capsys.readouterr().out
+    assert "sum(f: Q[t,f]*(K[s,f] + R[s,f])) == sum(f: Q[t,f]*K[s,f]) + sum(f: Q[t,f]*R[s,f])" in out
+    assert "for all t, s" in out
+    assert "proved" in out
+
+
+def test_prove_refutes_with_a_witness_that_can_be_recomputed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prove", "A[i,j]*A[j,i] == A[i,j]*A[i,j]", "--indices", "i,j: n", "--json"]) == 1
+    answer = json.loads(capsys.readouterr().out)
+    found = answer["counterexample"]
+    a, n = found["tensors"]["A"], found["sizes"]["n"]
+    assert found["lhs"] == sum(a[i][j] * a[j][i] for i in range(n) for j in range(n))
+    assert found["rhs"] == sum(a[i][j] * a[i][j] for i in range(n) for j in range(n))
+    assert found["lhs"] != found["rhs"]
+    assert (answer["status"], answer["certificate"]) == ("refuted", None)
+
+
+def test_prove_takes_facts_and_fixed_sizes() -> None:
+    claim = ["prove", "A[i,j]*A[j,i] == A[i,j]*A[i,j]", "--indices", "i,j: n"]
+    assert main([*claim, "--tensors", "A: n n sym"]) == 0
+    assert main([*claim, "--fix", "n=1"]) == 0
+    assert main([*claim, "--fix", "n=2"]) == 1
+
+
+def test_prove_says_unknown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prove", "x[i]/x[i] == 1", "--indices", "i: n", "--free", "i"]) == 3
+    assert "unknown" in capsys.readouterr().out
+
+
+def test_prove_shows_hypotheses_and_for_which_indices_they_hold(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["prove", "x[i]*y[i] == y[i]*x[i]", "--indices", "i,j: n", "--given", "A[i,j]*A[i,j] == 1 for i,j"]
+    assert main(arguments) == 0
+    assert "given    A[i,j]*A[i,j] == 1    for all i, j" in capsys.readouterr().out
+
+
+def test_prove_writes_the_certificate_of_a_proof_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "certificate.json"
+    assert main(["prove", "x[i] == x[j]", "--indices", "i,j: n", "--certificate", str(path)]) == 0
+    assert isinstance(json.loads(path.read_text(encoding="utf-8")), dict)
+    other = tmp_path / "none.json"
+    assert main(["prove", "x[i] == y[j]", "--indices", "i,j: n", "--certificate", str(other)]) == 1
+    assert not other.exists()
+    assert "no certificate of what is refuted" in capsys.readouterr().err
+
+
+def test_an_implicit_sum_in_a_function_is_pointed_out(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prove", "exp(Q[t,f]) == exp(Q[t,f])", *INDICES, "--free", "t"]) == 0
+    captured = capsys.readouterr()
+    assert "warning: f occurs only inside a function" in captured.err
+    assert "warning" not in captured.out
+
+
+# plan
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        ["t f, s f, s e -> t e"],
+        ["O[t,e] = Q[t,f]*K[s,f]*V[s,e]"],
+        ["Q[t,f]*K[s,f]*V[s,e]", "--free", "t,e"],
+    ],
+)
+def test_plan_finds_both_orders_of_attention(expression: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["plan", *expression, "--indices", "t,s: n; f,e: d", "--json"]
+    assert main(arguments) == 0
+    costs = {regime["flops"] for regime in json.loads(capsys.readouterr().out)["regimes"]}
+    assert {"4*d*n**2", "4*d**2*n"} <= costs
+    assert main([*arguments, "--size", "n=4096", "d=64"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["flops"] == str(4 * 4096 * 64**2)
+    assert len(answer["regimes"]) == 1
+    assert answer["optimal"] is True
+
+
+def test_plan_prints_a_report(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "tf,sf,se->te", "--size", "t=8,s=8", "--size", "f=2,e=2", "--minimize", "largest"]) == 0
+    out = capsys.readouterr().out
+    assert "FLOPs" in out
+    assert "largest" in out
+
+
+# verify
+
+
+def test_verify_json_is_alone_on_standard_output(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("print('hello')\n" + CLAIMS, encoding="utf-8")
+    (tmp_path / "b.py").write_text("1 / 0\n", encoding="utf-8")
+    done = shell("verify", str(tmp_path), "--json", "--certificates", str(tmp_path / "out"))
+    answer = json.loads(done.stdout)
+    assert done.returncode == 2
+    assert [claim["name"] for claim in answer["claims"]] == ["products_commute"]
+    assert answer["claims"][0]["certificate"] == str(tmp_path / "out" / "a" / "products_commute.json")
+    assert "ZeroDivisionError" in answer["errors"][0]["message"]
+    assert "Traceback" not in done.stderr
+    assert "hello" in done.stderr
+
+
+def test_verify_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good = tmp_path / "good.py"
+    good.write_text(CLAIMS, encoding="utf-8")
+    bad = tmp_path / "bad.py"
+    bad.write_text(CLAIMS.replace('source="textbook"', 'source="textbook", expected="refuted"'), encoding="utf-8")
+    assert main(["verify", str(good)]) == 0
+    assert "1 claims: 1 proved, 0 refuted, 0 not as expected" in capsys.readouterr().out
+    assert main(["verify", str(good), str(bad)]) == 1
+    assert "NOT AS EXPECTED: products_commute" in capsys.readouterr().out
+    assert main(["verify", str(good), str(tmp_path / "missing.py")]) == 2
+    assert "missing.py: ClaimError: there is no file" in capsys.readouterr().err
+
+
+def test_verify_looks_in_proofs_by_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["verify"]) == 2
+    assert "there is no file proofs" in capsys.readouterr().err
+    (tmp_path / "proofs").mkdir()
+    assert main(["verify"]) == 2
+    assert "there are no claims in proofs" in capsys.readouterr().err
+    (tmp_path / "proofs" / "mine.py").write_text(CLAIMS, encoding="utf-8")
+    assert main(["verify"]) == 0
+    captured = capsys.readouterr()
+    assert "products_commute" in captured.out
+    assert captured.err == ""  # no progress bar where nobody watches
+
+
+# bad input
+
+
+@pytest.mark.parametrize(
+    ("arguments", "messages"),
+    [
+        (["prove", "Q[t,f]*K[s,f == 0", *INDICES, "--free", "t,s"], ["expected ',' or ']'", "Q[t,f]*K[s,f", "^"]),
+        (["prove", "Q[t,f]", *INDICES], ["one '=='"]),
+        (["prove", "Q[t,g] == 0*Q[t,g]", *INDICES, "--free", "t"], ["index g is not declared", "^", "declare it"]),
+        (["prove", "Q[t,f] == 0*Q[t,f]", *INDICES, "--free", "u,f"], ["index u is not declared"]),
+        (["prove", "Q[t,f]*Q[t] == 0*Q[t]", *INDICES, "--free", "t"], ["tensor Q has 2 legs"]),
+        (["prove", "Q[t,f] == Q[f,t]", *INDICES, "--free", "t,f"], ["tensor Q is used as"]),
+        (["prove", "delta[t,f]*x[t] == y[f]", *INDICES, "--free", "f"], ["delta[t,f] relates index t over n"]),
+        (["prove", "n + Q == Q", *INDICES], ["Q is no dimension here", "Q[]"]),
+        (["prove", "A[i] == A[i]", "--indices", "i: 0", "--free", "i"], ["cannot have dimension 0"]),
+        (["prove", "A[i] == A[i]", "--indices", "i n", "--free", "i"], ["expected ':' in the indices"]),
+        (
+            ["prove", "A[i] == A[i]", "--indices", "i: n", "--fix", "m=2"],
+            ["'m', which is no dimension here", "known: n"],
+        ),
+        (["prove", "A[i] == A[i]", "--indices", "i: n", "--fix", "n=-2"], ["n = -2 is not a positive integer"]),
+        (["prove", "A[i] == A[i]", "--indices", "i: n", "--fix", "n=1.5"], ["--fix 'n=1.5' gives no size"]),
+        (["prove", "A[i] == A[i]", "--indices", "i: n", "--fix", "n=1", "n=2"], ["gives n two sizes"]),
+        (["prove", "A[i] == A[i]", "--indices", "i: n", "--given", "B[i]"], ["one '=='"]),
+        (["prove", "A[i] == A[i]", "--indices", "i: n", "--given", "B[i]*B[i] == 1"], ["cannot be told", "for i"]),
+        (["prove", "(" * 500 + "A[i] == 0", "--indices", "i: n"], ["nested more than"]),
+        (["plan", "t f, s f -> t s", "--size", "t=0"], ["t = 0 is not a positive integer"]),
+        (["plan", "t f, s f -> t s", "--size", "q=4"], ["'q', which is no dimension here"]),
+        (["plan", "t f, s f -> t q"], ["output index 'q'"]),
+        (["plan", "A[i,j]*B[j]", "--indices", "i,j: n"], ["expected '=' but found"]),
+        (["check-nothing"], ["invalid choice"]),
+        (["prove", "A[i] == A[i]"], ["--indices"]),
+        ([], ["COMMAND"]),
+    ],
+)
+def test_bad_input_is_named_without_a_traceback(
+    arguments: list[str], messages: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    for message in messages:
+        assert message in captured.err
+    assert captured.out == ""
+    assert "Traceback" not in captured.err
+
+
+def test_a_certificate_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "no such folder" / "c.json"
+    assert main(["prove", "x[i] == x[j]", "--indices", "i,j: n", "--certificate", str(path)]) == 2
+    assert "No such file or directory" in capsys.readouterr().err
+
+
+# the rest
+
+
+def test_version_and_help() -> None:
+    assert shell("--version").stdout == f"tensoralg {version('tensoralg')}\n"
+    for command in ("verify", "prove", "plan"):
+        done = shell(command, "--help")
+        assert done.returncode == 0
+        assert "examples:" in done.stdout
+    assert "EXECUTES IT AS PYTHON" in shell("verify", "--help").stdout
+    top = shell("--help").stdout
+    assert all(word not in top for word in ("stream", "export"))
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    arguments = [sys.executable, "-m", "tensoralg", "plan", "t f, s f -> t s"]
+    with os.fdopen(writing, "w") as gone:
+        done = subprocess.run(arguments, cwd=ROOT, stdout=gone, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 141
+    assert done.stderr == ""
+
+
+def test_proving_and_planning_do_not_import_torch() -> None:
+    code = """
+import sys
+from tensoralg.cli import main
+main(["prove", "x[i] == x[j]", "--indices", "i,j: n"])
+main(["plan", "tf,sf->ts"])
+sys.exit("torch" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=False).returncode == 0
+
+
+def test_the_deep_tensor_network_is_as_expected(tmp_path: Path) -> None:
+    done = shell("verify", "proofs/deep_tensor_network.py", "--json", "--certificates", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    claims = json.loads(done.stdout)["claims"]
+    statuses = [claim["status"] for claim in claims]
+    assert all(claim["as_expected"] for claim in claims)
+    assert statuses.count("refuted") >= 8
+    assert statuses.count("proved") >= 30
+    assert statuses.count("unknown") == 0
+    kernels = [claim for claim in claims if claim["error"] is not None]
+    assert len(kernels) >= 25
+    assert all(claim["error"] <= claim["bound"] for claim in kernels)
+    reassociated = next(claim for claim in claims if claim["name"] == "attention_reassociates")
+    assert reassociated["flops_before"] == "4*d*n**2"
+    assert "4*d**2*n" in reassociated["flops_after"]
