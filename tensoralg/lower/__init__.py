@@ -1,0 +1,8 @@
+"""Lowering: definitions to validated torch kernels, and kernels checked against their definitions."""
+
+from tensoralg.lower.build import compile
+from tensoralg.lower.flops import Cost, count, custom_mapping
+from tensoralg.lower.operator import Operator
+from tensoralg.lower.verify import Report, verify
+
+__all__ = ["Cost", "Operator", "Report", "compile", "count", "custom_mapping", "verify"]

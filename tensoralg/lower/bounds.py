@@ -1,0 +1,308 @@
+"""Rigorous running error bounds: every value of a program with a ball for its exact value and an error.
+
+The exact value is that of the program in real arithmetic at the given inputs.  It is enclosed by a ball
+``[x - r, x + r]``, and the computed value differs from it by at most E.  The same rules give r, from a
+run in float64, and E, for the arithmetic of the kernel.  For one operation on computed values
+(N. J. Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed., SIAM 2002, ch. 2 and 3):
+
+* contraction of length k: ``sum(|x| E_y + E_x |y| + E_x E_y) + gamma_k sum((|x| + E_x)(|y| + E_y))``;
+* quotient, where ``|y| > E_y`` (else infinite):
+  ``(|y| E_x + |x| E_y) / (|y| (|y| - E_y)) (1 + u) + u |x / y|``;
+* ``exp``: ``exp(x) (exp(E) - 1) + c exp(x + E)``, c the assumed accuracy of exp;
+* other functions: by their range on the ball;
+* softmax: the computed shift m cancels exactly, a weight has the log-error ``l = E + u |x - m| + c``, the
+  denominator the log-error ``log(sum(p exp(l)))``, and contains exp(0) = 1, so that underflow is
+  harmless (P. Blanchard, D. J. Higham, N. J. Higham, *Accurately computing the log-sum-exp and softmax
+  functions*, IMA J. Numer. Anal. 41, 2021).
+
+Everything is computed in float64 and enlarged by more than the rounding errors of computing it.  A
+bound is infinite where nothing can be said: overflow, ``k u >= 1``, a denominator that may be 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tensoralg.lower.arithmetic import Arithmetic, arithmetic, gamma
+from tensoralg.lower.emit import Writer, einsum_text
+from tensoralg.lower.program import (
+    Arg,
+    Binary,
+    Einsum,
+    Function,
+    Indicator,
+    Literal,
+    One,
+    Power,
+    Program,
+    Scale,
+    Softmax,
+    Step,
+    Where,
+)
+from tensoralg.lower.scales import exact_scale, reciprocal
+
+SLOP = 2.0**-52
+
+
+@dataclass(frozen=True)
+class Ball:
+    """Exact values in ``[mid - radius, mid + radius]``, and a bound on the error of the computed ones."""
+
+    mid: Tensor
+    radius: Tensor
+    error: Tensor
+
+    @property
+    def magnitude(self) -> Tensor:
+        """An upper bound of the absolute exact value."""
+        return up(self.mid.abs() + self.radius)
+
+    @property
+    def least(self) -> Tensor:
+        """A lower bound of the absolute exact value."""
+        return (self.mid.abs() * (1 - 4 * SLOP) - up(self.radius)).clamp(min=0)
+
+    @property
+    def lower(self) -> Tensor:
+        """A lower bound of the exact value."""
+        return self.mid - up(self.radius + 4 * SLOP * self.mid.abs())
+
+    @property
+    def upper(self) -> Tensor:
+        """An upper bound of the exact value."""
+        return self.mid + up(self.radius + 4 * SLOP * self.mid.abs())
+
+
+def up(x: Tensor, terms: int = 0) -> Tensor:
+    """Return x >= 0 enlarged by more than the rounding errors of a sum of `terms` products."""
+    return x * (1 + (terms + 64) * SLOP)
+
+
+def error_bound(
+    program: Program, arrays: Mapping[str, Tensor], sizes: Mapping[str, int], machine: Arithmetic
+) -> Tensor:
+    """Return an upper bound of the absolute error of every entry of the result of a program.
+
+    Parameters
+    ----------
+    program : Program
+        What is run.
+    arrays : mapping of str to Tensor
+        The inputs, exactly, in float64, without batch axes.
+    sizes : mapping of str to int
+        The sizes of the dimensions.
+    machine : Arithmetic
+        The arithmetic that the program is run in.
+    """
+    return _Run(program, arrays, sizes, machine).result()
+
+
+class _Run:
+    """One run of a program in balls."""
+
+    def __init__(
+        self, program: Program, arrays: Mapping[str, Tensor], sizes: Mapping[str, int], machine: Arithmetic
+    ) -> None:
+        self.program, self.sizes, self.machine = program, sizes, machine
+        self.reference = arithmetic(torch.float64, "cpu")
+        self.writer = Writer(program)
+        self.values: dict[str, Tensor] = {}
+        self.balls: dict[str, Ball] = {}
+        self.globals = {"torch": torch, "math": math, "reciprocal": reciprocal}
+        self.globals.update({v: sizes[d] for d, v in self.writer.variables.items()})
+        for name, array in arrays.items():
+            self._keep(name, Ball(array, torch.zeros_like(array), torch.zeros_like(array)))
+
+    def _keep(self, name: str, ball: Ball) -> None:
+        self.values[name], self.balls[name] = ball.mid, ball
+
+    def result(self) -> Tensor:
+        for step in self.program.steps:
+            mid = self._run(step, self.values)
+            if mid.dtype == torch.bool:
+                self.values[step.name] = mid
+                continue
+            mid = mid.double()
+            ball = Ball(mid, torch.zeros_like(mid), torch.zeros_like(mid))
+            radius = self._finite(ball, self._spread(step, self.reference, ball), self.reference)
+            ball = replace(ball, radius=radius)
+            self._keep(
+                step.name, replace(ball, error=self._finite(ball, self._spread(step, self.machine, ball), self.machine))
+            )
+        return self.balls[self.program.result].error
+
+    def _run(self, step: Step, values: Mapping[str, Any]) -> Tensor:
+        """Return the value of a step: its own line of source, in float64."""
+        return eval(self.writer.operation(step), self.globals, dict(values))  # type: ignore[no-any-return]
+
+    def _finite(self, ball: Ball, error: Tensor, machine: Arithmetic) -> Tensor:
+        """Return the error, infinite where the computed value may overflow or nothing is known."""
+        unsafe = ~(up(ball.magnitude + error) < machine.largest) | error.isnan()
+        return torch.where(unsafe, math.inf, error)
+
+    def _operand(self, name: str, machine: Arithmetic) -> Ball:
+        """Return a value; in the reference arithmetic, what is computed is the middle of the ball."""
+        ball = self.balls[name]
+        return replace(ball, error=ball.radius) if machine is self.reference else ball
+
+    def _placed(self, arg: Arg, rank: int, machine: Arithmetic) -> Ball:
+        ball = self._operand(arg.name, machine)
+        pattern = (..., *(slice(None) if axis in arg.places else None for axis in range(rank)))
+        return Ball(ball.mid[pattern], ball.radius[pattern], ball.error[pattern])
+
+    def _spread(self, step: Step, machine: Arithmetic, result: Ball) -> Tensor:
+        """Return a bound on the error of the value that a step computes."""
+        op, rank = step.op, len(step.axes)
+        if isinstance(op, Literal | Indicator | One):
+            return torch.zeros_like(result.mid)
+        if isinstance(op, Einsum):
+            return self._einsum(op, machine)
+        if isinstance(op, Scale):
+            return self._scale(op, machine)
+        if isinstance(op, Binary):
+            left, right = self._placed(op.left, rank, machine), self._placed(op.right, rank, machine)
+            return quotient(left, right, machine) if op.symbol == "/" else total(left, right, result.mid, machine)
+        if isinstance(op, Function):
+            return FUNCTIONS[op.function](self._operand(op.source, machine), machine)
+        if isinstance(op, Power):
+            return integer_power(self._operand(op.source, machine), op.exponent, machine)
+        if isinstance(op, Softmax):
+            return self._softmax(op, rank, machine, result)
+        if isinstance(op, Where):
+            return self._run(step, {**self.values, op.source.name: self._operand(op.source.name, machine).error})
+        return self._run(step, {op.source: self._operand(op.source, machine).error})
+
+    def _einsum(self, op: Einsum, machine: Arithmetic) -> Tensor:
+        text = einsum_text(op).strip('"')
+        sides = [self._operand(name, machine) for name in op.operands]
+        extents = {
+            k: n
+            for name, ks in zip(op.operands, op.labels, strict=True)
+            for k, n in zip(ks, self.values[name].shape, strict=True)
+        }
+        terms = math.prod(n for label, n in extents.items() if label not in op.output)
+        summed = set(extents) != set(op.output)
+        if len(sides) == 1:
+            error = torch.einsum(text, sides[0].error)
+            if not summed:
+                return error
+            computed = torch.einsum(text, sides[0].magnitude + sides[0].error)
+            return up(
+                error + times(gamma(max(terms - 1, 0), machine.accumulation), computed) + terms * machine.tiny, terms
+            )
+        operand = machine.operand if summed else 0.0
+        (x, e), (y, f) = ((s.magnitude, s.error + operand * (s.magnitude + s.error)) for s in sides)
+        inherited = torch.einsum(text, x, f) + torch.einsum(text, e, y + f)
+        rounding = gamma(terms, machine.accumulation)
+        computed = torch.einsum(text, x + e, y + f)
+        error = inherited + times(rounding, computed) + times(machine.output, computed + times(rounding, computed))
+        return up(error + 2 * terms * machine.tiny, 3 * terms)
+
+    def _scale(self, op: Scale, machine: Arithmetic) -> Tensor:
+        """The factor is computed in float64, rounded to the format and multiplied."""
+        computed, off = exact_scale(op.factor, self.sizes)
+        ball = self._operand(op.source, machine)
+        factor = abs(computed) + off
+        off = off + machine.unit * factor + machine.tiny
+        largest = ball.magnitude + ball.error
+        return up(factor * ball.error + off * largest + machine.unit * (factor + off) * largest + machine.tiny)
+
+    def _softmax(self, op: Softmax, rank: int, machine: Arithmetic, result: Ball) -> Tensor:
+        x = self._placed(op.source, rank, machine)
+        kept = torch.ones_like(result.mid, dtype=torch.bool)
+        for mask in op.masks:
+            pattern = (..., *(slice(None) if axis in mask.places else None for axis in range(rank)))
+            kept = kept & self.values[mask.name][pattern]
+        axis = op.axis - rank
+        if not result.mid.shape[axis]:
+            return torch.zeros_like(result.mid)
+        top = torch.where(kept, x.upper + x.error, -math.inf).amax(axis, keepdim=True)
+        distance = top - x.lower + x.error
+        c = machine.function
+        log_error = torch.where(kept, up(x.error + machine.unit * distance + c / (1 - c)), 0.0)
+        # in the reference arithmetic the radius is not yet known: bound the average by the maximum
+        if machine is self.reference:
+            denominator = log_error.amax(axis, keepdim=True)
+        else:
+            weights = up(result.mid + result.radius)
+            average = (weights * log_error.exp()).sum(axis, keepdim=True)
+            denominator = torch.minimum(average.clamp(min=1.0).log(), log_error.amax(axis, keepdim=True))
+        terms = result.mid.shape[axis]
+        sum_error = gamma(terms, machine.accumulation)
+        unit = machine.unit + machine.output
+        log_total = up(log_error + denominator + sum_error + 4 * unit + 4 * terms * machine.tiny, 4 * terms)
+        if machine is self.reference:
+            spread = up(result.mid * torch.expm1(log_total))
+        else:
+            spread = up(up(result.mid + result.radius) * torch.expm1(log_total))
+        return torch.where(kept, spread + 8 * terms * machine.tiny, 0.0)
+
+
+def times(factor: float, x: Tensor) -> Tensor:
+    """Return the product, with infinity times 0 infinite: nothing is known."""
+    return x * factor if math.isfinite(factor) else torch.full_like(x, math.inf)
+
+
+def total(left: Ball, right: Ball, mid: Tensor, machine: Arithmetic) -> Tensor:
+    """The error of a sum or difference with the given middle."""
+    inherited = left.error + right.error
+    magnitude = mid.abs() * (1 + 4 * SLOP) + left.radius + right.radius
+    return up(inherited + machine.unit * (magnitude + inherited) + machine.tiny)
+
+
+def quotient(x: Ball, y: Ball, machine: Arithmetic) -> Tensor:
+    """The error of a quotient; infinite where the computed denominator may be 0."""
+    least, room = y.least, y.least - y.error
+    inherited = (least * x.error + x.magnitude * y.error) / (least * room)
+    error = inherited * (1 + machine.unit) + machine.unit * x.magnitude / least + machine.tiny
+    return torch.where(room > 0, up(error), math.inf)
+
+
+def exponential(x: Ball, machine: Arithmetic) -> Tensor:
+    """The error of exp."""
+    top = torch.exp(x.upper) * (1 + machine.function) * (1 + 64 * SLOP)
+    return up(top * torch.expm1(x.error) + machine.function * top * torch.exp(x.error)) + machine.tiny
+
+
+def logarithm(x: Ball, machine: Arithmetic) -> Tensor:
+    """The error of log; infinite where the computed argument may not be positive."""
+    low, high = x.lower - x.error, x.upper + x.error
+    largest = torch.maximum(torch.log(low).abs(), torch.log(high).abs())
+    error = up(-torch.log1p(-x.error / x.lower)) + up((machine.function + 64 * SLOP) * largest) + machine.tiny
+    return torch.where(low > 0, error, math.inf)
+
+
+def square_root(x: Ball, machine: Arithmetic) -> Tensor:
+    """The error of sqrt; infinite where the computed argument may be negative."""
+    exact_zero = (x.magnitude == 0) & (x.error == 0)
+    low = x.lower - x.error
+    error = x.error / (torch.sqrt(x.lower) + torch.sqrt(low)) + machine.unit * torch.sqrt(x.upper + x.error)
+    return torch.where(exact_zero, 0.0, torch.where(low > 0, up(error) + machine.tiny, math.inf))
+
+
+def rectifier(x: Ball, machine: Arithmetic) -> Tensor:
+    """The error of relu, which is 1-Lipschitz and exact."""
+    return x.error
+
+
+def integer_power(x: Ball, exponent: int, machine: Arithmetic) -> Tensor:
+    """The error of an integer power, computed by products or by a function of the stated accuracy."""
+    k = abs(exponent)
+    rounding = gamma(k, machine.unit) + machine.function
+    if exponent > 0:
+        largest = x.magnitude + x.error
+        inherited = k * x.error * largest ** (k - 1)
+        return up(inherited + rounding * largest**k + k * machine.tiny * largest.clamp(min=1.0) ** (k - 1), k)
+    least = x.least - x.error
+    error = k * x.error / least ** (k + 1) + rounding / least**k + machine.tiny
+    return torch.where((least > 0) & (least**k > 2 * machine.tiny), up(error, k), math.inf)
+
+
+FUNCTIONS = {"exp": exponential, "log": logarithm, "sqrt": square_root, "relu": rectifier}

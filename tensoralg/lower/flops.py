@@ -1,0 +1,189 @@
+"""What a kernel executes, counted by the cost model of the plans.
+
+`torch.utils.flop_counter` scores elementwise products, reductions, ``mv``, ``dot`` and, on CPU, scaled dot
+product attention 0.  :func:`custom_mapping` gives it rules for them, and :func:`count` counts FLOPs and
+pointwise operations apart and refuses an operation that it has no rule for.
+
+A product of two arrays is a contraction step that sums nothing (one FLOP per entry), a product of an
+array and a number is a scale (pointwise).  ``torch.einsum`` runs a step that sums only axes of size 1
+as a product, so at such sizes the count is less than the plan's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import sdpa_flop_count
+
+from tensoralg.errors import UnknownName
+
+aten = torch.ops.aten
+
+FREE = frozenset(
+    {
+        "_to_copy",
+        "_unsafe_view",
+        "alias",
+        "arange",
+        "as_strided",
+        "clone",
+        "contiguous",
+        "detach",
+        "diagonal",
+        "empty",
+        "expand",
+        "eye",
+        "full",
+        "lift_fresh",
+        "movedim",
+        "narrow",
+        "ones",
+        "permute",
+        "reshape",
+        "scalar_tensor",
+        "select",
+        "slice",
+        "split",
+        "squeeze",
+        "t",
+        "transpose",
+        "tril",
+        "triu",
+        "unsqueeze",
+        "view",
+        "zeros",
+    }
+)
+POINTWISE = frozenset(
+    {"add", "div", "exp", "log", "masked_fill", "neg", "pow", "reciprocal", "relu", "sqrt", "sub", "where"}
+)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """FLOPs (a multiply-add counts two) and pointwise operations.
+
+    Examples
+    --------
+    >>> Cost(2, 1) + Cost(3, 0)
+    Cost(flops=5, pointwise=1)
+    """
+
+    flops: int
+    pointwise: int
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.flops + other.flops, self.pointwise + other.pointwise)
+
+
+def _size(shape: Any) -> int:
+    return torch.Size(shape).numel()
+
+
+def _product(left: Any, right: Any, *_: Any, out_shape: Any, **__: Any) -> int:
+    return _size(out_shape) if isinstance(right, torch.Size) and isinstance(left, torch.Size) else 0
+
+
+def _matmul(left: Any, right: Any, *_: Any, out_shape: Any, **__: Any) -> int:
+    return 2 * _size(out_shape) * int(left[-1])
+
+
+def _matmul_plus(_added: Any, left: Any, right: Any, *_: Any, out_shape: Any, **__: Any) -> int:
+    return 2 * _size(out_shape) * int(left[-1])
+
+
+def _dot(left: Any, *_: Any, **__: Any) -> int:
+    return 2 * _size(left)
+
+
+def _reduction(operand: Any, *_: Any, **__: Any) -> int:
+    return _size(operand)
+
+
+def _attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
+    return int(sdpa_flop_count(query, key, value))
+
+
+FLOPS: Mapping[str, Callable[..., int]] = {
+    "mul": _product,
+    "sum": _reduction,
+    "_softmax": _reduction,
+    "mm": _matmul,
+    "bmm": _matmul,
+    "mv": _matmul,
+    "dot": _dot,
+    "addmm": _matmul_plus,
+    "baddbmm": _matmul_plus,
+    "_scaled_dot_product_flash_attention_for_cpu": _attention,
+}
+SCORED_ZERO = ("mul", "sum", "_softmax", "mv", "dot", "_scaled_dot_product_flash_attention_for_cpu")
+
+
+def custom_mapping() -> dict[Any, Callable[..., int]]:
+    """Return rules for `torch.utils.flop_counter.FlopCounterMode` for what it scores 0.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch.utils.flop_counter import FlopCounterMode
+    >>> with FlopCounterMode(display=False, custom_mapping=custom_mapping()) as counter:
+    ...     _ = torch.ones(3, 4) @ torch.ones(4)
+    >>> counter.get_total_flops()
+    24
+    """
+    return {getattr(aten, name): FLOPS[name] for name in SCORED_ZERO}
+
+
+def count(function: Callable[[], Any]) -> Cost:
+    """Return what calling `function` executes.
+
+    Raises
+    ------
+    UnknownName
+        If an operation was executed that has no rule.
+
+    Examples
+    --------
+    >>> import torch
+    >>> x = torch.ones(3, 4)
+    >>> count(lambda: torch.exp(x @ x.T) * 0.5)
+    Cost(flops=72, pointwise=18)
+    """
+    counter = _Counter()
+    with counter:
+        function()
+    return counter.total
+
+
+class _Counter(TorchDispatchMode):
+    """Adds up the costs of the operations that are dispatched."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.total = Cost(0, 0)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        self.total += cost_of(func.overloadpacket.__name__, args, result)
+        return result
+
+
+def cost_of(name: str, args: Any, result: Any) -> Cost:
+    """Return the cost of one executed operation."""
+    if name in FREE:
+        return Cost(0, 0)
+    first = result[0] if isinstance(result, tuple) else result
+    if name in POINTWISE:
+        return Cost(0, first.numel())
+    if name not in FLOPS:
+        raise UnknownName(
+            f"the operation {name} was executed but has no cost", remedy="give it a rule in lower/flops.py", name=name
+        )
+    shapes = [arg.shape if isinstance(arg, torch.Tensor) else arg for arg in args]
+    flops = FLOPS[name](*shapes, out_shape=first.shape)
+    scale = name == "mul" and not flops
+    return Cost(flops, first.numel() * (scale + 2 * (name == "_softmax")))

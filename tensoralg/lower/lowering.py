@@ -1,0 +1,329 @@
+"""Blocks and contraction trees to a program.
+
+The planner searches, lowering obeys: every contraction is done pairwise along its tree, and what
+runs costs what was planned.  A label that one operand alone carries and that is no output is summed
+out first; a mask that merely multiplies becomes a selection; a scale is one multiplication of the
+finished contraction.  A block that is read twice is computed once, as the plan prices it; two blocks
+that happen to share a step each do it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from keyword import iskeyword
+
+import sympy
+
+from tensoralg.errors import InvalidExpression, MissingSize
+from tensoralg.expr import Expr, as_expr
+from tensoralg.lower.program import (
+    RESERVED,
+    Arg,
+    Axes,
+    Binary,
+    Einsum,
+    Function,
+    Indicator,
+    Literal,
+    One,
+    Op,
+    Power,
+    Program,
+    Repeat,
+    Scale,
+    SizeSource,
+    Softmax,
+    Split,
+    Step,
+    Take,
+    Where,
+    is_free,
+    operands_of,
+    parts_of,
+    size_variable,
+    symbols_of,
+)
+from tensoralg.lower.scales import sizes_in
+from tensoralg.plan import blocks as planned
+from tensoralg.plan.blocks import Block, Contract, Operand, Pointwise, Quotient, Total
+from tensoralg.plan.tree import Tree, is_mask, leaves, written
+from tensoralg.spaces import VectorSpace
+
+ONE, MINUS_ONE = as_expr(1), as_expr(-1)
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A value with labels on its axes."""
+
+    name: str
+    labels: tuple[int, ...]
+
+
+def lower(
+    block: Block,
+    inputs: Sequence[tuple[str, Axes]],
+    trees: Mapping[Contract, Tree],
+    sizes: Mapping[str, int],
+) -> Program:
+    """Return the program that computes a block along the given trees.
+
+    Parameters
+    ----------
+    block : Block
+        What to compute; its axes are the axes of the result.
+    inputs : sequence of (str, tuple of VectorSpace)
+        Names and legs of the input arrays, in order.
+    trees : mapping of Contract to nested tuples of positions
+        A contraction without a tree is done left to right.
+    sizes : mapping of str to int
+        Sizes that are fixed.
+
+    Raises
+    ------
+    MissingSize
+        If no input has an axis of a size that the program needs, and it is not fixed.
+    """
+    machine = _Lowering(dict(inputs), trees)
+    result = machine.number(machine.value(block))
+    steps = _live(machine.steps, result)
+    return Program(tuple(inputs), _size_sources(inputs, steps, sizes, machine.axes), steps, result)
+
+
+def _live(steps: Sequence[Step], result: str) -> tuple[Step, ...]:
+    """Return the steps on which the result depends."""
+    needed = {result}
+    kept: list[Step] = []
+    for step in reversed(steps):
+        if step.name in needed:
+            needed.update(operands_of(step.op))
+            kept.append(step)
+    return tuple(reversed(kept))
+
+
+def _size_sources(
+    inputs: Sequence[tuple[str, Axes]], steps: Iterable[Step], sizes: Mapping[str, int], axes: Mapping[str, Axes]
+) -> tuple[SizeSource, ...]:
+    found: dict[str, SizeSource] = {}
+    for name, legs in inputs:
+        for position, leg in enumerate(legs):
+            if isinstance(leg.dimension, sympy.Symbol):
+                found.setdefault(leg.dimension.name, SizeSource(leg.dimension.name, name, position - len(legs)))
+    found.update({name: SizeSource(name, "", value) for name, value in sizes.items()})
+    needed = set().union(*(_needed_sizes(step, axes) for step in steps))
+    for name in sorted(needed - set(found)):
+        raise MissingSize(
+            f"no input has an axis of size {name}, so the program cannot read it",
+            remedy=f'compile for a fixed size: compile(..., sizes={{"{name}": 8}})',
+            name=name,
+        )
+    return tuple(found[name] for name in sorted(needed))
+
+
+def _needed_sizes(step: Step, axes: Mapping[str, Axes]) -> set[str]:
+    """Return the sizes that the source of a step mentions."""
+    op = step.op
+    if isinstance(op, Literal):
+        return symbols_of([op.space]) | (sizes_in(op.width) if op.width is not None else set())
+    if isinstance(op, Scale):
+        return sizes_in(op.factor)
+    if isinstance(op, Repeat):
+        return symbols_of([step.axes[op.axis]])
+    if isinstance(op, Split | Take):
+        # the summands after the one that is taken are not mentioned
+        parts = parts_of(axes[op.source][op.axis])
+        return symbols_of(parts if isinstance(op, Split) else parts[: op.position + 1])
+    return set()
+
+
+@dataclass
+class _Lowering:
+    axes: dict[str, Axes]
+    trees: Mapping[Contract, Tree]
+    steps: list[Step] = field(default_factory=list)
+    names: dict[Op, str] = field(default_factory=dict)
+    values: dict[Block, str] = field(default_factory=dict)
+    truths: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        sizes = symbols_of(leg for legs in self.axes.values() for leg in legs)
+        variables = [size_variable(self.axes, size) for size in sorted(sizes)]
+        for name in self.axes:
+            if name in RESERVED or iskeyword(name) or len(set(variables)) < len(variables):
+                raise InvalidExpression(f"{name} cannot be the name of a kernel's argument", remedy="rename the tensor")
+        self.taken = {*self.axes, *variables}
+
+    # values
+
+    def do(self, op: Op, axes: Iterable[VectorSpace]) -> str:
+        """Return the name of the value of an operation; views and literals are made once."""
+        if op in self.names:
+            return self.names[op]
+        count = len(self.steps)
+        while f"x{count}" in self.taken:
+            count += 1
+        name = f"x{count}"
+        self.taken.add(name)
+        self.axes[name] = tuple(axes)
+        self.steps.append(Step(name, self.axes[name], op))
+        if is_free(op):
+            self.names[op] = name
+            if isinstance(op, Literal) or any(source in self.truths for source in operands_of(op)):
+                self.truths.add(name)
+            if isinstance(op, Indicator):
+                self.truths.discard(name)
+        return name
+
+    def number(self, name: str) -> str:
+        """Return the value as numbers."""
+        return self.do(Indicator(name), self.axes[name]) if name in self.truths else name
+
+    def value(self, block: Block) -> str:
+        """Return the name of the value of a block, computed once."""
+        if block not in self.values:
+            self.values[block] = self._compute(block)
+        return self.values[block]
+
+    def _compute(self, block: Block) -> str:
+        if isinstance(block, planned.Leaf):
+            return block.tensor.name
+        if isinstance(block, planned.Literal):
+            return self.do(Literal(block.relation, block.space, block.width), block.axes)
+        if isinstance(block, planned.Split):
+            return self.do(Split(self.value(block.source), block.axis), block.axes)
+        if isinstance(block, planned.Take):
+            return self.do(Take(self.value(block.source), block.axis, block.position), block.axes)
+        if isinstance(block, Contract):
+            return self._contract(block)
+        if isinstance(block, Total):
+            return self._total(block)
+        if isinstance(block, Pointwise):
+            source = self.number(self.value(block.argument))
+            op = Power(source, block.exponent) if block.function == "pow" else Function(block.function, source)
+            return self.do(op, block.axes)
+        if isinstance(block, Quotient):
+            return self._quotient(block)
+        if isinstance(block, planned.Softmax):
+            return self._softmax(block)
+        raise InvalidExpression(f"{type(block).__name__} cannot be lowered", remedy="this is a fault of the planner")
+
+    # labels
+
+    def read(self, operand: Operand) -> Labelled:
+        """Return the value of an operand, its repeated labels replaced by a diagonal."""
+        return self.arrange(Labelled(self.value(operand.block), operand.labels), dict.fromkeys(operand.labels))
+
+    def arrange(self, value: Labelled, output: Iterable[int]) -> Labelled:
+        """Return the value with its axes in the order of `output`: a permutation, diagonal or sum."""
+        wanted = tuple(output)
+        if wanted == value.labels:
+            return value
+        summing = set(wanted) != set(value.labels)
+        return self._einsum([Labelled(self.number(value.name), value.labels) if summing else value], wanted)
+
+    def _einsum(self, operands: Sequence[Labelled], output: tuple[int, ...]) -> Labelled:
+        order: dict[int, int] = {}
+        for operand in operands:
+            for label in operand.labels:
+                order.setdefault(label, len(order))
+        labels = tuple(tuple(order[label] for label in o.labels) for o in operands)
+        op = Einsum(tuple(o.name for o in operands), labels, tuple(order[label] for label in output))
+        spaces = {label: s for o in operands for label, s in zip(o.labels, self.axes[o.name], strict=True)}
+        return Labelled(self.do(op, [spaces[label] for label in output]), output)
+
+    def place(self, value: Labelled, order: Sequence[int]) -> Arg:
+        """Return the value as an operand of a pointwise operation whose result has labels `order`."""
+        ordered = self.arrange(value, [label for label in order if label in value.labels])
+        return Arg(ordered.name, tuple(order.index(label) for label in ordered.labels))
+
+    # contractions
+
+    def _contract(self, block: Contract) -> str:
+        factors = [self._factor(factor) for factor in block.factors]
+        if factors:
+            tree = self.trees.get(block, written(len(factors)))
+            done = self._node(tree, factors, block.output)
+        else:
+            done = Labelled(self.do(One(), ()), ())
+        if block.scale != ONE:
+            done = Labelled(self._scale(done.name, block.scale), done.labels)
+        done = self.arrange(done, [label for label in block.output if label in done.labels])
+        name = done.name
+        for axis, label in enumerate(block.output):
+            if label not in done.labels:
+                axes = self.axes[name]
+                name = self.do(Repeat(name, axis), (*axes[:axis], block.spaces[label], *axes[axis:]))
+        return name
+
+    def _factor(self, operand: Operand) -> Labelled:
+        factor = self.read(operand)
+        return factor if is_mask(operand) else Labelled(self.number(factor.name), factor.labels)
+
+    def _node(self, tree: Tree, factors: Sequence[Labelled], output: tuple[int, ...]) -> Labelled:
+        inside = set(leaves(tree))
+        outside = {label for k, f in enumerate(factors) if k not in inside for label in f.labels}
+        if isinstance(tree, int):
+            leaf = factors[tree]
+            return self.arrange(leaf, [label for label in leaf.labels if label in outside or label in output])
+        left, right = (self._node(branch, factors, output) for branch in tree)
+        carried = tuple(dict.fromkeys(left.labels + right.labels))
+        kept = tuple(label for label in carried if label in outside or label in output)
+        if not outside:
+            kept = tuple(label for label in output if label in kept)
+        if set(kept) == set(carried):
+            for mask, other in ((left, right), (right, left)):
+                if mask.name in self.truths and set(mask.labels) <= set(other.labels):
+                    return self._where(mask, other)
+        return self._einsum([Labelled(self.number(o.name), o.labels) for o in (left, right)], kept)
+
+    def _where(self, mask: Labelled, other: Labelled) -> Labelled:
+        source = Labelled(self.number(other.name), other.labels)
+        op = Where(self.place(mask, other.labels), self.place(source, other.labels))
+        return Labelled(self.do(op, self.axes[source.name]), other.labels)
+
+    def _scale(self, name: str, factor: Expr) -> str:
+        name = self.number(name)
+        return self.do(Scale(name, factor), self.axes[name])
+
+    # pointwise
+
+    def _binary(self, symbol: str, left: Labelled, right: Labelled, spaces: Axes) -> Labelled:
+        order = sorted({*left.labels, *right.labels})
+        left, right = (Labelled(self.number(o.name), o.labels) for o in (left, right))
+        op = Binary(symbol, self.place(left, order), self.place(right, order))
+        return Labelled(self.do(op, [spaces[label] for label in order]), tuple(order))
+
+    def _total(self, block: Total) -> str:
+        total: Labelled | None = None
+        # a term that is subtracted cannot come first; after one with all labels every addition is of that size
+        terms = sorted(
+            zip(block.terms, block.scales, strict=True),
+            key=lambda term: (term[1] == MINUS_ONE, -len(set(term[0].labels))),
+        )
+        for operand, scale in terms:
+            term = self.read(operand)
+            if scale == MINUS_ONE and total is not None:
+                total = self._binary("-", total, term, block.spaces)
+                continue
+            if scale != ONE:
+                term = Labelled(self._scale(term.name, scale), term.labels)
+            else:
+                term = Labelled(self.number(term.name), term.labels)
+            total = term if total is None else self._binary("+", total, term, block.spaces)
+        if total is None:
+            raise InvalidExpression("a sum without terms", remedy="this is a fault of the planner")
+        return self.arrange(total, range(len(block.spaces))).name
+
+    def _quotient(self, block: Quotient) -> str:
+        done = self.read(block.numerator)
+        for denominator in block.denominators:
+            done = self._binary("/", done, self.read(denominator), block.spaces)
+        return self.arrange(done, range(len(block.spaces))).name
+
+    def _softmax(self, block: planned.Softmax) -> str:
+        order = range(len(block.spaces))
+        argument = self.read(block.argument)
+        source = self.place(Labelled(self.number(argument.name), argument.labels), order)
+        masks = tuple(self.place(self.read(mask), order) for mask in block.masks)
+        return self.do(Softmax(source, masks, block.over), block.spaces)

@@ -1,0 +1,223 @@
+"""Programs read as expressions: what each step means, composed.
+
+The meaning of a value is a term with one free index for every axis.  Reading fails where a step is
+ill-formed (an axis over another space, truth values used as numbers), so a program that has a
+meaning also runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tensoralg.errors import ValidationFailed
+from tensoralg.expr import Definition, Expr, Tensor, as_expr, substitute
+from tensoralg.expr.nodes import Delta, Entry, Mask, Near, apply, bind, mul, power, reciprocal
+from tensoralg.lower.program import (
+    Arg,
+    Axes,
+    Binary,
+    Einsum,
+    Function,
+    Indicator,
+    Literal,
+    One,
+    Power,
+    Program,
+    Repeat,
+    Scale,
+    Softmax,
+    Split,
+    Step,
+    Take,
+    Where,
+    label_spaces,
+    operands_of,
+)
+from tensoralg.spaces import DirectSum, Fused, Index, IndexTerm, Injected, TensorProduct, VectorSpace
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """A term, the free index of every axis, and whether the array holds truth values."""
+
+    term: Expr
+    indices: tuple[Index, ...]
+    truth: bool = False
+
+    def at(self, terms: Sequence[IndexTerm]) -> Expr:
+        """Return the term at other index terms."""
+        return substitute(self.term, dict(zip(self.indices, terms, strict=True)))
+
+
+def read_program(program: Program, tensors: Mapping[str, Tensor], legs: Sequence[Index]) -> Definition:
+    """Return the definition, with the given legs, that a program computes.
+
+    Parameters
+    ----------
+    program : Program
+        What is read.
+    tensors : mapping of str to Tensor
+        The tensors that the inputs are.
+    legs : sequence of Index
+        Names for the axes of the result.
+
+    Raises
+    ------
+    ValidationFailed
+        If a step is ill-formed.
+
+    Examples
+    --------
+    >>> import tensoralg as ta
+    >>> T = ta.Space("T", "n")
+    >>> A = ta.tensor("A", T @ T)
+    >>> step = Step("x0", (T,), Einsum(("A",), ((0, 1),), (0,)))
+    >>> print(read_program(Program((("A", A.legs),), (), (step,), "x0"), {"A": A}, T.indices("t")))
+    out[t] = sum(i3: A[t,i3])
+    """
+    reader = _Reader(program)
+    for name, axes in program.inputs:
+        indices = reader.fresh(axes)
+        _require(name in tensors and tensors[name].legs == axes, f"input {name} is not the tensor of that name")
+        reader.values[name] = Meaning(Entry(tensors[name], indices), indices)
+    for step in program.steps:
+        reader.step = step
+        meaning = reader.read(step)
+        reader.agree([i.space for i in meaning.indices], step.axes)
+        reader.values[step.name] = meaning
+    result = reader.values[program.result]
+    _require(not result.truth, f"the result {program.result} holds truth values")
+    reader.agree([i.space for i in result.indices], [leg.space for leg in legs])
+    return Definition(tuple(legs), result.at(legs), "out")  # type: ignore[no-any-return]
+
+
+def _require(condition: bool, complaint: str) -> None:
+    if not condition:
+        raise ValidationFailed(f"the program has no meaning: {complaint}", remedy="report this program")
+
+
+@dataclass
+class _Reader:
+    program: Program
+    values: dict[str, Meaning] = field(default_factory=dict)
+    step: Step | None = None
+    count: int = 0
+
+    def fresh(self, axes: Sequence[VectorSpace]) -> tuple[Index, ...]:
+        start = self.count
+        self.count += len(axes)
+        return tuple(Index(f"i{start + k}", space) for k, space in enumerate(axes))
+
+    def agree(self, found: Sequence[VectorSpace], wanted: Sequence[VectorSpace]) -> None:
+        same = len(found) == len(wanted) and all(f in (w, w.dual) for f, w in zip(found, wanted, strict=True))
+        spaces = [", ".join(map(str, s)) for s in (found, wanted)]
+        _require(same, f"axes over {spaces[0]} where axes over {spaces[1]} belong, in {self.step}")
+
+    def numbers(self, name: str) -> Meaning:
+        meaning = self.values[name]
+        _require(not meaning.truth, f"the truth values {name} are used as numbers in {self.step}")
+        return meaning
+
+    def placed(self, arg: Arg, indices: Sequence[Index], *, truth: bool = False) -> Expr:
+        """Return an operand of a pointwise operation at the indices of the result."""
+        meaning = self.values[arg.name]
+        _require(meaning.truth == truth, f"{arg.name} is of the wrong kind in {self.step}")
+        _require(sorted(set(arg.places)) == list(arg.places), f"axes out of order in {self.step}")
+        terms = [indices[place] for place in arg.places]
+        self.agree([i.space for i in meaning.indices], [t.space for t in terms])
+        return meaning.at(terms)
+
+    def covered(self, args: Sequence[Arg], axes: Axes) -> None:
+        _require({p for arg in args for p in arg.places} == set(range(len(axes))), f"an axis of {self.step} is missing")
+
+    def read(self, step: Step) -> Meaning:
+        op, axes = step.op, step.axes
+        for name in operands_of(op):
+            _require(name in self.values, f"{name} is used before it is computed in {step}")
+        if isinstance(op, Literal):
+            return self.literal(op)
+        if isinstance(op, One):
+            return Meaning(as_expr(1), ())
+        if isinstance(op, Einsum):
+            return self.einsum(op)
+        if isinstance(op, Split | Take | Repeat):
+            return self.view(op, step)
+        if isinstance(op, Indicator):
+            meaning = self.values[op.source]
+            return Meaning(meaning.term, meaning.indices)
+        if isinstance(op, Scale | Function | Power):
+            meaning = self.numbers(op.source)
+            return Meaning(self.pointwise(op, meaning.term), meaning.indices)
+        indices = self.fresh(axes)
+        if isinstance(op, Where):
+            self.covered([op.mask, op.source], axes)
+            term = mul(self.placed(op.mask, indices, truth=True), self.placed(op.source, indices))
+        elif isinstance(op, Binary):
+            self.covered([op.left, op.right], axes)
+            term = self.binary(op, self.placed(op.left, indices), self.placed(op.right, indices))
+        else:
+            self.covered([op.source, *op.masks], axes)
+            term = self.softmax(op, indices)
+        return Meaning(term, indices)
+
+    def literal(self, op: Literal) -> Meaning:
+        row, column = self.fresh((op.space, op.space))
+        if op.relation == "delta":
+            term = Delta(row, column)
+        elif op.relation == "near":
+            term = Near(row, column, op.width)
+        else:
+            term = Mask(op.relation == "lt", row, column)
+        return Meaning(term, (row, column), truth=True)
+
+    def einsum(self, op: Einsum) -> Meaning:
+        meanings = [self.values[name] for name in op.operands]
+        axes = {name: tuple(i.space for i in self.values[name].indices) for name in op.operands}
+        spaces = label_spaces(op, axes)
+        _require(len(set(op.output)) == len(op.output) and set(op.output) <= set(spaces), f"bad output in {self.step}")
+        index = dict(zip(spaces, self.fresh(tuple(spaces.values())), strict=True))
+        truth = any(meaning.truth for meaning in meanings)
+        views = len(meanings) == 1 and set(op.output) == set(spaces)
+        _require(not truth or views, f"truth values are summed or multiplied in {self.step}")
+        factors = []
+        for meaning, labels in zip(meanings, op.labels, strict=True):
+            self.agree([i.space for i in meaning.indices], [spaces[label] for label in labels])
+            factors.append(meaning.at([index[label] for label in labels]))
+        summed = tuple(index[label] for label in spaces if label not in op.output)
+        return Meaning(bind(summed, mul(*factors)), tuple(index[label] for label in op.output), truth)
+
+    def view(self, op: Split | Take | Repeat, step: Step) -> Meaning:
+        source = self.values[op.source]
+        before, after = source.indices[: op.axis], source.indices[op.axis + 1 :]
+        if isinstance(op, Repeat):
+            new = self.fresh(step.axes[op.axis : op.axis + 1])
+            return Meaning(source.term, (*before, *new, *source.indices[op.axis :]), source.truth)
+        space = source.indices[op.axis].space
+        if isinstance(op, Split):
+            _require(isinstance(space, TensorProduct), f"{space} is split in {step}")
+            parts = self.fresh(space.factors if isinstance(space, TensorProduct) else ())
+            term: IndexTerm = Fused(parts)
+        else:
+            if not isinstance(space, DirectSum):
+                raise ValidationFailed(f"a part of {space} is taken in {step}", remedy="report this program")
+            parts = self.fresh((space.summands[op.position],))
+            term = Injected(parts[0], op.position, space)
+        return Meaning(source.at((*before, term, *after)), (*before, *parts, *after), source.truth)
+
+    def pointwise(self, op: Scale | Function | Power, term: Expr) -> Expr:
+        if isinstance(op, Scale):
+            return mul(op.factor, term)
+        return apply(op.function, term) if isinstance(op, Function) else power(term, op.exponent)
+
+    def binary(self, op: Binary, left: Expr, right: Expr) -> Expr:
+        if op.symbol == "/":
+            return mul(left, reciprocal(right))
+        return left + right if op.symbol == "+" else left - right
+
+    def softmax(self, op: Softmax, indices: tuple[Index, ...]) -> Expr:
+        masks = [self.placed(mask, indices, truth=True) for mask in op.masks]
+        weight = mul(*masks, apply("exp", self.placed(op.source, indices)))
+        over = indices[op.axis]
+        (inner,) = self.fresh((over.space,))
+        return mul(weight, reciprocal(bind((inner,), substitute(weight, {over: inner}))))

@@ -1,0 +1,221 @@
+"""Operators: compiled, validated kernels as torch modules."""
+
+from __future__ import annotations
+
+import hashlib
+import linecache
+import sys
+from collections.abc import Mapping, Sequence
+from numbers import Real
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from tensoralg.errors import InputMismatch, ShapeMismatch, UnknownName, suggest
+from tensoralg.expr import Tensor
+from tensoralg.expr.evaluate import size_of
+
+if TYPE_CHECKING:
+    from tensoralg.expr import Expr
+    from tensoralg.lower.program import Program
+    from tensoralg.proof import Verdict
+
+Dimensions = tuple[str | int | None, ...]
+
+
+class Operator(torch.nn.Module):
+    """A kernel that was proved equal to its definition; made by :func:`tensoralg.lower.compile`.
+
+    Call it by name, ``op(Q=q, K=k)``, or in the order of `inputs`.  Leading batch axes broadcast and
+    every input may lack them; a scalar is a number or a tensor without axes.  The axes of the result
+    are the batch axes and then the free indices of the definition, in order.
+
+    Attributes
+    ----------
+    definition : Expr
+        What it computes.
+    inputs : tuple of str
+        Names of the arguments, in order.
+    source : str
+        The torch source that runs, a module of its own.
+    verdict : Verdict
+        The proof that the source computes the definition.
+    plan : Plan
+        The plan that it follows.
+    programs : tuple of Program
+        The programs that the source says, one for each regime of sizes.
+    costs : tuple of sympy.Expr
+        Their FLOPs; the cheapest at the sizes of a call runs.
+    """
+
+    def __init__(
+        self,
+        definition: Expr,
+        tensors: Sequence[Tensor],
+        programs: Sequence[Program],
+        costs: Sequence[Any],
+        source: str,
+        verdict: Verdict,
+        plan: Any,
+        sizes: Mapping[str, int],
+        parameters: Mapping[str, Any],
+    ) -> None:
+        super().__init__()
+        self.definition, self.source, self.verdict, self.plan = definition, source, verdict, plan
+        self.programs, self.costs = tuple(programs), tuple(costs)
+        self.tensors = tuple(tensors)
+        self.sizes = dict(sizes)
+        self.order = tuple(tensor.name for tensor in tensors)
+        self.inputs = tuple(name for name in self.order if name not in parameters)
+        self._legs = {tensor.name: _dimensions(tensor) for tensor in tensors}
+        self._composite = any(None in legs for legs in self._legs.values())
+        self._function = load(source)
+        for name, value in parameters.items():
+            self._add_parameter(name, value)
+
+    def _add_parameter(self, name: str, value: Any) -> None:
+        if name not in self.order:
+            raise UnknownName(f"there is no tensor {name!r}", remedy=suggest(name, self.order), name=name)
+        if hasattr(self, name):
+            raise UnknownName(f"a parameter cannot be called {name!r}: a module has that already", remedy="rename it")
+        array = value if isinstance(value, torch.Tensor) else torch.as_tensor(value, dtype=torch.get_default_dtype())
+        if array.dim() != len(self._legs[name]):
+            raise ShapeMismatch(
+                f"parameter {name} has shape {tuple(array.shape)} but {len(self._legs[name])} legs",
+                remedy="give one axis for each leg",
+                tensor=name,
+            )
+        self.register_parameter(name, torch.nn.Parameter(array.detach().clone()))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_function"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        self._function = load(self.source)
+
+    def forward(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Return the value of the definition at the given arrays.
+
+        Raises
+        ------
+        UnknownName
+            If an input is missing, unknown or given twice.
+        ShapeMismatch
+            If an array has too few axes, or sizes disagree.
+        InputMismatch
+            If the arrays do not share one floating dtype and one device.
+        """
+        arrays = self._tensors(self._named(args, kwargs))
+        self._check_shapes(arrays)
+        return self._function(*arrays)  # type: ignore[no-any-return]
+
+    def _named(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+        """Return the values of all tensors of the definition, in order."""
+        if len(args) > len(self.inputs):
+            raise UnknownName(
+                f"{len(args)} arrays were given for {len(self.inputs)} inputs", remedy=f"give {', '.join(self.inputs)}"
+            )
+        given = dict(zip(self.inputs, args, strict=False))
+        for name, value in kwargs.items():
+            if name not in self.inputs:
+                raise UnknownName(f"there is no input {name!r}", remedy=suggest(name, self.inputs), name=name)
+            if name in given:
+                raise UnknownName(f"input {name} is given twice", remedy="give it once", name=name)
+            given[name] = value
+        for name in self.inputs:
+            if name not in given:
+                raise UnknownName(f"input {name} is missing", remedy=f"pass {name}=...", name=name)
+        return [given[name] if name in given else getattr(self, name) for name in self.order]
+
+    def _tensors(self, values: list[Any]) -> list[torch.Tensor]:
+        """Return the values as tensors of one floating dtype on one device."""
+        first: torch.Tensor | None = None
+        for name, value in zip(self.order, values, strict=True):
+            if isinstance(value, torch.Tensor):
+                if not value.dtype.is_floating_point:
+                    raise InputMismatch(
+                        f"input {name} has dtype {value.dtype}", remedy="use a floating dtype", tensor=name
+                    )
+                if first is None:
+                    first, owner = value, name
+                elif value.dtype != first.dtype or value.device != first.device:
+                    raise InputMismatch(
+                        f"input {owner} is {first.dtype} on {first.device}, {name} is {value.dtype} on {value.device}",
+                        remedy="give all inputs one dtype and one device",
+                        tensor=name,
+                    )
+            elif not isinstance(value, Real) or self._legs[name]:
+                raise InputMismatch(
+                    f"input {name} is a {type(value).__name__}, no tensor", remedy="pass a torch.Tensor", tensor=name
+                )
+        dtype = torch.get_default_dtype() if first is None else first.dtype
+        device = None if first is None else first.device
+        return [
+            v if isinstance(v, torch.Tensor) else torch.tensor(float(v), dtype=dtype, device=device) for v in values
+        ]
+
+    def _check_shapes(self, arrays: list[torch.Tensor]) -> None:
+        sizes: dict[str, int] = dict(self.sizes)
+        for name, array in zip(self.order, arrays, strict=True):
+            legs = self._legs[name]
+            if array.dim() < len(legs):
+                raise ShapeMismatch(
+                    f"input {name} has shape {tuple(array.shape)} but {len(legs)} legs",
+                    remedy="give one axis for each leg, after the batch axes",
+                    tensor=name,
+                )
+            for position, dimension in enumerate(legs):
+                if dimension is None:
+                    continue
+                extent = array.shape[array.dim() - len(legs) + position]
+                wanted = sizes.setdefault(dimension, extent) if isinstance(dimension, str) else dimension
+                if extent != wanted:
+                    raise ShapeMismatch(
+                        f"axis {position} of {name} has size {extent}, but {dimension} is {wanted}",
+                        remedy="make the shapes agree",
+                        tensor=name,
+                    )
+        if self._composite:
+            self._check_composite(arrays, sizes)
+
+    def _check_composite(self, arrays: list[torch.Tensor], sizes: Mapping[str, int]) -> None:
+        for tensor, array in zip(self.tensors, arrays, strict=True):
+            for position, leg in enumerate(tensor.legs):
+                extent = array.shape[array.dim() - len(tensor.legs) + position]
+                if self._legs[tensor.name][position] is None and _known(leg.dimension, sizes):
+                    wanted = size_of(leg.dimension, sizes)
+                    if extent != wanted:
+                        raise ShapeMismatch(
+                            f"axis {position} of {tensor.name} has size {extent}, but {leg.dimension} is {wanted}",
+                            remedy="make the shapes agree",
+                            tensor=tensor.name,
+                        )
+
+    def extra_repr(self) -> str:
+        """Return the definition, for printing."""
+        return str(self.definition)
+
+
+def _dimensions(tensor: Tensor) -> Dimensions:
+    """Return the size of every leg: a number, the name of a symbol, or None for what is composed."""
+    sizes = [leg.dimension for leg in tensor.legs]
+    return tuple(d if isinstance(d, int) else d.name if getattr(d, "is_Symbol", False) else None for d in sizes)
+
+
+def _known(dimension: Any, sizes: Mapping[str, int]) -> bool:
+    return all(symbol.name in sizes for symbol in dimension.free_symbols)
+
+
+def load(source: str) -> Any:
+    """Return the function ``operator`` of an emitted module."""
+    name = f"tensoralg_kernel_{hashlib.sha256(source.encode()).hexdigest()[:16]}"
+    if name not in sys.modules:
+        # torch.compile finds globals through the module's name; tracebacks and inspect show the source
+        module = ModuleType(name)
+        filename = f"<{name}>"
+        linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+        exec(compile(source, filename, "exec"), module.__dict__)
+        sys.modules[name] = module
+    return sys.modules[name].operator

@@ -1,0 +1,253 @@
+"""Programs: straight-line code in static single assignment over few operations, each with a meaning.
+
+Every value is an array with one axis per leg (leading batch axes aside).  With values ``x, y``, axes
+``i, j`` and a summed label ``k``:
+
+================ =========================================================== ====================
+operation        meaning                                                     cost (flops, pointwise)
+================ =========================================================== ====================
+Literal          ``delta``, ``le``, ``lt`` or ``near`` over a space           0, 0
+Indicator        the same, as numbers 0 and 1                                0, 0
+One              the number 1                                                0, 0
+Einsum, binary   ``sum(k: x[i,k]*y[k,j])``                                   2|i,j,k| (|i,j| if no k), 0
+Einsum, unary    ``sum(k: x[k,i])``, ``x[j,i]``, ``x[i,i]``                  |x| if it sums, 0
+Split, Take      ``x[(i,j)]``, ``x[0:i]`` of a product or a sum of spaces    0, 0
+Repeat           ``x[i]`` as a function of i and j                           0, 0
+Where            ``m[i,j]*x[i,j]``, m a literal                              0, |result|
+Scale            ``c*x``, c a function of sizes                              0, |result|
+Binary           ``x + y``, ``x - y``, ``x / y``                               0, |result|
+Function, Power  ``exp(x)``, ``log(x)``, ``sqrt(x)``, ``relu(x)``, ``x^k``    0, |result|
+Softmax          ``m exp(x) / sum(k: m exp(x))``                             |x|, (2 + masks) |x|
+================ =========================================================== ====================
+
+The two operands of a pointwise operation are broadcast: an :class:`Arg` says which axes of the
+result the axes of the operand are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from keyword import iskeyword
+
+import sympy
+
+from tensoralg.expr import Expr
+from tensoralg.spaces import DirectSum, TensorProduct, VectorSpace
+
+RESERVED = frozenset({"torch", "math", "max", "min", "reciprocal", "operator", "costs", "cheapest"})
+Axes = tuple[VectorSpace, ...]
+
+
+@dataclass(frozen=True)
+class Arg:
+    """A value whose axes are the axes `places` (increasing) of the result."""
+
+    name: str
+    places: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Literal:
+    """The truth values of a relation over a space: row related to column."""
+
+    relation: str
+    space: VectorSpace
+    width: Expr | None = None
+
+
+@dataclass(frozen=True)
+class Indicator:
+    """Truth values as numbers 0 and 1."""
+
+    source: str
+
+
+@dataclass(frozen=True)
+class One:
+    """The number 1, without axes."""
+
+
+@dataclass(frozen=True)
+class Einsum:
+    """The sum over all labels that are not in the output of the product of one or two operands."""
+
+    operands: tuple[str, ...]
+    labels: tuple[tuple[int, ...], ...]
+    output: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Split:
+    """A view: one axis over a tensor product as one axis for each factor."""
+
+    source: str
+    axis: int
+
+
+@dataclass(frozen=True)
+class Take:
+    """A view: the part of an axis over a direct sum that lies in one summand."""
+
+    source: str
+    axis: int
+    position: int
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """A view: a new axis along which the value is constant."""
+
+    source: str
+    axis: int
+
+
+@dataclass(frozen=True)
+class Where:
+    """The source where the mask holds, else 0."""
+
+    mask: Arg
+    source: Arg
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The source times a function of sizes and numbers."""
+
+    source: str
+    factor: Expr
+
+
+@dataclass(frozen=True)
+class Binary:
+    """``+``, ``-`` or ``/`` entry by entry."""
+
+    symbol: str
+    left: Arg
+    right: Arg
+
+
+@dataclass(frozen=True)
+class Function:
+    """``exp``, ``log``, ``sqrt`` or ``relu`` of every entry."""
+
+    function: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Power:
+    """An integer power of every entry."""
+
+    source: str
+    exponent: int
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """The softmax along an axis of the result, over the entries at which all masks (innermost first) hold."""
+
+    source: Arg
+    masks: tuple[Arg, ...]
+    axis: int
+
+
+Op = Literal | Indicator | One | Einsum | Split | Take | Repeat | Where | Scale | Binary | Function | Power | Softmax
+
+
+@dataclass(frozen=True)
+class Step:
+    """``name = op``, an array with the given axes."""
+
+    name: str
+    axes: Axes
+    op: Op
+
+
+@dataclass(frozen=True)
+class SizeSource:
+    """Where a size comes from: an axis of an input, counted from the end, or a number."""
+
+    dimension: str
+    tensor: str
+    axis: int
+
+
+@dataclass(frozen=True)
+class Program:
+    """Inputs with their legs, where sizes are read, the steps, and the name of the result."""
+
+    inputs: tuple[tuple[str, Axes], ...]
+    sizes: tuple[SizeSource, ...]
+    steps: tuple[Step, ...]
+    result: str
+
+    @property
+    def axes(self) -> dict[str, Axes]:
+        """The axes of every value."""
+        return {**dict(self.inputs), **{step.name: step.axes for step in self.steps}}
+
+
+def size_variable(inputs: Iterable[str], dimension: str) -> str:
+    """Return the variable that holds a size: its name, unless that means something else.
+
+    Examples
+    --------
+    >>> size_variable(["Q"], "n"), size_variable(["Q", "n"], "n")
+    ('n', 'n_')
+    """
+    taken = {*inputs, *RESERVED}
+    name = dimension
+    while name in taken or iskeyword(name):
+        name += "_"
+    return name
+
+
+def parts_of(space: VectorSpace) -> Axes:
+    """Return the factors of a tensor product or the summands of a direct sum; nothing for other spaces.
+
+    Examples
+    --------
+    >>> from tensoralg.spaces import Space
+    >>> [str(part) for part in parts_of(Space("A", "a") + Space("B", "b"))]
+    ['A', 'B']
+    """
+    if isinstance(space, TensorProduct):
+        return space.factors
+    return space.summands if isinstance(space, DirectSum) else ()
+
+
+def symbols_of(axes: Iterable[VectorSpace]) -> set[str]:
+    """Return the names of the dimension symbols of some spaces."""
+    return {s.name for space in axes for s in sympy.sympify(space.dimension).free_symbols}
+
+
+def operands_of(op: Op) -> tuple[str, ...]:
+    """Return the names of the values that an operation reads."""
+    if isinstance(op, Einsum):
+        return op.operands
+    if isinstance(op, Where):
+        return op.mask.name, op.source.name
+    if isinstance(op, Binary):
+        return op.left.name, op.right.name
+    if isinstance(op, Softmax):
+        return op.source.name, *(m.name for m in op.masks)
+    if isinstance(op, Literal | One):
+        return ()
+    return (op.source,)
+
+
+def is_free(op: Op) -> bool:
+    """Whether an operation costs nothing: a literal or a view."""
+    if isinstance(op, Einsum):
+        return len(op.operands) == 1 and set(op.labels[0]) == set(op.output)
+    return isinstance(op, Literal | Indicator | One | Split | Take | Repeat)
+
+
+def label_spaces(op: Einsum, axes: Mapping[str, Axes]) -> dict[int, VectorSpace]:
+    """Return the space of every label of a contraction: that of its first occurrence."""
+    spaces: dict[int, VectorSpace] = {}
+    for name, labels in zip(op.operands, op.labels, strict=True):
+        for label, space in zip(labels, axes[name], strict=True):
+            spaces.setdefault(label, space)
+    return spaces

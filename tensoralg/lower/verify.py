@@ -1,0 +1,184 @@
+"""A kernel against its definition: exact evaluation, and a rigorous bound for every entry."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tensoralg.errors import MissingSize
+from tensoralg.expr import evaluate
+from tensoralg.expr.evaluate import size_of
+from tensoralg.lower.arithmetic import arithmetic, dtype_of
+from tensoralg.lower.bounds import error_bound
+from tensoralg.lower.build import dimensions_of
+from tensoralg.lower.draws import draw_inputs
+from tensoralg.lower.operator import Operator
+from tensoralg.lower.program import Program
+from tensoralg.spaces import check_sizes
+
+PRECISIONS = (192, 768, 3072)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a comparison of a kernel with its definition found.
+
+    Attributes
+    ----------
+    error, bound : float
+        Absolute error (rounded up) and proven bound at the entry where their ratio is largest.
+    ok : bool
+        Whether every entry is within a finite bound; False where anything is NaN.
+    index : tuple of int
+        That entry.
+    reason : str
+        Why it is not ok; empty if it is.
+    assumptions : tuple of str
+        What the bound takes for granted.
+    sizes, dtype, device, seed
+        What was run.
+    """
+
+    error: float
+    bound: float
+    ok: bool
+    index: tuple[int, ...]
+    reason: str
+    assumptions: tuple[str, ...]
+    sizes: Mapping[str, int]
+    dtype: str
+    device: str
+    seed: int
+
+    @property
+    def slack(self) -> float:
+        """How many times larger the bound is than the error; infinite if the error is 0."""
+        return self.bound / self.error if self.error else math.inf
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+
+def verify(
+    operator: Operator,
+    sizes: Mapping[str, int] | None = None,
+    dtype: str | torch.dtype = "float32",
+    device: str = "cpu",
+    seed: int = 0,
+) -> Report:
+    """Run a kernel on random inputs and compare every entry with the exact value of its definition.
+
+    Parameters
+    ----------
+    operator : Operator
+        What `compile` returned.
+    sizes : mapping of str to int
+        The size of every dimension that is not fixed.
+    dtype : "float64", "float32" or "bfloat16"
+        Of the inputs and the result.
+    device : str
+        Where the kernel runs.
+    seed : int
+        Of the inputs: floats with full mantissas, declared facts exactly true.
+
+    Raises
+    ------
+    MissingSize, UnknownSize, InvalidSize
+        If the sizes are not those of the definition.
+    EvaluationError
+        If the definition is undefined at the inputs.
+
+    Examples
+    --------
+    >>> import tensoralg as ta
+    >>> from tensoralg.lower import compile
+    >>> op = compile(ta.parse("O[t,e] = Q[t,f]*K[s,f]*V[s,e]", indices={"t,s": "n", "f": "d", "e": "d"}))
+    >>> report = verify(op, {"n": 8, "d": 4})
+    >>> report.ok, 0 < report.error <= report.bound < 1e-4
+    (True, True)
+    """
+    kind = dtype_of(dtype)
+    found = _sizes(operator, sizes)
+    arrays = draw_inputs(operator.tensors, found, kind, seed)
+    moved = {name: array.to(device) for name, array in arrays.items()}
+    parameters = {name: moved[name] for name in operator.order if name not in operator.inputs}
+    inputs = {name: moved[name] for name in operator.inputs}
+    with torch.no_grad():
+        computed = torch.func.functional_call(operator, parameters, (), inputs).to("cpu")
+    machine = arithmetic(kind, device)
+    exact_inputs = {name: array.double() for name, array in arrays.items()}
+    bound = error_bound(chosen_program(operator, found), exact_inputs, found, machine)
+    error = true_error(operator, found, exact_inputs, computed, bound)
+    return _report(error, bound, computed.dtype == kind, machine.assumptions, (found, str(kind)[6:], device, seed))
+
+
+def _sizes(operator: Operator, sizes: Mapping[str, int] | None) -> dict[str, int]:
+    names = dimensions_of(operator.definition)
+    found = {**operator.sizes, **check_sizes(sizes, names)}
+    for name in sorted(names - set(found)):
+        raise MissingSize(f"no size for dimension {name}", remedy=f"pass sizes={{{name!r}: ...}}", name=name)
+    return found
+
+
+def chosen_program(operator: Operator, sizes: Mapping[str, int]) -> Program:
+    """Return the program that runs at the given sizes."""
+    costs = [size_of(cost, sizes) for cost in operator.costs]
+    return operator.programs[costs.index(min(costs))]
+
+
+def true_error(
+    operator: Operator, sizes: Mapping[str, int], arrays: Mapping[str, Tensor], computed: Tensor, bound: Tensor
+) -> Tensor:
+    """Return, rounded up, the difference between what was computed and the definition's exact value."""
+    import flint
+
+    given = {name: array.numpy() for name, array in arrays.items()}
+    outputs = [float(value) for value in computed.double().flatten()]
+    limits = bound.flatten().tolist()
+    errors: list[float] = []
+    for precision in PRECISIONS:
+        exact = _flat(evaluate(operator.definition, sizes, given, precision=precision))
+        with flint.ctx.workprec(precision):
+            errors = [_distance(flint.arb(output), value) for output, value in zip(outputs, exact, strict=True)]
+            sharp = all(float(v.rad()) <= 2.0**-20 * b for v, b in zip(exact, limits, strict=True))
+        if sharp:
+            break
+    return torch.tensor(errors, dtype=torch.float64).reshape(computed.shape)
+
+
+def _flat(value: Any) -> list[Any]:
+    return list(value.ravel()) if hasattr(value, "ravel") else [value]
+
+
+def _distance(computed: Any, exact: Any) -> float:
+    if not computed.is_finite():
+        return math.nan
+    difference = computed - exact
+    return 0.0 if difference.is_zero() else math.nextafter(float(difference.abs_upper()), math.inf)
+
+
+def _report(
+    error: Tensor, bound: Tensor, same_dtype: bool, assumptions: tuple[str, ...], run: tuple[Any, ...]
+) -> Report:
+    sizes, dtype, device, seed = run
+    bad = error.isnan() | ~(error <= bound) | bound.isinf()
+    # the worst entry: not a number, then the largest ratio
+    ratio = torch.where(error.isnan(), math.inf, error / bound)
+    place = int(ratio.argmax()) if ratio.numel() else 0
+    index = tuple(int(i) for i in torch.unravel_index(torch.tensor(place), ratio.shape)) if ratio.dim() else ()
+    worst = (error[index].item(), bound[index].item()) if ratio.numel() else (0.0, 0.0)
+    reason = ""
+    if not same_dtype:
+        reason = "the result has another dtype than the inputs"
+    elif error.isnan().any():
+        reason = "the kernel computed NaN or infinity"
+    elif bound.isinf().any():
+        reason = "the bound is infinite: overflow, a denominator near 0, or more terms than the format can sum"
+    elif bad.any():
+        reason = f"{int(bad.sum())} of {bad.numel()} entries are out of bound"
+    return Report(*worst, not reason, index, reason, assumptions, sizes, dtype, device, seed)
