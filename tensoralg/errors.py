@@ -44,6 +44,9 @@ __all__ = [
 ]
 
 
+SHOWN = 80  # characters of a long line that an error shows on either side of the spot
+
+
 class TensoralgError(Exception):
     """Base of all errors of this library.
 
@@ -203,8 +206,12 @@ class ParseError(TensoralgError):
         line_start = text.rfind("\n", 0, position) + 1
         line_end = text.find("\n", position)
         line = text[line_start : line_end if line_end >= 0 else len(text)].expandtabs(1)
-        pointer = f"\n  {line}\n  {' ' * (position - line_start)}^"
-        super().__init__(what + pointer, remedy=remedy, text=line, position=position - line_start)
+        column = position - line_start
+        first = max(0, column - SHOWN) if len(line) > 2 * SHOWN else 0
+        shown = line[first : first + 2 * SHOWN] if len(line) > 2 * SHOWN else line
+        before, after = ("..." if first else ""), ("..." if first + len(shown) < len(line) else "")
+        pointer = f"\n  {before}{shown}{after}\n  {' ' * (len(before) + column - first)}^"
+        super().__init__(what + pointer, remedy=remedy, text=line, position=column)
 
 
 class ImplicitSumWarning(UserWarning):

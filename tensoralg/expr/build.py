@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tensoralg.errors import InvalidExpression, LegCountMismatch, SpaceMismatch
+from tensoralg.errors import InvalidExpression, LegCountMismatch, SpaceMismatch, suggest
+from tensoralg.expr.definition import as_legs
 from tensoralg.expr.nodes import (
     Apply,
     Decay,
@@ -69,8 +70,12 @@ class _Path:
         self.gate = gate
 
     def __getitem__(self, indices: object) -> Expr:
-        later, earlier, *rest = indices if isinstance(indices, tuple) else (indices,)
-        ends = [x if isinstance(x, str) else as_index_term(x) for x in (later, earlier)]
+        if not isinstance(indices, tuple) or len(indices) < 2:
+            raise InvalidExpression(
+                f"decay({self.gate.name}) takes two times", remedy=f'write decay({self.gate.name})[t, s], or "-" for s'
+            )
+        later, earlier, *rest = indices
+        ends = [x if isinstance(x, str) and x in ("+", "-") else as_index_term(x) for x in (later, earlier)]
         return Decay(self.gate, *ends, tuple(as_index_term(r) for r in rest))  # type: ignore[no-any-return]
 
 
@@ -88,6 +93,10 @@ def decay(gate: Tensor) -> _Path:
     >>> ta.define((t, s), decay(a)[t, s]).evaluate(a=[2, 3, 5]).tolist()
     [[1, 0, 0], [3, 1, 0], [15, 5, 1]]
     """
+    if not isinstance(gate, Tensor):
+        raise InvalidExpression(
+            f"the gate {gate} is not a tensor", remedy="give the tensor without indices, as in decay(a)[t, s]"
+        )
     return _Path(gate)
 
 
@@ -111,8 +120,8 @@ def relu(x: object) -> Expr:
     return apply("relu", x)
 
 
-def softmax(x: object, over: Index) -> Expr:
-    """Return ``exp(x) / sum(over: exp(x))``.
+def softmax(x: object, over: Index | str) -> Expr:
+    """Return ``exp(x) / sum(over: exp(x))``; `over` is an index, or the name of a free one.
 
     Examples
     --------
@@ -123,6 +132,7 @@ def softmax(x: object, over: Index) -> Expr:
     exp(A[t,s])/sum(s1: exp(A[t,s1]))
     """
     argument = as_expr(x)
+    over = argument._as_index(over)
     inner = Index(fresh(over.name, names_in(argument) | {over.name}), over.space)
     weight = Apply("exp", argument)
     return mul(weight, reciprocal(bind((inner,), substitute(weight, {over: inner}))))
@@ -149,10 +159,7 @@ def define(legs: Sequence[Index], body: object, name: str = "out") -> Definition
     >>> print(define((t, s), Q[t, f] * K[s, f], name="score"))
     score[t,s] = sum(f: Q[t,f]*K[s,f])
     """
-    kept = tuple(legs) if isinstance(legs, list | tuple) else (legs,)
-    for leg in kept:
-        if not isinstance(leg, Index):
-            raise InvalidExpression(f"{leg!r} is not an index", remedy="legs are indices, as from T.indices('t')")
+    kept = as_legs(legs)
     term = as_expr(body)
     outer = term.children() if term.kind == "add" else (term,)
     names = {leg.name for leg in kept}
@@ -184,6 +191,10 @@ def einsum(subscripts: str, *operands: Tensor | Definition) -> Definition:
     >>> print(einsum("t f, s f -> t s", Q, K))
     out[t,s] = sum(f: Q[t,f]*K[s,f])
     """
+    if not isinstance(subscripts, str):
+        raise InvalidExpression(
+            f"{subscripts!r} is no einsum string", remedy='the string comes first: "i j, j k -> i k"'
+        )
     left, arrow, right = subscripts.partition("->")
     parts = [part.strip() for part in left.split(",")]
     spaced = any(" " in part for part in [*parts, right.strip()])
@@ -192,11 +203,20 @@ def einsum(subscripts: str, *operands: Tensor | Definition) -> Definition:
         raise LegCountMismatch(
             f"{subscripts!r} names {len(groups)} operands but {len(operands)} were given", remedy="give one for each"
         )
+    named = {letter for group in groups for letter in group}
+    longest = max((len(operand.legs) for operand in operands if isinstance(operand, Tensor | Definition)), default=0)
+    batches: list[str] = []
+    for _ in range(longest):
+        batches.append(fresh("batch0", named | set(batches)))
     spaces: dict[str, VectorSpace] = {}
     factors = []
     for group, operand in zip(groups, operands, strict=True):
+        if not isinstance(operand, Tensor | Definition):
+            raise InvalidExpression(
+                f"{operand!r} is no operand of an einsum", remedy="give tensors or definitions, without indices"
+            )
         legs = operand.legs if isinstance(operand, Tensor) else tuple(leg.space for leg in operand.legs)
-        names = _expand(group, len(legs), operand.name)
+        names = _expand(group, legs, operand.name, batches)
         for name, space in zip(names, legs, strict=True):
             known = spaces.setdefault(name, getattr(space, "primal", space))
             if space not in (known, known.dual):
@@ -207,8 +227,7 @@ def einsum(subscripts: str, *operands: Tensor | Definition) -> Definition:
                     spaces=(known, space),
                 )
         factors.append(operand[tuple(Index(name, spaces[name]) for name in names)])
-    batch = [name for name in spaces if name.startswith("batch")]
-    batch.sort(key=lambda name: -int(name[5:]))
+    batch = sorted((name for name in spaces if name in batches), key=batches.index, reverse=True)
     if arrow:
         output = [n for letter in _letters(right.strip(), spaced) for n in (batch if letter == "..." else [letter])]
     else:
@@ -216,7 +235,15 @@ def einsum(subscripts: str, *operands: Tensor | Definition) -> Definition:
         output = batch + sorted(letter for letter in set(flat) if flat.count(letter) == 1)
     for name in output:
         if name not in spaces:
-            raise InvalidExpression(f"output index {name!r} of {subscripts!r} is in no operand", remedy="drop it")
+            raise InvalidExpression(
+                f"output index {name!r} of {subscripts!r} is in no operand",
+                remedy=suggest(name, set(spaces) - set(batch)),
+                index=name,
+            )
+    if not set(batch) <= set(output):
+        raise InvalidExpression(
+            f"the output of {subscripts!r} lacks the ellipsis", remedy="write ... on the right too, or name the legs"
+        )
     return define(tuple(Index(name, spaces[name]) for name in output), mul(*factors))
 
 
@@ -225,14 +252,16 @@ def _letters(part: str, spaced: bool) -> list[str]:
     return part.split() if spaced else ["..." if c == "…" else c for c in part]
 
 
-def _expand(group: list[str], count: int, name: str) -> list[str]:
-    """Return the group with an ellipsis replaced by batch names, numbered from the right."""
-    missing = count - len([g for g in group if g != "..."])
-    if missing < 0 or (missing and "..." not in group):
+def _expand(group: list[str], legs: Sequence[object], name: str, batches: Sequence[str]) -> list[str]:
+    """Return the group with an ellipsis replaced by names for the batch legs, numbered from the right."""
+    missing = len(legs) - len([g for g in group if g != "..."])
+    if missing < 0 or group.count("...") > 1 or (missing and "..." not in group):
         raise LegCountMismatch(
-            f"{name} has {count} legs but the string gives it {' '.join(group)!r}", remedy="name every leg once"
+            f"{name} has {len(legs)} legs but the string gives it {' '.join(group)!r}",
+            remedy="name every leg once; one ellipsis may stand for leading batch legs",
+            tensor=name,
         )
-    batch = [f"batch{k}" for k in range(missing - 1, -1, -1)]
+    batch = list(reversed(batches[:missing]))
     return [n for letter in group for n in (batch if letter == "..." else [letter])]
 
 

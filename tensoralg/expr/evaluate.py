@@ -17,21 +17,17 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import sympy
 
-from tensoralg.errors import (
-    EvaluationError,
-    InvalidSize,
-    MissingSize,
-    ShapeMismatch,
-    UnknownName,
-    UnknownSize,
-    suggest,
-)
-from tensoralg.spaces import Fused, Index, IndexTerm, VectorSpace, atoms, check_size
+from tensoralg.errors import FactConflict, UnknownName, suggest
+from tensoralg.expr.arrays import all_dimensions, exact_array, infer_sizes, size_of
+from tensoralg.expr.rewrite import distinct_nodes
+from tensoralg.expr.scalars import Balls, Scalars
+from tensoralg.spaces import Fused, Index, IndexTerm, VectorSpace, atoms
 
 if TYPE_CHECKING:
     from tensoralg.expr import nodes
+
+__all__ = ["Balls", "Evaluator", "Scalars", "evaluate", "infer_sizes", "size_of"]
 
 IRRATIONAL = ("exp", "log", "sqrt")
 
@@ -99,66 +95,6 @@ def _align(labels: tuple[str, ...], values: Any, order: Iterable[str]) -> Any:
     return moved.reshape([extents.get(name, 1) for name in names])
 
 
-class Scalars:
-    """The rationals: how numbers enter and what functions do to them."""
-
-    def number(self, value: Fraction) -> Any:
-        return value.numerator if value.denominator == 1 else value
-
-    def invert(self, value: Any) -> Any:
-        if value == 0:
-            raise EvaluationError("a denominator is zero", remedy="choose values at which the expression is defined")
-        return self.number(1 / Fraction(value))
-
-    def relu(self, value: Any) -> Any:
-        return max(value, 0)
-
-
-class Balls(Scalars):
-    """Real balls of a given precision; every result contains the exact value."""
-
-    def __init__(self, precision: int) -> None:
-        import flint
-
-        self.flint = flint
-        self.precision = precision
-
-    def number(self, value: Fraction) -> Any:
-        return self._run(lambda: self.flint.arb(self.flint.fmpq(value.numerator, value.denominator)))
-
-    def _run(self, compute: Callable[[], Any]) -> Any:
-        with self.flint.ctx.workprec(self.precision):
-            value = compute()
-        if not value.is_finite():
-            raise EvaluationError("the value is not finite", remedy="choose values at which the expression is defined")
-        return value
-
-    def invert(self, value: Any) -> Any:
-        if value.contains(0):
-            raise EvaluationError(
-                "a denominator may be zero", remedy="choose values where it is not, or more precision"
-            )
-        return self._run(lambda: 1 / value)
-
-    def sqrt(self, value: Any) -> Any:
-        if not value >= 0:
-            raise EvaluationError("sqrt of a number that may be negative", remedy="choose values where it is defined")
-        return self._run(value.sqrt)
-
-    def exp(self, value: Any) -> Any:
-        return self._run(value.exp)
-
-    def log(self, value: Any) -> Any:
-        if not value > 0:
-            raise EvaluationError(
-                "log of a number that may not be positive", remedy="choose values where it is defined"
-            )
-        return self._run(value.log)
-
-    def relu(self, value: Any) -> Any:
-        return self._run(lambda: value.max(self.flint.arb(0)))
-
-
 @dataclass
 class Evaluator:
     """Folds an expression into labelled arrays: a tuple of index names and an object array."""
@@ -172,25 +108,27 @@ class Evaluator:
     def __post_init__(self) -> None:
         self.tensors: dict[str, Any] = {}
         functions: set[str] = set()
-        dimensions: set[str] = set()
-        stack = [self.expr]
-        while stack:
-            node = stack.pop()
-            if hasattr(node, "tensor"):
-                self.tensors[node.tensor.name] = node.tensor
+        dimensions = all_dimensions(self.expr)
+        for node in distinct_nodes(self.expr):
+            symbol = getattr(node, "tensor", None)
+            if symbol is not None and self.tensors.setdefault(symbol.name, symbol).legs != symbol.legs:
+                raise FactConflict(
+                    f"tensor {symbol.name} is used as {self.tensors[symbol.name]} and as {symbol}",
+                    remedy="one name has the same legs everywhere; rename one of the two",
+                    tensor=symbol.name,
+                )
             if node.kind == "apply":
                 functions.add(getattr(node, "function"))  # noqa: B009
-            dimensions |= _dimension_names(node)
-            stack.extend(node.children())
         for name in self.given:
             if name not in self.tensors:
+                size = f"; sizes come first, as in evaluate({{{name!r}: 4}}, ...)" if name in dimensions else ""
                 raise UnknownName(
-                    f"no tensor {name!r} in the expression", remedy=suggest(name, self.tensors), name=name
+                    f"no tensor {name!r} in the expression", remedy=suggest(name, self.tensors) + size, name=name
                 )
         for name in self.tensors:
             if name not in self.given:
                 raise UnknownName(f"no array was given for tensor {name}", remedy=f"pass {name}=...", name=name)
-        arrays = {name: _exact_array(name, value) for name, value in self.given.items()}
+        arrays = {name: exact_array(name, value) for name, value in self.given.items()}
         self.sizes = infer_sizes(self.tensors, {n: a.shape for n, a in arrays.items()}, self.given_sizes, dimensions)
         irrational = bool(self.precision or functions & set(IRRATIONAL))
         self.scalars: Scalars = Balls(self.precision or 128) if irrational else Scalars()
@@ -275,15 +213,13 @@ class Evaluator:
         return self._relation(node.index_terms(), (lambda i, j: i < j) if node.strict else (lambda i, j: i <= j))
 
     def near(self, node: nodes.Near) -> Labelled:
-        width = Evaluator(node.width, {n: self.sizes[n] for n in _all_dimensions(node.width)}, {}).value(node.width)[1]
+        width = Evaluator(node.width, {n: self.sizes[n] for n in all_dimensions(node.width)}, {}).value(node.width)[1]
         wide = Fraction(width[()])
         return self._relation(node.index_terms(), lambda s, t: (t - wide < s) & (s <= t))
 
     def decay(self, node: nodes.Decay) -> Labelled:
         gate = self.arrays[node.tensor.name]
-        clock = node.times[0].space if node.times else (node.tensor.legs or (None,))[0]
-        if clock is None:
-            raise EvaluationError(f"{node} does not say over which time it runs", remedy="give the gate a time leg")
+        clock = node.times[0].space if node.times else node.tensor.legs[0]
         steps = self.extent(clock)
         timed, matrix = bool(node.tensor.legs), len(node.args) == 2
         one, zero = self.scalars.number(Fraction(1)), self.scalars.number(Fraction(0))
@@ -407,118 +343,3 @@ def _identity(shape: tuple[int, ...], one: Any, zero: Any) -> Any:
     for k in range(min(shape)):
         values[k, k] = one
     return values
-
-
-def _exact_array(name: str, value: Any) -> Any:
-    """Return nested lists or an array as an object array of ints and Fractions."""
-    raw = np.asarray(value)
-    if raw.dtype == object and raw.ndim == 0 and isinstance(value, list | tuple):
-        raise ShapeMismatch(f"the array for {name} is ragged", remedy="give nested lists of equal lengths", tensor=name)
-    exact = np.empty(raw.shape, dtype=object)
-    for position in np.ndindex(*raw.shape):
-        exact[position] = _exact_number(name, raw[position])
-    return exact
-
-
-def _exact_number(name: str, value: Any) -> int | Fraction:
-    item = value.item() if isinstance(value, np.generic) else value
-    if isinstance(item, int):
-        return int(item)
-    if isinstance(item, Fraction):
-        return item
-    if isinstance(item, float) and math.isfinite(item):
-        return Fraction(item)
-    if isinstance(item, sympy.Rational):
-        return Fraction(int(item.p), int(item.q))
-    raise EvaluationError(
-        f"the array for {name} holds {item!r}, which is no exact number",
-        remedy="use ints, Fractions or finite floats",
-        tensor=name,
-    )
-
-
-def size_of(dimension: Any, sizes: Mapping[str, int]) -> int:
-    """Return a (composite) dimension as a number at the given sizes."""
-    if isinstance(dimension, int):
-        return dimension
-    if isinstance(dimension, sympy.Symbol):
-        return sizes[dimension.name]
-    symbols = {s: sizes[s.name] for s in sympy.sympify(dimension).free_symbols}
-    return int(sympy.sympify(dimension).subs(symbols))
-
-
-def _dimension_names(node: nodes.Expr) -> set[str]:
-    """Return the dimension symbols that a node itself mentions."""
-    if node.kind == "size":
-        return {getattr(node, "name")}  # noqa: B009
-    spaces = [a.space for term in node.index_terms() for a in atoms(term)]
-    spaces += [index.space for index in (*getattr(node, "indices", ()), *getattr(node, "legs", ()))]
-    spaces += getattr(getattr(node, "tensor", None), "legs", ())
-    found = {s.name for space in spaces for s in sympy.sympify(space.dimension).free_symbols}
-    return found | (_all_dimensions(node.width) if hasattr(node, "width") else set())
-
-
-def _all_dimensions(expr: nodes.Expr) -> set[str]:
-    found = _dimension_names(expr)
-    return found.union(*(_all_dimensions(child) for child in expr.children()))
-
-
-def infer_sizes(
-    tensors: Mapping[str, Any],
-    shapes: Mapping[str, tuple[int, ...]],
-    given: Mapping[str, int] | None,
-    dimensions: Iterable[str],
-) -> dict[str, int]:
-    """Return the size of every dimension, read from the shapes of the arrays and from `given`.
-
-    Raises
-    ------
-    ShapeMismatch
-        If an array has the wrong number of axes or two arrays disagree.
-    MissingSize, UnknownSize, InvalidSize
-        If a size is missing, superfluous or not a positive integer.
-    """
-    known = set(dimensions)
-    for name in given or {}:
-        if name not in known:
-            raise UnknownSize(
-                f"a size was given for {name!r}, which is no dimension here", remedy=suggest(name, known), name=name
-            )
-    sizes = {name: check_size(name, value) for name, value in (given or {}).items()}
-    source = dict.fromkeys(sizes, "the given sizes")
-    for name, shape in shapes.items():
-        legs = tensors[name].legs
-        if len(shape) != len(legs):
-            raise ShapeMismatch(
-                f"tensor {tensors[name]} has {len(legs)} legs but its array has shape {shape}",
-                remedy="give one axis for each leg",
-                tensor=name,
-            )
-        for leg, extent in zip(legs, shape, strict=True):
-            dimension = leg.dimension
-            if isinstance(dimension, sympy.Symbol):
-                if extent < 1:
-                    raise InvalidSize(
-                        f"an axis of {name} over {leg} has size {extent}", remedy="sizes are >= 1", tensor=name
-                    )
-                if sizes.setdefault(dimension.name, extent) != extent:
-                    raise ShapeMismatch(
-                        f"dimension {dimension} is {extent} in the array for {name} but {sizes[dimension.name]} in "
-                        f"{source[dimension.name]}",
-                        remedy="make the shapes agree",
-                        tensor=name,
-                    )
-                source.setdefault(dimension.name, f"the array for {name}")
-    missing = sorted(known - set(sizes))
-    if missing:
-        raise MissingSize(f"no size for dimension {', '.join(missing)}", remedy="pass it in sizes", name=missing[0])
-    for name, shape in shapes.items():
-        for leg, extent in zip(tensors[name].legs, shape, strict=True):
-            wanted = size_of(leg.dimension, sizes)
-            if wanted != extent:
-                raise ShapeMismatch(
-                    f"the array for {name} has {extent} entries along {leg} of dimension {leg.dimension} = {wanted}",
-                    remedy="make the shapes agree",
-                    tensor=name,
-                )
-    return sizes

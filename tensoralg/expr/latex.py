@@ -5,6 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from tensoralg.expr.text import unshadowed
+
 if TYPE_CHECKING:
     from tensoralg.expr import nodes
 
@@ -45,9 +47,9 @@ def to_latex(expr: nodes.Expr) -> str:
     >>> import tensoralg as ta
     >>> O = ta.parse("O[t] = le[s,t]*x[s]/n", indices={"t,s": "n ordered"})
     >>> print(ta.latex(O))
-    O_{t} = \sum_{s} \frac{\mathbf{1}_{s \le t}\, x_{s}}{n}
+    O_{t} = \sum_{s} \frac{\mathbf{1}_{s \leq t}\, x_{s}}{n}
     """
-    return _Latex().show(expr, TERM)
+    return _Latex().show(unshadowed(expr), TERM)
 
 
 def latex_name(name: str) -> str:
@@ -61,8 +63,12 @@ def latex_name(name: str) -> str:
     stem, _, below = name.partition("_")
     if not below and (digits := len(stem) - len(stem.rstrip("0123456789"))) and digits < len(stem):
         stem, below = stem[:-digits], stem[-digits:]
-    shown = f"\\{stem}" if stem in GREEK else stem if len(stem) == 1 else f"\\mathrm{{{stem}}}"
-    return f"{shown}_{{{below}}}".replace("_{}", "") if below else shown
+    if stem in GREEK or len(stem) == 1:
+        shown = f"\\{stem}" if stem in GREEK else stem
+    else:
+        shown = "\\mathrm{" + (stem or "\\_") + "}"
+    below = below.replace("_", "\\_")
+    return f"{shown}_{{{below}}}" if below else shown
 
 
 def _number(value: Fraction) -> str:
@@ -87,6 +93,11 @@ def _below(terms: Any) -> str:
     return "_{" + " ".join(map(_term, terms)) + "}" if terms else ""
 
 
+def _indexed(name: str, terms: Any) -> str:
+    shown = latex_name(name)
+    return (f"{{{shown}}}" if "_" in shown and terms else shown) + _below(terms)
+
+
 class _Latex:
     def show(self, expr: nodes.Expr, tightness: int) -> str:
         text, own = expr.accept(self)
@@ -99,24 +110,21 @@ class _Latex:
         return latex_name(node.name), ATOM
 
     def entry(self, node: nodes.Entry) -> tuple[str, int]:
-        name = latex_name(node.tensor.name)
-        if "_" in name and node.args:
-            name = f"{{{name}}}"
-        return name + _below(node.args), ATOM
+        return _indexed(node.tensor.name, node.args), ATOM
 
     def delta(self, node: nodes.Delta) -> tuple[str, int]:
         return f"\\delta{_below((node.left, node.right))}", ATOM
 
     def mask(self, node: nodes.Mask) -> tuple[str, int]:
-        relation = "<" if node.strict else "\\le"
+        relation = "<" if node.strict else "\\leq"
         return f"\\mathbf{{1}}_{{{_term(node.left)} {relation} {_term(node.right)}}}", ATOM
 
     def near(self, node: nodes.Near) -> tuple[str, int]:
         left, right = _term(node.left), _term(node.right)
-        return f"\\mathbf{{1}}_{{{right} - {self.show(node.width, ATOM)} < {left} \\le {right}}}", ATOM
+        return f"\\mathbf{{1}}_{{{right} - {self.show(node.width, ATOM)} < {left} \\leq {right}}}", ATOM
 
     def decay(self, node: nodes.Decay) -> tuple[str, int]:
-        return f"\\Pi_{{{latex_name(node.tensor.name)}}}{_below((node.later, node.earlier, *node.args))}", ATOM
+        return f"{{\\Pi^{{{latex_name(node.tensor.name)}}}}}{_below((node.later, node.earlier, *node.args))}", ATOM
 
     def add(self, node: nodes.Add) -> tuple[str, int]:
         text = self.show(node.terms[0], TERM)
@@ -154,7 +162,11 @@ class _Latex:
     def pow(self, node: nodes.Pow) -> tuple[str, int]:
         if node.exponent == -1:
             return f"\\frac{{1}}{{{self.show(node.base, TERM)}}}", FACTOR
-        return f"{self.show(node.base, ATOM)}^{{{node.exponent}}}", FACTOR
+        base = self.show(node.base, ATOM)
+        return (
+            f"\\left({base}\\right)^{{{node.exponent}}}" if node.base.kind == "pow" else f"{base}^{{{node.exponent}}}",
+            ATOM,
+        )
 
     def apply(self, node: nodes.Apply) -> tuple[str, int]:
         argument = self.show(node.argument, TERM)
@@ -167,7 +179,7 @@ class _Latex:
         return f"\\sum_{{{' '.join(map(_term, node.indices))}}} {self.show(node.summand, FACTOR)}", FACTOR
 
     def definition(self, node: nodes.Definition) -> tuple[str, int]:
-        return f"{latex_name(node.name)}{_below(node.legs)} = {self.show(node.term, TERM)}", TERM
+        return f"{_indexed(node.name, node.legs)} = {self.show(node.term, TERM)}", TERM
 
 
 def _join(parts: list[str]) -> str:

@@ -27,6 +27,7 @@ from typing import Any
 from tensoralg.errors import (
     FactConflict,
     ImplicitSumWarning,
+    IndexConflict,
     InvalidExpression,
     LegCountMismatch,
     ParseError,
@@ -50,22 +51,23 @@ from tensoralg.expr.nodes import (
     apply,
     bind,
     mul,
-    negate,
     power,
     reciprocal,
 )
 from tensoralg.expr.syntax import IndexSyntax, Reader, Statement, Syntax, split_statements, without_comments
+from tensoralg.expr.tables import (
+    FACT_WORDS,
+    declarations,
+    read_index,
+    read_symmetry,
+    read_table,
+    read_tensor,
+    tensor_facts,
+)
 from tensoralg.expr.tensor import Tensor, tensor
 from tensoralg.spaces import Fused, Index, IndexTerm, Space, VectorSpace
 
-FACT_WORDS = {
-    "sym": "symmetric",
-    "antisym": "antisymmetric",
-    "positive": "positive",
-    "permutation": "permutation",
-    "isometry": "isometry",
-    "projection": "projection",
-}
+__all__ = ["FACT_WORDS", "declarations", "parse", "read_table"]
 
 
 def parse(
@@ -91,7 +93,7 @@ def parse(
     free : sequence of str, optional
         The free indices, in order.
     symmetry : mapping, optional
-        ``"sym"``, ``"antisym"``, or ``("sym", (1, 2))`` over some legs.
+        ``"sym"``, ``"antisym"``, or ``("sym", (1, 2))`` over some legs; or a list of these.
 
     Raises
     ------
@@ -111,128 +113,130 @@ def parse(
     return _Elaborator(text, indices, tensors, free, symmetry).run()
 
 
-def read_table(table: Mapping[str, str] | str | None, what: str) -> dict[str, str]:
-    """Return ``{"t": "n ordered", "s": "n ordered"}`` from a mapping or from ``"t,s: n ordered; ..."``."""
-    if table is None:
-        return {}
-    if isinstance(table, str):
-        entries = [entry for entry in table.split(";") if entry.strip()]
-        pairs = []
-        for entry in entries:
-            name, colon, value = entry.partition(":")
-            if not colon:
-                raise ParseError(
-                    f"expected ':' in the {what}",
-                    table,
-                    table.index(entry) + len(entry.rstrip()),
-                    remedy="write for example t,s: n ordered; f: d",
-                )
-            pairs.append((name, value))
-    else:
-        pairs = list(table.items())
-    return {key.strip(): str(value).strip() for names, value in pairs for key in str(names).split(",") if key.strip()}
+def _free_names(free: Iterable[str] | str | None) -> list[str] | None:
+    if free is None:
+        return None
+    names = re.split(r"[,\s]+", free) if isinstance(free, str) else free
+    if not isinstance(names, Iterable):
+        raise InvalidExpression(f"{free!r} does not name free indices", remedy='write free="t,e" or free=("t", "e")')
+    found = []
+    for name in names:
+        if not isinstance(name, str):
+            raise InvalidExpression(
+                f"{name!r} does not name a free index", remedy='write its name, as in free=("t", "e")'
+            )
+        found.append(name.strip())
+    return [name for name in found if name]
 
 
 class _Elaborator:
     """Gives meaning to the syntax of one text."""
 
     def __init__(self, text: str, indices: Any, tensors: Any, free: Any, symmetry: Mapping[str, Any] | None) -> None:
+        if not isinstance(text, str):
+            raise InvalidExpression(f"{text!r} is no text", remedy='write the statement in a string: "O[t] = x[t]"')
         self.text = without_comments(text)
         self.index_table = read_table(indices, "indices")
         self.tensor_table = read_table(tensors, "tensors")
-        self.symmetry = dict(symmetry or {})
-        self.free = (
-            None
-            if free is None
-            else [f.strip() for f in (free.split(",") if isinstance(free, str) else free) if f.strip()]
-        )
+        self.symmetry = read_symmetry(symmetry)
+        self.free = _free_names(free)
         self.statements = self._read()
+        self.rows = {name: read_tensor(name, value) for name, value in self.tensor_table.items()}
         self.spaces: dict[str, Space] = {}
         self.indices = self._declare_indices()
-        self.legs: dict[str, tuple[VectorSpace, ...]] = {}
-        self.facts: dict[str, dict[str, Any]] = {}
-        self._declare_tensors()
+        self.legs: dict[str, tuple[VectorSpace, ...]] = {
+            name: tuple(map(self._space, row.legs)) for name, row in self.rows.items()
+        }
         self.definitions: dict[str, Definition] = {}
+        self.generic: set[str] = set()
+        self.widths: set[str] = set()
 
     def _read(self) -> list[Statement]:
-        if self.free is not None:
-            return [Statement(None, (), Reader(self.text).whole(), 0)]
         found = []
-        header: list[str] | None = None
+        header = ""  # the table that the next piece goes on with, after ';'
         for start, stop in split_statements(self.text):
             piece = self.text[start:stop]
+            if not piece.strip():
+                continue
             word = re.match(r"\s*(indices|tensors)\b(?!\s*\[)", piece)
             if word:
-                header, piece = [word.group(1)], piece[word.end() :]
-            if header and ":" in piece and "=" not in piece:
-                (self.index_table if header == ["indices"] else self.tensor_table).update(read_table(piece, header[0]))
-            elif piece.strip():
-                header = None
-                found.append(Reader(self.text, start, stop).statement())
+                header, piece = word.group(1), piece[word.end() :]
+            if header and "=" not in piece and (word or ":" in piece):
+                self._extend(header, piece)
+                header = header if self.text[stop : stop + 1] == ";" else ""
+                continue
+            header = ""
+            if self.free is not None:
+                return [Statement(None, (), Reader(self.text, start).whole(), start)]
+            found.append(Reader(self.text, start, stop).statement())
         if not found:
             raise ParseError(
-                "there is no statement", self.text, 0, remedy="write O[t,e] = ..., or give the free indices with free="
+                "there is no statement" if self.free is None else "there is no term",
+                self.text,
+                len(self.text.rstrip()),
+                remedy="write O[t,e] = ..., or give one side and its free indices with free=",
             )
         return found
 
-    def _declare_indices(self) -> dict[str, Index]:
-        masked = {
-            name
-            for statement in self.statements
-            for node in statement.side.walk()
-            if node.kind in ("le", "lt", "near", "decay")
-            for arg in node.args[:2]
-            for name in arg.names()
-        }
-        rows = {}
-        for name, value in self.index_table.items():
-            words = value.split()
-            if not words or len(words) > 2 or (len(words) == 2 and words[1] != "ordered"):
-                raise ParseError(
-                    f"index {name} has the dimension {value!r}",
-                    f"{name}: {value}",
-                    len(name) + 2,
-                    remedy="write a dimension, and 'ordered' if it is: t: n ordered",
+    def _extend(self, header: str, piece: str) -> None:
+        table = self.index_table if header == "indices" else self.tensor_table
+        for name, value in read_table(piece, header).items():
+            if table.setdefault(name, value) != value:
+                kind = IndexConflict if header == "indices" else FactConflict
+                raise kind(
+                    f"{name} is declared twice in the {header}: {table[name]!r} and {value!r}",
+                    remedy="declare it once",
+                    name=name,
                 )
-            rows[name] = words[0]
-        ordered = {rows[name] for name in rows if self.index_table[name].endswith("ordered") or name in masked}
-        self.ordered = ordered
-        return {name: Index(name, self._space(dimension)) for name, dimension in rows.items()}
+
+    def _declare_indices(self) -> dict[str, Index]:
+        nodes = [node for statement in self.statements for node in statement.side.walk()]
+        timed = [node for node in nodes if node.kind in ("le", "lt", "near", "decay")]
+        masked = {name for node in timed for arg in node.args[:2] for name in arg.names()}
+        rows = {name: read_index(name, value) for name, value in self.index_table.items()}
+        gates = [self.rows[node.value] for node in timed if node.kind == "decay" and node.value in self.rows]
+        self.ordered = {row.dimension for name, row in rows.items() if row.ordered or name in masked}
+        self.ordered |= {row.legs[0] for row in gates if row.legs}
+        return {name: Index(name, self._space(row.dimension)) for name, row in rows.items()}
 
     def _space(self, dimension: str) -> Space:
         if dimension not in self.spaces:
             self.spaces[dimension] = Space(dimension, dimension, ordered=dimension in self.ordered)
         return self.spaces[dimension]
 
-    def _declare_tensors(self) -> None:
-        for name, value in self.tensor_table.items():
-            words = value.split()
-            self.legs[name] = tuple(self._space(word) for word in words if word not in FACT_WORDS)
-            self.facts[name] = {FACT_WORDS[word]: True for word in words if word in FACT_WORDS}
-        for name, value in self.symmetry.items():
-            kind, group = (value, True) if isinstance(value, str) else value
-            if kind not in ("sym", "antisym"):
-                raise FactConflict(
-                    f"unknown symmetry {kind!r} of tensor {name}", remedy='use "sym" or "antisym", or ("sym", (1, 2))'
-                )
-            self.facts.setdefault(name, {})[FACT_WORDS[kind]] = group
-
     def run(self) -> Definition:
         for statement in self.statements:
             if statement.name is None:
-                legs = tuple(self._index(IndexSyntax(name, 0)) for name in self.free or ())
+                legs = tuple(self._free_index(name, statement.side) for name in self.free or ())
             else:
                 legs = tuple(self._index(arg) for arg in statement.indices)
             with self._located(statement.position):
                 names = [leg.name for leg in legs]
                 if len(set(names)) < len(names):
                     raise InvalidExpression(f"a free index is named twice in {','.join(names)}", remedy="name it once")
+                self._check_new(statement.name, legs)
             side = self._side(statement.side, legs)
             with self._located(statement.position):
                 result: Definition = Definition(legs, side, statement.name or "out")
             if statement.name is not None:
                 self.definitions[statement.name] = result
         return result
+
+    def _check_new(self, name: str | None, legs: tuple[Index, ...]) -> None:
+        if name in self.definitions:
+            raise FactConflict(f"{name} is defined twice", remedy="give the second one another name", tensor=name)
+        if name in self.generic:
+            raise FactConflict(
+                f"{name} is defined after it was used", remedy="move its statement to the front", tensor=name
+            )
+        declared = self.legs.get(name or "")
+        if declared is not None and declared != tuple(leg.space for leg in legs):
+            raise FactConflict(
+                f"{name} is declared with the legs {' '.join(map(str, declared)) or 'of a scalar'} but defined with "
+                f"{' '.join(str(leg.space) for leg in legs) or 'none'}",
+                remedy="make them agree, or leave it out of tensors",
+                tensor=name,
+            )
 
     @contextmanager
     def _located(self, position: int) -> Iterator[None]:
@@ -261,6 +265,19 @@ class _Elaborator:
                 )
         return self.indices[arg.name]
 
+    def _free_index(self, name: str, side: Syntax) -> Index:
+        used = (arg for node in side.walk() for arg in node.args)
+        spot = next((arg for arg in used if arg.name == name), None)
+        if spot is not None:
+            return self._index(spot)
+        if name not in self.indices:
+            raise UnknownName(
+                f"the free index {name} is not declared",
+                name=name,
+                remedy=f"declare it in indices, as {name}: n; {suggest(name, self.indices)}",
+            )
+        return self.indices[name]
+
     def _term_of(self, arg: IndexSyntax) -> IndexTerm:
         return Fused(tuple(self._term_of(part) for part in arg.parts)) if arg.parts else self._index(arg)
 
@@ -274,7 +291,8 @@ class _Elaborator:
         for sign, child in zip(syntax.value, syntax.children, strict=True):
             with self._located(child.position):
                 term = close(self._product(child, scope), child)
-                terms.append(negate(term) if sign == "-" else term)
+                # a bracket is one term: minus does not go into it
+                terms.append(mul(Number(Fraction(-1)), term) if sign == "-" else term)
         return add(*terms)
 
     def _close(self, term: Expr, scope: set[str], syntax: Syntax) -> Expr:
@@ -290,7 +308,7 @@ class _Elaborator:
                 f"{', '.join(hidden)} occurs only inside a function or a denominator and is summed around the whole "
                 f"term; this is read as {closed}",
                 ImplicitSumWarning,
-                stacklevel=8,
+                stacklevel=7,
             )
         return closed
 
@@ -325,49 +343,68 @@ class _Elaborator:
             return Delta(left, right) if kind == "delta" else Mask(kind == "lt", left, right)  # type: ignore[no-any-return]
         if kind == "near":
             left, right = map(self._term_of, syntax.args)
+            # a width is a size, so a name in it is a dimension even if no index runs over it
+            widths = {node.value for node in syntax.children[0].walk() if node.kind == "name"} - set(self.indices)
+            self.widths |= widths
             return Near(left, right, self._factor(syntax.children[0], scope))  # type: ignore[no-any-return]
         if kind == "decay":
             return self._decay(syntax)
         if kind == "sum":
             return self._sum(syntax, scope)
-        inner = self._factor(syntax.children[0], scope)
         if kind == "softmax":
-            return softmax(inner, self._index(syntax.args[0]))
+            over = self._index(syntax.args[0])
+            return softmax(self._factor(syntax.children[0], scope | {over.name}), over)
+        inner = self._factor(syntax.children[0], scope)
         return power(inner, int(syntax.value)) if kind == "pow" else apply(kind, inner)
 
     def _dimension(self, syntax: Syntax) -> Expr:
         name = syntax.value
-        if name in self.spaces or name in {str(s.dimension) for s in self.spaces.values()}:
+        if name in self.spaces or name in self.widths:
             return Size(name)  # type: ignore[no-any-return]
         kind = "an index" if name in self.indices else "no dimension"
+        legs = self.legs.get(name)
+        remedy = f"write {name}[] for a scalar tensor"
+        if legs:
+            remedy = f"write the {len(legs)} indices of the tensor {name}, as in {name}[{','.join(['i'] * len(legs))}]"
         raise ParseError(
             f"{name} is {kind} here",
             self.text,
             syntax.position,
-            remedy=f"write {name}[] for a scalar tensor; dimensions are {', '.join(sorted(self.spaces)) or 'none'}",
+            remedy=f"{remedy}; dimensions are {', '.join(sorted(self.spaces)) or 'none'}",
         )
 
-    def _tensor(self, name: str, used: tuple[VectorSpace, ...], position: int) -> Tensor:
+    def _tensor(self, name: str, used: tuple[VectorSpace, ...]) -> Tensor:
         legs = self.legs.setdefault(name, used)
+        self.generic.add(name)
         if len(legs) != len(used):
             raise LegCountMismatch(
                 f"tensor {name} has {len(legs)} legs ({' '.join(map(str, legs))}) but {len(used)} indices are given",
                 remedy="give one index for each leg",
                 tensor=name,
             )
-        return tensor(name, legs, **self.facts.get(name, {}))
+        return self._symbol(name, legs)
+
+    def _symbol(self, name: str, legs: tuple[VectorSpace, ...]) -> Tensor:
+        return tensor(name, legs, **tensor_facts(name, self.rows.get(name), self.symmetry.get(name, []), len(legs)))
 
     def _entry(self, syntax: Syntax) -> Expr:
         terms = tuple(self._term_of(arg) for arg in syntax.args)
         if syntax.value in self.definitions:
             return self.definitions[syntax.value][terms]
-        symbol = self._tensor(syntax.value, tuple(term.space for term in terms), syntax.position)
+        symbol = self._tensor(syntax.value, tuple(term.space for term in terms))
         return Entry(symbol, terms)  # type: ignore[no-any-return]
 
     def _decay(self, syntax: Syntax) -> Expr:
         ends = [arg.name if arg.name in ("+", "-") else self._term_of(arg) for arg in syntax.args[:2]]
         rest = tuple(self._term_of(arg) for arg in syntax.args[2:])
         clocks = [end.space for end in ends if not isinstance(end, str)]
+        if syntax.value in self.definitions:
+            raise ParseError(
+                f"the gate {syntax.value} is defined by a statement",
+                self.text,
+                syntax.position,
+                remedy="a gate is a tensor: give it a name of its own",
+            )
         if syntax.value not in self.legs and not clocks:
             raise ParseError(
                 f"the legs of the gate {syntax.value} are not known",
@@ -376,7 +413,8 @@ class _Elaborator:
                 remedy="declare it in tensors",
             )
         legs = self.legs.setdefault(syntax.value, (*clocks[:1], *(term.space for term in rest)))
-        gate = tensor(syntax.value, legs, **self.facts.get(syntax.value, {}))
+        self.generic.add(syntax.value)
+        gate = self._symbol(syntax.value, legs)
         return Decay(gate, *ends, rest)  # type: ignore[no-any-return]
 
     def _sum(self, syntax: Syntax, scope: set[str]) -> Expr:
@@ -396,57 +434,3 @@ def _plain_names(expr: Expr) -> set[str]:
         return {index.name for index in expr.free_indices}
     below = set().union(*(_plain_names(child) for child in expr.children()))
     return below & {index.name for index in expr.free_indices}
-
-
-def declarations(expr: Expr) -> dict[str, dict[str, str]]:
-    """Return the ``indices`` and ``tensors`` with which the text of an expression parses back.
-
-    Raises
-    ------
-    InvalidExpression
-        If a space cannot be declared in the text form (composite, bare, or named unlike its dimension).
-
-    Examples
-    --------
-    >>> O = parse("O[t] = le[s,t]*x[s]", indices={"t,s": "n"})
-    >>> parse(str(O), **declarations(O)) == O
-    True
-    """
-    indices: dict[str, str] = {}
-    tensors_used: dict[str, str] = {}
-    stack: list[Expr] = [expr]
-    while stack:
-        node = stack.pop()
-        stack.extend(node.children())
-        terms = [*node.index_terms(), *getattr(node, "indices", ()), *getattr(node, "legs", ())]
-        for term in terms:
-            for index in _all(term):
-                indices[index.name] = _word(index.space) + (" ordered" if index.space.ordered else "")
-        if hasattr(node, "tensor"):
-            symbol = node.tensor
-            facts = [
-                word
-                for word, fact in FACT_WORDS.items()
-                if symbol.facts.get(fact) in (True, (tuple(range(len(symbol.legs))),))
-            ]
-            tensors_used[symbol.name] = " ".join([*map(_word, symbol.legs), *facts])
-    return {"indices": indices, "tensors": tensors_used}
-
-
-def _all(term: IndexTerm) -> Iterator[Index]:
-    if isinstance(term, Fused):
-        for part in term.parts:
-            yield from _all(part)
-    elif isinstance(term, Index):
-        yield term
-    else:
-        raise InvalidExpression(f"{term} cannot be declared in the text form", remedy="keep such expressions in Python")
-
-
-def _word(space: VectorSpace) -> str:
-    if isinstance(space, Space) and str(space.dimension) == space.name and space.metric and not space.is_dual:
-        return space.name
-    raise InvalidExpression(
-        f"the space {space} of dimension {space.dimension} cannot be declared in the text form",
-        remedy="the text form knows spaces that are named like their dimension",
-    )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from tensoralg.spaces import Fused, Index, IndexTerm, Injected, atoms
+from tensoralg.errors import InvalidExpression
+from tensoralg.spaces import Fused, Index, IndexTerm, Injected, as_index_term, atoms
 
 if TYPE_CHECKING:
     from tensoralg.expr import nodes
@@ -20,9 +21,21 @@ def walk(expr: nodes.Expr) -> Iterator[nodes.Expr]:
         stack.extend(reversed(node.children()))
 
 
+def distinct_nodes(expr: nodes.Expr) -> Iterator[nodes.Expr]:
+    """Yield the expression and its subexpressions in the order written, each once however often it occurs."""
+    seen = {expr}
+    stack = [expr]
+    while stack:
+        node = stack.pop()
+        yield node
+        new = [child for child in node.children() if child not in seen]
+        seen.update(new)
+        stack.extend(reversed(new))
+
+
 def bound_names(expr: nodes.Expr) -> set[str]:
     """Return the names of all bound indices."""
-    return {index.name for node in walk(expr) for index in getattr(node, "indices", ())}
+    return set(expr._bound)
 
 
 def names_in(expr: nodes.Expr) -> set[str]:
@@ -65,13 +78,19 @@ def substitute(expr: nodes.Expr, mapping: dict[Index, IndexTerm]) -> nodes.Expr:
     >>> print(substitute(A[i, j].sum(j), {i: j}))
     sum(j1: A[j,j1])
     """
-    return _Substitution().run(expr, mapping)
+    for index, term in mapping.items():
+        if not isinstance(index, Index):
+            raise InvalidExpression(f"{index!r} is not an index", remedy="map indices to indices, as {s: t}")
+        as_index_term(term)
+    incoming = {atom.name for term in mapping.values() for atom in atoms(term)}
+    return _Substitution(names_in(expr) | incoming).run(expr, mapping)
 
 
 class _Substitution:
     """One simultaneous substitution, memoised on the subterm and the part of the mapping that it sees."""
 
-    def __init__(self) -> None:
+    def __init__(self, avoid: set[str]) -> None:
+        self.avoid = avoid  # no new name is one of these, so that none shadows an index further out
         self.memo: dict[tuple[nodes.Expr, frozenset[tuple[Index, IndexTerm]]], nodes.Expr] = {}
 
     def run(self, expr: nodes.Expr, mapping: dict[Index, IndexTerm]) -> nodes.Expr:
@@ -88,10 +107,24 @@ class _Substitution:
             incoming = {atom.name for term in mapping.values() for atom in atoms(term)}
             clash = incoming & _bound_here(expr)
             if clash:
-                expr = _rename_binder(expr, clash, incoming | names_in(expr))
+                expr = _rename_binder(expr, clash, self.avoid)
+        if expr.kind == "definition":
+            return _with_legs(expr, mapping)
         if expr.index_terms():
             expr = expr.with_index_terms(tuple(_replace_term(t, mapping) for t in expr.index_terms()))
         return expr.with_children(tuple(self.run(child, mapping) for child in expr.children()))
+
+
+def _with_legs(expr: nodes.Expr, mapping: dict[Index, IndexTerm]) -> nodes.Expr:
+    """Return a definition with renamed legs; a leg stays an index."""
+    images = [mapping.get(leg, leg) for leg in expr.free_indices]
+    for image in images:
+        if not isinstance(image, Index):
+            raise InvalidExpression(
+                f"a leg of {getattr(expr, 'name')} cannot become {image}",  # noqa: B009
+                remedy="address the definition with it instead, as O[t, (h, e)]",
+            )
+    return type(expr)(tuple(images), substitute(expr.body, mapping), getattr(expr, "name"))  # type: ignore[no-any-return]  # noqa: B009
 
 
 def _bound_here(expr: nodes.Expr) -> set[str]:
@@ -112,9 +145,33 @@ def _rename_binder(expr: nodes.Expr, clash: set[str], taken: set[str]) -> nodes.
 
 def rename_apart(expr: nodes.Expr, taken: set[str]) -> nodes.Expr:
     """Return the expression with its bound indices renamed so that none is called a name in `taken`."""
-    if not bound_names(expr) & taken:
+    return _renamed_apart(expr, taken, taken | names_in(expr)) if expr._bound & taken else expr
+
+
+def _renamed_apart(expr: nodes.Expr, taken: set[str], avoid: set[str]) -> nodes.Expr:
+    if not expr._bound & taken:
         return expr
-    expr = expr.with_children(tuple(rename_apart(child, taken) for child in expr.children()))
+    expr = expr.with_children(tuple(_renamed_apart(child, taken, avoid) for child in expr.children()))
     if clash := _bound_here(expr) & taken:
-        return _rename_binder(expr, clash, taken | names_in(expr))
+        return _rename_binder(expr, clash, avoid)
     return expr
+
+
+def one_space_per_name(expr: nodes.Expr) -> nodes.Expr:
+    """Return the expression with bound indices renamed so that no name stands for indices over two spaces."""
+    spaces = {index.name: index.space for index in expr._free}
+    bound = [index for node in distinct_nodes(expr) for index in getattr(node, "indices", ())]
+    if not [index for index in bound if spaces.setdefault(index.name, index.space) != index.space]:
+        return expr
+    avoid = names_in(expr)
+
+    def rebuild(node: nodes.Expr) -> nodes.Expr:
+        node = node.with_children(tuple(map(rebuild, node.children())))
+        clash = {index.name for index in getattr(node, "indices", ()) if spaces[index.name] != index.space}
+        if clash:
+            node = _rename_binder(node, clash, avoid)
+            avoid.update(names_in(node))
+            spaces.update({index.name: index.space for index in getattr(node, "indices")})  # noqa: B009
+        return node
+
+    return rebuild(expr)

@@ -7,11 +7,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tensoralg.errors import ParseError
+from tensoralg.expr.hints import about_character, about_leftover
+from tensoralg.spaces import RESERVED
 
-TOKEN = re.compile(r"\s*(?:(?P<name>[A-Za-z_]\w*)|(?P<number>\d+)|(?P<mark>[-+*/()\[\],:=]))")
+TOKEN = re.compile(r"\s*(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<number>[0-9]+)|(?P<mark>[-+*/()\[\],:=]))")
+CALLS = {
+    "pow": "write pow(x[i], 2)",
+    "softmax": "write softmax(s: A[t,s])",
+    "sum": "write sum(i: A[i,j])",
+    "decay": "write decay(a)[t,s]",
+}
 RELATIONS = ("delta", "le", "lt")
 FUNCTION_WORDS = ("exp", "log", "sqrt", "relu")
-DEEPEST = 200
+DEEPEST = 100
+MOST_DIGITS = 1000
+MOST_PARTS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +81,23 @@ def tokenize(text: str, start: int, stop: int) -> list[Token]:
     """Return the tokens of ``text[start:stop]``, with positions in `text`, closed by an end token."""
     tokens = []
     position = start
-    while position < stop and text[position:stop].strip():
-        match = TOKEN.match(text, position, stop)
+    last = start + len(text[start:stop].rstrip())
+    while position < last:
+        match = TOKEN.match(text, position, last)
         if match is None or match.lastgroup is None:
-            spot = position + len(text[position:stop]) - len(text[position:stop].lstrip())
+            spot = position + len(text[position:last]) - len(text[position:last].lstrip())
+            raise ParseError(f"unexpected character {text[spot]!r}", text, spot, remedy=about_character(text, spot))
+        token = Token(match.lastgroup, match.group(match.lastgroup), match.start(match.lastgroup))
+        if token.kind == "number" and len(token.text) > MOST_DIGITS:
             raise ParseError(
-                f"unexpected character {text[spot]!r}", text, spot, remedy="see the grammar in tensoralg.parse"
+                f"a number has more than {MOST_DIGITS} digits",
+                text,
+                token.position,
+                remedy="use a scalar tensor NAME[] for so large a constant",
             )
-        tokens.append(Token(match.lastgroup, match.group(match.lastgroup), match.start(match.lastgroup)))
+        tokens.append(token)
         position = match.end()
-    return [*tokens, Token("end", "", min(stop, len(text.rstrip()) if stop >= len(text.rstrip()) else stop))]
+    return [*tokens, Token("end", "", last)]
 
 
 class Reader:
@@ -99,12 +116,12 @@ class Reader:
     def fail(self, what: str, token: Token | None = None, remedy: str = "") -> ParseError:
         return ParseError(what, self.text, (token or self.token).position, remedy=remedy)
 
-    def take(self, text: str | None = None, kind: str | None = None, role: str = "") -> Token:
+    def take(self, text: str | None = None, kind: str | None = None, role: str = "", remedy: str = "") -> Token:
         token = self.token
         if (text is not None and token.text != text) or (kind is not None and token.kind != kind):
             wanted = role or (repr(text) if text else f"a {kind}")
             found = "the end" if token.kind == "end" else repr(token.text)
-            raise self.fail(f"expected {wanted} but found {found}")
+            raise self.fail(f"expected {wanted} but found {found}", remedy=remedy)
         self.at += 1
         return token
 
@@ -116,16 +133,21 @@ class Reader:
 
     def statement(self) -> Statement:
         head = self.take(kind="name", role="a statement NAME[indices] = ...")
-        self.take("[")
+        if head.text in RESERVED:
+            raise self.fail(
+                f"{head.text} cannot name a tensor: it is a word of the language", head, remedy="choose another name"
+            )
+        self.take("[", remedy=f"write {head.text}[t,e] = ..., or {head.text}[] = ... for a scalar")
         indices = self.arguments("]")
-        self.take("=")
+        self.take("=", remedy=f"write {head.text}[..] = ..., or give the free indices of one side with free=")
         return Statement(head.text, indices, self.whole(), head.position)
 
     def whole(self) -> Syntax:
         """Read one side up to the end."""
         side = self.expr()
         if self.token.kind != "end":
-            raise self.fail(f"unexpected {self.token.text!r}", remedy="a product needs '*' between its factors")
+            before = self.tokens[self.at - 1].text
+            raise self.fail(f"unexpected {self.token.text!r}", remedy=about_leftover(self.token.text, before))
         return side
 
     def expr(self) -> Syntax:
@@ -165,11 +187,13 @@ class Reader:
             return inner
         if token.kind != "name":
             found = "the end" if token.kind == "end" else repr(token.text)
-            raise self.fail(f"expected a factor but found {found}")
+            twice = token.text == "*" and self.tokens[self.at - 1].text == "*"
+            remedy = "write pow(x[i], 2) for a power" if twice else "a factor is a number, NAME[i,j], f(..) or (..)"
+            raise self.fail(f"expected a factor but found {found}", remedy=remedy)
         self.at += 1
         word = token.text
         if word in (*FUNCTION_WORDS, "pow", "softmax", "sum", "decay"):
-            self.take("(", role=f"'(' after {word}")
+            self.take("(", role=f"'(' after {word}", remedy=CALLS.get(word, f"write {word}(x[i])"))
             return self.call(word, token)
         if self.accept("["):
             if word == "near":
@@ -192,7 +216,7 @@ class Reader:
                 raise self.fail("decay takes two times", token, remedy="write decay(a)[t,s]")
             return Syntax("decay", token.position, gate.text, args)
         if word in ("softmax", "sum"):
-            names = self.arguments(":")
+            names = self.arguments(":", remedy=CALLS[word])
             if not names or any(arg.parts for arg in names):
                 raise self.fail(f"{word} needs plain index names before ':'", token, remedy=f"write {word}(i: ...)")
             if word == "softmax" and len(names) != 1:
@@ -218,13 +242,13 @@ class Reader:
         self.take("]")
         return Syntax("near", token.position, "near", tuple(args), (width,))
 
-    def arguments(self, closing: str, ends: bool = False) -> tuple[IndexSyntax, ...]:
+    def arguments(self, closing: str, ends: bool = False, remedy: str = "") -> tuple[IndexSyntax, ...]:
         if self.accept(closing):
             return ()
         found = [self.argument(ends)]
         while self.accept(","):
             found.append(self.argument(ends))
-        self.take(closing, role=f"',' or {closing!r}")
+        self.take(closing, role=f"',' or {closing!r}", remedy=remedy)
         return tuple(found)
 
     def argument(self, ends: bool = False) -> IndexSyntax:
@@ -233,8 +257,15 @@ class Reader:
             self.at += 1
             return IndexSyntax(token.text, token.position)
         if self.accept("("):
-            return IndexSyntax("", token.position, self.arguments(")"))
-        name = self.take(kind="name", role="an index")
+            self.depth += 1
+            parts = self.arguments(")") if self.depth <= DEEPEST else ()
+            self.depth -= 1
+            if self.depth >= DEEPEST or len(parts) > MOST_PARTS:
+                raise self.fail(f"an index has more than {MOST_PARTS} parts", token, remedy="use fewer factors")
+            if not parts:
+                raise self.fail("a bracketed index names its parts", token, remedy="write A[(h,e)]")
+            return IndexSyntax("", token.position, parts) if len(parts) > 1 else parts[0]
+        name = self.take(kind="name", role="an index", remedy="indices are names, declared in indices")
         return IndexSyntax(name.text, name.position)
 
 
@@ -256,5 +287,5 @@ def split_statements(text: str) -> Iterator[tuple[int, int]]:
 
 
 def without_comments(text: str) -> str:
-    """Return the text with comments blanked out, so that positions stay."""
-    return re.sub(r"#[^\n]*", lambda match: " " * len(match.group()), text)
+    """Return the text with comments and carriage returns blanked out, so that positions stay."""
+    return re.sub(r"#[^\n]*|\r", lambda match: " " * len(match.group()), text)

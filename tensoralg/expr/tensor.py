@@ -20,19 +20,16 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from tensoralg.errors import FactConflict, InvalidExpression, SpaceMismatch
-from tensoralg.expr.nodes import Entry
-from tensoralg.spaces import VectorSpace, legs_of
-from tensoralg.spaces.dimension import NAME
+from tensoralg.expr.core import Arithmetic
+from tensoralg.expr.factors import Entry
+from tensoralg.spaces import VectorSpace, check_name, is_name, legs_of, split_names
 
-RESERVED = frozenset(
-    {"delta", "le", "lt", "near", "decay", "exp", "log", "sqrt", "relu", "pow", "softmax", "sum", "indices", "tensors"}
-)
 Groups = tuple[tuple[int, ...], ...]
 MATRIX_FACTS = ("isometry", "projection", "permutation")
 
 
 @dataclass(frozen=True, slots=True)
-class Tensor:
+class Tensor(Arithmetic):
     """A named tensor with legs in the given spaces and declared facts (see the module's table).
 
     Examples
@@ -60,6 +57,10 @@ class Tensor:
     def __str__(self) -> str:
         return f"{self.name}[{', '.join(map(str, self.legs))}]"
 
+    def as_term(self) -> Entry:
+        """Return the entry of a scalar tensor; any other tensor needs its indices."""
+        return self[()]
+
     @property
     def facts(self) -> dict[str, object]:
         """The declared facts, by name."""
@@ -67,34 +68,57 @@ class Tensor:
         return {name: value for name, value in given.items() if value}
 
     def __post_init__(self) -> None:
-        if not NAME.match(self.name) or self.name in RESERVED:
-            reason = "a word of the language" if self.name in RESERVED else "not an identifier"
-            raise InvalidExpression(f"{self.name!r} cannot name a tensor: it is {reason}", remedy="choose another name")
+        check_name(self.name, "a tensor")
         for kind in ("symmetric", "antisymmetric"):
             self._check_groups(kind, getattr(self, kind))
+            object.__setattr__(self, kind, _union(getattr(self, kind), ()))
         overlap = {leg for g in self.symmetric for leg in g} & {leg for g in self.antisymmetric for leg in g}
         if overlap:
             raise FactConflict(
                 f"legs {sorted(overlap)} of {self.name} are declared symmetric and antisymmetric",
                 remedy="a leg belongs to at most one group",
+                tensor=self.name,
+            )
+        if self.inverse_of is not None and not is_name(self.inverse_of):
+            raise InvalidExpression(
+                f"{self.name} is declared the inverse of {self.inverse_of!r}", remedy="name a tensor", tensor=self.name
+            )
+        if self.inverse_of is not None and len(self.legs) != 2:
+            raise FactConflict(
+                f"{self.name} is declared an inverse but has {len(self.legs)} legs",
+                remedy="only a matrix can be",
+                tensor=self.name,
             )
         for fact in MATRIX_FACTS:
             if getattr(self, fact) and len(self.legs) != 2:
                 raise FactConflict(
-                    f"{self.name} is declared {fact} but has {len(self.legs)} legs", remedy="only a matrix can be"
+                    f"{self.name} is declared {fact} but has {len(self.legs)} legs",
+                    remedy="only a matrix can be",
+                    tensor=self.name,
                 )
             if getattr(self, fact) and fact != "isometry" and self.legs[0] not in (self.legs[1], self.legs[1].dual):
                 raise FactConflict(
                     f"{self.name} is declared {fact} but its legs are {self.legs[0]} and {self.legs[1]}",
                     remedy="both legs must be over one space",
+                    tensor=self.name,
                 )
 
     def _check_groups(self, kind: str, groups: Groups) -> None:
         for group in groups:
-            if any(not 0 <= leg < len(self.legs) for leg in group) or len(set(group)) != len(group) or len(group) < 2:
+            numbers = all(isinstance(leg, int) and not isinstance(leg, bool) for leg in group)
+            if (
+                not numbers
+                or any(not 0 <= leg < len(self.legs) for leg in group)
+                or len(set(group)) != len(group)
+                or len(group) < 2
+            ):
                 raise FactConflict(
-                    f"{group} does not name two or more legs of {self}",
-                    remedy=f"count legs from 0 to {len(self.legs) - 1}",
+                    f"{kind}={group} does not name two or more legs of {self}",
+                    remedy=f"count legs from 0 to {len(self.legs) - 1}"
+                    if len(self.legs) > 1
+                    else f"only a tensor with two or more legs can be {kind}",
+                    tensor=self.name,
+                    group=group,
                 )
             first, *others = (self.legs[leg] for leg in group)
             for other in others:
@@ -106,14 +130,20 @@ class Tensor:
                     )
 
 
-def _groups(value: Any, count: int) -> Groups:
+def groups_of(value: Any, count: int) -> Groups:
     """Return groups of legs from True (all legs), one group, or several groups."""
     if value is True:
         return (tuple(range(count)),)
-    if value in (False, None, ()):
+    if value is None or value is False:
         return ()
-    items: tuple[Any, ...] = tuple(value)
-    return (items,) if isinstance(items[0], int) else tuple(tuple(g) for g in items)
+    if isinstance(value, list | tuple):
+        if all(isinstance(item, list | tuple) for item in value):
+            return tuple(tuple(group) for group in value)
+        if all(isinstance(item, int) for item in value):
+            return (tuple(value),)
+    raise FactConflict(
+        f"{value!r} is no group of legs", remedy="use True, or legs counted from 0 as (0, 1), or several such groups"
+    )
 
 
 def tensor(
@@ -155,11 +185,17 @@ def tensor(
     """
     legs = legs_of(space)
     inverse = inverse_of.name if isinstance(inverse_of, Tensor) else inverse_of
+    if isinstance(inverse_of, Tensor) and inverse_of.legs not in (legs[::-1], tuple(leg.dual for leg in legs[::-1])):
+        raise SpaceMismatch(
+            f"{name}[{', '.join(map(str, legs))}] cannot be the inverse of {inverse_of}",
+            remedy="the legs of an inverse are those of the matrix in the opposite order",
+            tensor=name,
+        )
     return Tensor(
         name,
         legs,
-        _groups(symmetric, len(legs)),
-        _groups(antisymmetric, len(legs)),
+        groups_of(symmetric, len(legs)),
+        groups_of(antisymmetric, len(legs)),
         bool(positive),
         bool(permutation),
         bool(isometry),
@@ -177,7 +213,7 @@ def tensors(names: str, space: VectorSpace | Sequence[VectorSpace], **facts: Any
     >>> [str(x) for x in tensors("Q K", Space("T", "n") @ Space("F", "d"))]
     ['Q[T, F]', 'K[T, F]']
     """
-    return tuple(tensor(name, space, **facts) for name in names.replace(",", " ").split())
+    return tuple(tensor(name, space, **facts) for name in split_names(names, "a tensor"))
 
 
 def merge_facts(versions: Iterable[Tensor]) -> Tensor:

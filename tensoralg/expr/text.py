@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tensoralg.errors import NotAnEinsum
+from tensoralg.expr.rewrite import one_space_per_name, rename_apart
 
 if TYPE_CHECKING:
     from tensoralg.expr import nodes
@@ -16,8 +17,18 @@ ATOM, FACTOR, TERM = 2, 1, 0
 
 
 def to_text(expr: nodes.Expr) -> str:
-    """Return the expression in the text form."""
-    return Text().show(expr, TERM)
+    """Return the expression in the text form; bound indices called like a free one are renamed.
+
+    Examples
+    --------
+    >>> import tensoralg as ta
+    >>> V = ta.Space("V", "n")
+    >>> j = V.index("j")
+    >>> A = ta.tensor("A", V)
+    >>> print(to_text(A[j] * A[j].sum(j)))
+    A[j]*sum(j1: A[j1])
+    """
+    return Text().show(unshadowed(expr), TERM)
 
 
 class Text:
@@ -93,6 +104,11 @@ class Text:
         return f"{node.name}[{_listing(node.legs)}] = {self.show(node.term, TERM)}", TERM
 
 
+def unshadowed(expr: nodes.Expr) -> nodes.Expr:
+    """Return the expression as it is printed: no bound index is called like a free one, or one over another space."""
+    return rename_apart(one_space_per_name(expr), {index.name for index in expr._free})
+
+
 def _listing(terms: tuple[Any, ...]) -> str:
     return ",".join(map(str, terms))
 
@@ -128,13 +144,14 @@ def to_einsum(expr: nodes.Expr) -> str:
     """
     operands: list[tuple[Any, ...]] = []
     bound: set[str] = set()
-    stack = [expr.body]
+    stack = [unshadowed(expr.body)]
     while stack:
         node = stack.pop()
         if node.kind == "entry":
             operands.append(node.index_terms())
-        elif node.kind == "bind" and not bound & {i.name for i in getattr(node, "indices")}:  # noqa: B009
-            bound |= {i.name for i in getattr(node, "indices")}  # noqa: B009
+        elif node.kind == "bind":
+            node = rename_apart(node, bound)
+            bound |= node._bound
             stack.extend(node.children())
         elif node.kind == "mul":
             stack.extend(reversed(node.children()))

@@ -222,8 +222,15 @@ class Softmax(Block):
 Named = tuple[Block, tuple[Index, ...]]
 
 
-def blocks(expr: Expr) -> Named:
+def blocks(expr: Expr, flatten: bool = True) -> Named:
     """Return the block that an expression computes, and the free index of each of its axes.
+
+    Parameters
+    ----------
+    expr : Expr
+        The expression.
+    flatten : bool
+        Without it, a sum inside a product is an operand of its own, as it is written.
 
     Raises
     ------
@@ -238,7 +245,7 @@ def blocks(expr: Expr) -> Named:
     >>> [type(o.block).__name__ for o in block.operands], [i.name for i in names]
     (['Leaf', 'Leaf'], ['t'])
     """
-    block, names = _read(expr.body)
+    block, names = _Reader(flatten).read(expr.body)
     wanted = expr.free_indices
     if names == wanted:
         return block, names
@@ -261,28 +268,170 @@ def walk_blocks(block: Block) -> Iterator[Block]:
     yield from visit(block)
 
 
+def _factors(expr: Expr) -> list[Expr]:
+    return list(expr.factors) if isinstance(expr, Mul) else [expr]
+
+
 def _product(space: VectorSpace) -> tuple[VectorSpace, ...]:
     if not isinstance(space, TensorProduct):
         raise InvalidExpression(f"{space} is no tensor product", remedy="split product spaces only")
     return space.factors
 
 
-def _read(expr: Expr) -> Named:
-    if isinstance(expr, Entry):
-        return _address(Leaf(expr.tensor), list(expr.args))
-    if isinstance(expr, Delta | Mask | Near):
-        return _literal(expr)
-    if isinstance(expr, Apply):
-        inner, names = _read(expr.argument)
-        return Pointwise(expr.function, inner), names
-    if isinstance(expr, Pow) and expr.exponent > 0:
-        inner, names = _read(expr.base)
-        return Pointwise("pow", inner, expr.exponent), names
-    if isinstance(expr, Add):
-        return _total(expr)
-    if isinstance(expr, Mul | Bind | Pow | Number | Size):
-        return _network(expr)
-    raise InvalidExpression(f"{expr} cannot be planned or lowered", remedy="decays are for prove and evaluate")
+@dataclass(frozen=True)
+class _Reader:
+    """Reads terms as blocks; with `flat`, products under sums are one contraction with the product around them."""
+
+    flat: bool
+
+    def read(self, expr: Expr) -> Named:
+        if isinstance(expr, Entry):
+            return _address(Leaf(expr.tensor), list(expr.args))
+        if isinstance(expr, Delta | Mask | Near):
+            return _literal(expr)
+        if isinstance(expr, Apply):
+            inner, names = self.read(expr.argument)
+            return Pointwise(expr.function, inner), names
+        if isinstance(expr, Pow) and expr.exponent > 0:
+            inner, names = self.read(expr.base)
+            return Pointwise("pow", inner, expr.exponent), names
+        if isinstance(expr, Add):
+            return self._total(expr)
+        if isinstance(expr, Mul | Bind | Pow | Number | Size):
+            return self._network(expr)
+        raise InvalidExpression(f"{expr} cannot be planned or lowered", remedy="decays are for prove and evaluate")
+
+    def _total(self, expr: Add) -> Named:
+        terms = [self._scaled(term) for term in expr.terms]
+        names = tuple(dict.fromkeys(i for _, (_, own) in terms for i in own))
+        label = {index: k for k, index in enumerate(names)}
+        operands = tuple(Operand(block, tuple(label[i] for i in own)) for _, (block, own) in terms)
+        return Total(operands, tuple(scale for scale, _ in terms), tuple(i.space for i in names)), names
+
+    def _scaled(self, term: Expr) -> tuple[Expr, Named]:
+        """Return a term as a scale and what it scales (the empty contraction where nothing is left)."""
+        scales = [f for f in _factors(term) if _is_scale(f)]
+        rest = [f for f in _factors(term) if not _is_scale(f)]
+        scale = mul(*scales) if scales else ONE
+        if not rest:
+            return scale, (Contract((), (), ()), ())
+        return scale, self.read(mul(*rest))
+
+    def _network(self, expr: Expr) -> Named:
+        """Read a product under sums as one contraction, divided by the denominators that stay outside."""
+        factors, bound = self._flatten(expr, set())
+        return self._assemble(factors, list({b.name: b for b in bound}.values()))
+
+    def _flatten(self, expr: Expr, taken: set[str]) -> tuple[list[Expr], list[Index]]:
+        """Return the factors and the summed indices of nested products and sums, names kept apart."""
+        if isinstance(expr, Bind):
+            clash = {i.name for i in expr.indices} & taken
+            inner = rename_apart(expr, taken) if clash else expr
+            assert isinstance(inner, Bind)
+            taken |= {i.name for i in inner.indices}
+            factors, bound = self._flatten(inner.summand, taken) if self.flat else (_factors(inner.summand), [])
+            return factors, [*inner.indices, *bound]
+        if isinstance(expr, Mul) and self.flat:
+            taken |= {i.name for i in expr.free_indices}
+            parts = [self._flatten(factor, taken) for factor in expr.factors]
+            return [f for part, _ in parts for f in part], [b for _, part in parts for b in part]
+        taken |= {i.name for i in expr.free_indices}
+        return _factors(expr), []
+
+    def _assemble(self, factors: list[Expr], bound: list[Index]) -> Named:
+        factors, bound = _drop_deltas(factors, bound)
+        spread = next((f for f in factors if isinstance(f, Add) and len(factors) == 1), None)
+        if spread is not None and bound:
+            return self.read(add(*(bind(tuple(bound), term) for term in spread.terms)))
+        scales = [f for f in factors if _is_scale(f)]
+        rest = [f for f in factors if not _is_scale(f)]
+        used = {i for f in rest for i in f.free_indices}
+        scales += [as_expr(b.space.dimension) for b in bound if b not in used]
+        bound = [b for b in bound if b in used]
+        outside = [f for f in rest if _divides(f) and not set(f.free_indices) & set(bound)]
+        operands, leftover = self._softmaxes([f for f in rest if f not in outside], outside)
+        operands += [self._read_factor(f) for f in leftover[0]]
+        output = tuple(i for i in dict.fromkeys(i for _, names in operands for i in names) if i not in bound)
+        scale = mul(*scales) if scales else ONE
+        result: Named = (_contract(operands, output, scale), output)
+        if len(operands) == 1 and scale == ONE and not bound:
+            result = operands[0]
+        return self._divide(result, leftover[1])
+
+    def _read_factor(self, factor: Expr) -> Named:
+        if isinstance(factor, Pow) and factor.exponent < 0:
+            inner, names = self.read(factor.base)
+            return Pointwise("pow", inner, factor.exponent), names
+        return self.read(factor)
+
+    def _softmaxes(self, factors: list[Expr], outside: list[Expr]) -> tuple[list[Named], tuple[list[Expr], list[Expr]]]:
+        """Return the softmax operands found, and the factors and denominators that are left."""
+        found: list[Named] = []
+        factors, outside = list(factors), list(outside)
+        for divisor in [*outside, *(f for f in factors if _divides(f))]:
+            match = self._softmax_of(divisor, factors)
+            if match is None:
+                continue
+            used, over = match
+            for factor in used:
+                factors.remove(factor)
+            (outside if divisor in outside else factors).remove(divisor)
+            found.append(self._softmax_block(used, over))
+        return found, (factors, outside)
+
+    def _softmax_of(self, divisor: Expr, factors: list[Expr]) -> tuple[list[Expr], Index] | None:
+        """Return the factors that are the numerator of a softmax with this denominator, and its index."""
+        if not (isinstance(divisor, Pow) and divisor.exponent == -1 and isinstance(divisor.base, Bind)):
+            return None
+        inner, parts = divisor.base, divisor.base.summand
+        if len(inner.indices) != 1:
+            return None
+        (hidden,) = inner.indices
+        wanted = _factors(parts)
+        exponentials = [w for w in wanted if isinstance(w, Apply) and w.function == "exp"]
+        if len(exponentials) != 1 or any(not isinstance(w, Mask | Near | Apply) for w in wanted):
+            return None
+        candidates = dict.fromkeys(i for f in factors for i in f.free_indices if i.space == hidden.space)
+        for over in candidates:
+            if over in divisor.free_indices:
+                continue
+            needed = [substitute(w, {hidden: over}) for w in wanted]
+            if all(any(self._same(n, f) for f in factors) for n in needed):
+                return [next(f for f in factors if self._same(n, f)) for n in needed], over
+        return None
+
+    def _same(self, left: Expr, right: Expr) -> bool:
+        """Whether two terms are equal up to the names of bound indices."""
+        return left == right or (
+            left.kind == right.kind and set(left.free) == set(right.free) and self._shape(left) == self._shape(right)
+        )
+
+    def _shape(self, expr: Expr) -> Named:
+        block, names = self.read(expr)
+        order = tuple(sorted(names, key=lambda i: i.name))
+        return _contract([(block, names)], order, ONE), order
+
+    def _softmax_block(self, used: list[Expr], over: Index) -> Named:
+        named = [self.read(f.argument) if isinstance(f, Apply) else self.read(f) for f in used]
+        position = next(k for k, f in enumerate(used) if isinstance(f, Apply))
+        names = tuple(dict.fromkeys(i for _, own in [named[position], *named] for i in own))
+        label = {index: k for k, index in enumerate(names)}
+        operands = [Operand(block, tuple(label[i] for i in own)) for block, own in named]
+        masks = tuple(o for k, o in enumerate(operands) if k != position)
+        return Softmax(operands[position], masks, label[over], tuple(i.space for i in names)), names
+
+    def _divide(self, numerator: Named, divisors: list[Expr]) -> Named:
+        if not divisors:
+            return numerator
+        below: list[Named] = []
+        for divisor in divisors:
+            assert isinstance(divisor, Pow)
+            inner, names = self.read(divisor.base)
+            below.append((inner if divisor.exponent == -1 else Pointwise("pow", inner, -divisor.exponent), names))
+        names = tuple(dict.fromkeys(i for _, own in [numerator, *below] for i in own))
+        label = {index: k for k, index in enumerate(names)}
+        parts = [Operand(block, tuple(label[i] for i in own)) for block, own in [numerator, *below]]
+        return Quotient(parts[0], tuple(parts[1:]), tuple(i.space for i in names)), names
 
 
 def _address(source: Block, terms: list[IndexTerm]) -> Named:
@@ -322,79 +471,8 @@ def _is_scale(expr: Expr) -> bool:
     return all(_is_scale(child) for child in expr.children())
 
 
-def _total(expr: Add) -> Named:
-    terms = [_scaled(term) for term in expr.terms]
-    names = tuple(dict.fromkeys(i for _, (_, own) in terms for i in own))
-    label = {index: k for k, index in enumerate(names)}
-    operands = tuple(Operand(block, tuple(label[i] for i in own)) for _, (block, own) in terms)
-    return Total(operands, tuple(scale for scale, _ in terms), tuple(i.space for i in names)), names
-
-
-def _scaled(term: Expr) -> tuple[Expr, Named]:
-    """Return a term as a scale and what it scales (the empty contraction where nothing is left)."""
-    factors = term.factors if isinstance(term, Mul) else (term,)
-    scales = [f for f in factors if _is_scale(f)]
-    rest = [f for f in factors if not _is_scale(f)]
-    scale = mul(*scales) if scales else ONE
-    if not rest:
-        return scale, (Contract((), (), ()), ())
-    return scale, _read(mul(*rest))
-
-
-def _network(expr: Expr) -> Named:
-    """Read a product under sums as one contraction, divided by the denominators that stay outside."""
-    factors, bound = _flatten(expr, set())
-    bound = {b.name: b for b in bound}.values()
-    return _assemble(factors, list(bound))
-
-
-def _flatten(expr: Expr, taken: set[str]) -> tuple[list[Expr], list[Index]]:
-    """Return the factors and the summed indices of nested products and sums, names kept apart."""
-    if isinstance(expr, Bind):
-        clash = {i.name for i in expr.indices} & taken
-        inner = rename_apart(expr, taken) if clash else expr
-        assert isinstance(inner, Bind)
-        taken |= {i.name for i in inner.indices}
-        factors, bound = _flatten(inner.summand, taken)
-        return factors, [*inner.indices, *bound]
-    if isinstance(expr, Mul):
-        taken |= {i.name for i in expr.free_indices}
-        parts = [_flatten(factor, taken) for factor in expr.factors]
-        return [f for part, _ in parts for f in part], [b for _, part in parts for b in part]
-    taken |= {i.name for i in expr.free_indices}
-    return [expr], []
-
-
-def _assemble(factors: list[Expr], bound: list[Index]) -> Named:
-    factors, bound = _drop_deltas(factors, bound)
-    spread = next((f for f in factors if isinstance(f, Add) and len(factors) == 1), None)
-    if spread is not None and bound:
-        return _read(add(*(bind(tuple(bound), term) for term in spread.terms)))
-    scales = [f for f in factors if _is_scale(f)]
-    rest = [f for f in factors if not _is_scale(f)]
-    used = {i for f in rest for i in f.free_indices}
-    scales += [as_expr(b.space.dimension) for b in bound if b not in used]
-    bound = [b for b in bound if b in used]
-    outside = [f for f in rest if _divides(f) and not set(f.free_indices) & set(bound)]
-    operands, leftover = _softmaxes([f for f in rest if f not in outside], outside)
-    operands += [_read_factor(f) for f in leftover[0]]
-    output = tuple(i for i in dict.fromkeys(i for _, names in operands for i in names) if i not in bound)
-    scale = mul(*scales) if scales else ONE
-    result: Named = (_contract(operands, output, scale), output)
-    if len(operands) == 1 and scale == ONE and not bound:
-        result = operands[0]
-    return _divide(result, leftover[1])
-
-
 def _divides(factor: Expr) -> bool:
     return isinstance(factor, Pow) and factor.exponent < 0
-
-
-def _read_factor(factor: Expr) -> Named:
-    if isinstance(factor, Pow) and factor.exponent < 0:
-        inner, names = _read(factor.base)
-        return Pointwise("pow", inner, factor.exponent), names
-    return _read(factor)
 
 
 def _drop_deltas(factors: list[Expr], bound: list[Index]) -> tuple[list[Expr], list[Index]]:
@@ -406,71 +484,6 @@ def _drop_deltas(factors: list[Expr], bound: list[Index]) -> tuple[list[Expr], l
                     remaining = [b for b in bound if b != gone]
                     return _drop_deltas([substitute(f, {gone: kept}) for f in rest] or [ONE], remaining)
     return factors, bound
-
-
-def _softmaxes(factors: list[Expr], outside: list[Expr]) -> tuple[list[Named], tuple[list[Expr], list[Expr]]]:
-    """Return the softmax operands found, and the factors and denominators that are left."""
-    found: list[Named] = []
-    factors, outside = list(factors), list(outside)
-    for divisor in [*outside, *(f for f in factors if _divides(f))]:
-        match = _softmax_of(divisor, factors)
-        if match is None:
-            continue
-        used, over = match
-        for factor in used:
-            factors.remove(factor)
-        (outside if divisor in outside else factors).remove(divisor)
-        found.append(_softmax_block(used, over))
-    return found, (factors, outside)
-
-
-def _softmax_of(divisor: Expr, factors: list[Expr]) -> tuple[list[Expr], Index] | None:
-    """Return the factors that are the numerator of a softmax with this denominator, and its index."""
-    if not (isinstance(divisor, Pow) and divisor.exponent == -1 and isinstance(divisor.base, Bind)):
-        return None
-    inner, parts = divisor.base, divisor.base.summand
-    if len(inner.indices) != 1:
-        return None
-    (hidden,) = inner.indices
-    wanted = list(parts.factors) if isinstance(parts, Mul) else [parts]
-    exponentials = [w for w in wanted if isinstance(w, Apply) and w.function == "exp"]
-    if len(exponentials) != 1 or any(not isinstance(w, Mask | Near | Apply) for w in wanted):
-        return None
-    candidates = dict.fromkeys(i for f in factors for i in f.free_indices if i.space == hidden.space)
-    for over in candidates:
-        if over in divisor.free_indices:
-            continue
-        needed = [substitute(w, {hidden: over}) for w in wanted]
-        if all(_alike(n, factors) for n in needed):
-            return [next(f for f in factors if _same(n, f)) for n in needed], over
-    return None
-
-
-def _same(left: Expr, right: Expr) -> bool:
-    """Whether two terms are equal up to the names of bound indices."""
-    return left == right or (
-        left.kind == right.kind and set(left.free) == set(right.free) and _shape(left) == _shape(right)
-    )
-
-
-def _shape(expr: Expr) -> Named:
-    block, names = _read(expr)
-    order = tuple(sorted(names, key=lambda i: i.name))
-    return _contract([(block, names)], order, ONE), order
-
-
-def _alike(wanted: Expr, factors: list[Expr]) -> bool:
-    return any(_same(wanted, f) for f in factors)
-
-
-def _softmax_block(used: list[Expr], over: Index) -> Named:
-    named = [_read(f.argument) if isinstance(f, Apply) else _read(f) for f in used]
-    position = next(k for k, f in enumerate(used) if isinstance(f, Apply))
-    names = tuple(dict.fromkeys(i for _, own in [named[position], *named] for i in own))
-    label = {index: k for k, index in enumerate(names)}
-    operands = [Operand(block, tuple(label[i] for i in own)) for block, own in named]
-    masks = tuple(o for k, o in enumerate(operands) if k != position)
-    return Softmax(operands[position], masks, label[over], tuple(i.space for i in names)), names
 
 
 def _contract(operands: list[Named], output: tuple[Index, ...], scale: Expr) -> Block:
@@ -485,17 +498,3 @@ def _contract(operands: list[Named], output: tuple[Index, ...], scale: Expr) -> 
             label[index] = len(label)
     factors = tuple(Operand(block, tuple(label[i] for i in names)) for block, names in operands)
     return Contract(factors, tuple(label[i] for i in output), tuple(i.space for i in label), scale)
-
-
-def _divide(numerator: Named, divisors: list[Expr]) -> Named:
-    if not divisors:
-        return numerator
-    below: list[Named] = []
-    for divisor in divisors:
-        assert isinstance(divisor, Pow)
-        inner, names = _read(divisor.base)
-        below.append((inner if divisor.exponent == -1 else Pointwise("pow", inner, -divisor.exponent), names))
-    names = tuple(dict.fromkeys(i for _, own in [numerator, *below] for i in own))
-    label = {index: k for k, index in enumerate(names)}
-    parts = [Operand(block, tuple(label[i] for i in own)) for block, own in [numerator, *below]]
-    return Quotient(parts[0], tuple(parts[1:]), tuple(i.space for i in names)), names

@@ -2,6 +2,7 @@
 
 from tensoralg.spaces.dimension import Dimension, as_dimension, check_size, check_sizes, dims
 from tensoralg.spaces.index import Index
+from tensoralg.spaces.names import NAME, RESERVED, check_name, is_name, split_names
 from tensoralg.spaces.space import (
     Alt,
     AlternatingPower,
@@ -13,12 +14,15 @@ from tensoralg.spaces.space import (
     Unit,
     UnitSpace,
     VectorSpace,
+    as_space,
     contractible,
     legs_of,
 )
 from tensoralg.spaces.terms import Fused, IndexTerm, Injected, as_index_term, atoms
 
 __all__ = [
+    "NAME",
+    "RESERVED",
     "Alt",
     "AlternatingPower",
     "Dimension",
@@ -36,10 +40,14 @@ __all__ = [
     "VectorSpace",
     "as_dimension",
     "as_index_term",
+    "as_space",
     "atoms",
+    "check_name",
     "check_size",
     "check_sizes",
     "contractible",
     "dims",
+    "is_name",
     "legs_of",
+    "split_names",
 ]

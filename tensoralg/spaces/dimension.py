@@ -15,18 +15,15 @@ from typing import Any, TypeAlias
 import sympy
 
 from tensoralg.errors import InvalidDimension, InvalidSize, UnknownSize, suggest
+from tensoralg.spaces.names import check_dimension_name, split_names
 
 Dimension: TypeAlias = "int | sympy.Symbol"
 
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+MOST_DIGITS = 30
 
 
 def _symbol(name: str) -> sympy.Symbol:
-    if not NAME.match(name):
-        raise InvalidDimension(
-            f"{name!r} is not a dimension", remedy="use a positive integer or an identifier such as n or d_model"
-        )
-    return sympy.Symbol(name, integer=True, positive=True)
+    return sympy.Symbol(check_dimension_name(name), integer=True, positive=True)
 
 
 def dims(names: str) -> Any:
@@ -45,7 +42,7 @@ def dims(names: str) -> Any:
     Raises
     ------
     InvalidDimension
-        If a name is not an identifier.
+        If a name is not an identifier, or a word of the language.
 
     Examples
     --------
@@ -55,9 +52,7 @@ def dims(names: str) -> Any:
     >>> dims("n") == n
     True
     """
-    found = tuple(_symbol(name) for name in names.replace(",", " ").split())
-    if not found:
-        raise InvalidDimension("no dimension was named", remedy='write for example dims("n d")')
+    found = tuple(_symbol(name) for name in split_names(names, "a dimension", InvalidDimension))
     return found[0] if len(found) == 1 else found
 
 
@@ -71,7 +66,9 @@ def as_dimension(value: object) -> Dimension:
     """
     if isinstance(value, str):
         text = value.strip()
-        return as_dimension(int(text)) if re.fullmatch(r"[+-]?\d+", text) else _symbol(text)
+        if re.fullmatch(r"[+-]?[0-9]+", text) and len(text) <= MOST_DIGITS:
+            return as_dimension(int(text))
+        return _symbol(text)
     if isinstance(value, sympy.Symbol):
         if value.is_integer and value.is_positive:
             return _symbol(value.name)
@@ -111,7 +108,7 @@ def check_size(name: str, value: object) -> int:
 
 
 def check_sizes(sizes: Mapping[str, object] | None, known: Iterable[str]) -> dict[str, int]:
-    """Return `sizes` checked: every name is one of `known`, every value an int >= 1.
+    """Return `sizes` checked: every name (or symbol) is one of `known`, every value an int >= 1.
 
     Examples
     --------
@@ -119,7 +116,11 @@ def check_sizes(sizes: Mapping[str, object] | None, known: Iterable[str]) -> dic
     {'n': 4}
     """
     names = set(known)
-    checked = {}
+    checked: dict[str, int] = {}
+    if not isinstance(sizes, Mapping | None):
+        raise InvalidSize(
+            f"{sizes!r} does not map dimensions to sizes", remedy='write for example {"n": 4}', value=sizes
+        )
     for key, value in (sizes or {}).items():
         name = str(key)
         if name not in names:

@@ -21,8 +21,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import sympy
 
 from tensoralg.errors import InvalidDimension, SpaceMismatch
-from tensoralg.spaces.dimension import NAME, Dimension, as_dimension
+from tensoralg.spaces.dimension import Dimension, as_dimension
 from tensoralg.spaces.index import Index
+from tensoralg.spaces.names import is_name, split_names
+
+MOST_FACTORS = 100
 
 
 class VectorSpace:
@@ -51,13 +54,24 @@ class VectorSpace:
         return "euclidean"
 
     def __matmul__(self, other: object) -> VectorSpace:
-        return TensorProduct((self, other)) if isinstance(other, VectorSpace) else NotImplemented
+        return TensorProduct((self, as_space(other)))
+
+    def __rmatmul__(self, other: object) -> VectorSpace:
+        return TensorProduct((as_space(other), self))
 
     def __add__(self, other: object) -> VectorSpace:
-        return DirectSum((self, other)) if isinstance(other, VectorSpace) else NotImplemented
+        return DirectSum((self, as_space(other)))
+
+    def __radd__(self, other: object) -> VectorSpace:
+        return DirectSum((as_space(other), self))
+
+    def __mul__(self, other: object) -> VectorSpace:
+        raise SpaceMismatch(f"{self} * {other} means nothing", remedy="the tensor product is V @ W, its power V ** 2")
+
+    __rmul__ = __mul__
 
     def __rshift__(self, other: object) -> VectorSpace:
-        return TensorProduct((self.dual, other)) if isinstance(other, VectorSpace) else NotImplemented
+        return TensorProduct((self.dual, as_space(other)))
 
     def __pow__(self, k: object) -> VectorSpace:
         count = _power(k)
@@ -77,7 +91,7 @@ class VectorSpace:
         >>> t.space == s.space == T
         True
         """
-        return tuple(self.index(name) for name in names.replace(",", " ").split())
+        return tuple(self.index(name) for name in split_names(names, f"an index over {self}"))
 
 
 def _power(k: object) -> int:
@@ -85,9 +99,24 @@ def _power(k: object) -> int:
         count = operator.index(k)  # type: ignore[arg-type]
     except TypeError:
         count = -1
-    if count < 0 or isinstance(k, bool):
-        raise InvalidDimension(f"{k!r} is not a power of a space", remedy="powers are integers >= 0")
+    if not 0 <= count <= MOST_FACTORS or isinstance(k, bool):
+        raise InvalidDimension(
+            f"{k!r} is not a power of a space", remedy=f"powers are integers from 0 to {MOST_FACTORS}", value=k
+        )
     return count
+
+
+def as_space(value: object) -> VectorSpace:
+    """Return `value`, which has to be a space.
+
+    Raises
+    ------
+    SpaceMismatch
+        If it is none.
+    """
+    if not isinstance(value, VectorSpace):
+        raise SpaceMismatch(f"{value!r} is not a space", remedy='make one with Space("V", "n")', value=value)
+    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +148,7 @@ class Space(VectorSpace):
     is_dual: bool = False
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not (NAME.match(self.name) or self.name.isdecimal()):
+        if not (is_name(self.name) or (isinstance(self.name, str) and self.name.isdecimal())):
             raise InvalidDimension(f"{self.name!r} is not a name for a space", remedy="use an identifier such as T")
         if self.metric not in ("euclidean", None):
             raise InvalidDimension(
@@ -164,6 +193,8 @@ Unit = UnitSpace()
 class TensorProduct(VectorSpace):
     """The tensor product of the given factors; its basis is ordered lexicographically if theirs are.
 
+    Of more than two factors the first ones are bracketed: ``V ** 3 == V @ V @ V == (V @ V) @ V``.
+
     Examples
     --------
     >>> H, E = Space("H", "h"), Space("E", "e")
@@ -172,6 +203,11 @@ class TensorProduct(VectorSpace):
     """
 
     factors: tuple[VectorSpace, ...]
+
+    def __post_init__(self) -> None:
+        *head, last = map(as_space, self.factors)
+        if len(head) > 1:
+            object.__setattr__(self, "factors", (TensorProduct(tuple(head)), last))
 
     @property
     def dimension(self) -> Any:
@@ -250,6 +286,7 @@ class _SpacePower(VectorSpace):
     symbol: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
+        as_space(self.base)
         _power(self.k)
 
     @property
@@ -327,7 +364,7 @@ def contractible(left: VectorSpace, right: VectorSpace) -> bool:
 def legs_of(space: VectorSpace | Sequence[VectorSpace]) -> tuple[VectorSpace, ...]:
     """Return the legs that a tensor in `space` has.
 
-    ``U @ V @ W`` has three legs; a bracketed factor, as in ``T @ (H @ E)``, is one leg.  A sequence
+    ``U @ V @ W`` has three legs; a bracketed factor, as in ``T @ (H @ E)``, is one leg, a unit is none.  A sequence
     lists the legs explicitly, which is needed when the *first* leg is itself a product.
 
     Examples
@@ -341,10 +378,10 @@ def legs_of(space: VectorSpace | Sequence[VectorSpace]) -> tuple[VectorSpace, ..
             return ()
         if isinstance(space, TensorProduct):
             head, *tail = space.factors
-            return (*legs_of(head), *tail)
+            return (*legs_of(head), *(leg for leg in tail if not isinstance(leg, UnitSpace)))
         return (space,)
-    legs = tuple(space)
-    for leg in legs:
-        if not isinstance(leg, VectorSpace):
-            raise SpaceMismatch(f"{leg!r} is not a space", remedy='make one with Space("V", "n")')
-    return legs
+    if isinstance(space, list | tuple):
+        return tuple(map(as_space, space))
+    raise SpaceMismatch(
+        f"{space!r} is no space for a tensor", remedy="give a product of spaces, as in T @ F, or ta.Unit", value=space
+    )

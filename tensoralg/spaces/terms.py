@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from tensoralg.errors import InvalidExpression, SpaceMismatch
 from tensoralg.spaces.index import Index
-from tensoralg.spaces.space import DirectSum, TensorProduct, VectorSpace
+from tensoralg.spaces.space import MOST_FACTORS, DirectSum, TensorProduct, VectorSpace
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,18 @@ class Fused:
 
     parts: tuple[IndexTerm, ...]
 
+    def __post_init__(self) -> None:
+        *head, last = self.parts
+        if len(head) > 1:  # bracketed as the product of the spaces is
+            object.__setattr__(self, "parts", (Fused(tuple(head)), last))
+
     @property
     def space(self) -> VectorSpace:
         return TensorProduct(tuple(p.space for p in self.parts))
 
     def __str__(self) -> str:
-        return "(" + ",".join(map(str, self.parts)) + ")"
+        head, *tail = map(str, self.parts)
+        return ",".join([head[:-1] if isinstance(self.parts[0], Fused) else f"({head}", *tail]) + ")"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +61,17 @@ class Injected:
     space: DirectSum
 
     def __post_init__(self) -> None:
+        if not isinstance(self.space, DirectSum):
+            raise SpaceMismatch(
+                f"{self.space} is no direct sum", remedy="inject into a space V + W", spaces=(self.space,)
+            )
         summands = self.space.summands
-        if not 0 <= self.position < len(summands) or summands[self.position] != self.term.space:
+        if self.position not in range(len(summands)) or summands[self.position] != self.term.space:
             raise SpaceMismatch(
                 f"index {self.term} over {self.term.space} is not in summand {self.position} of {self.space}",
-                remedy="inject an index over the summand itself",
+                remedy="inject an index over a summand: "
+                + ", ".join(f"{number} is {summand}" for number, summand in enumerate(summands)),
+                spaces=(self.term.space, self.space),
             )
 
     def __str__(self) -> str:
@@ -79,10 +91,12 @@ def as_index_term(value: object) -> IndexTerm:
     """
     if isinstance(value, Index | Fused | Injected):
         return value
-    if isinstance(value, tuple) and len(value) > 1:
+    if isinstance(value, tuple) and 1 < len(value) <= MOST_FACTORS:
         return Fused(tuple(as_index_term(v) for v in value))
     raise InvalidExpression(
-        f"{value!r} is not an index", remedy='make indices with T.indices("t s"); a pair (h, e) addresses a product leg'
+        f"{value!r} is not an index",
+        value=value,
+        remedy='make indices with T.indices("t s"); a pair (h, e) addresses a product leg',
     )
 
 

@@ -1,0 +1,18 @@
+"""What an expression costs, and in which order it should be contracted, for all sizes."""
+
+from tensoralg.plan.cost import Cost, CostStatement, CostVerdict, Quantity, cost
+from tensoralg.plan.plan import Plan, Program, plan
+from tensoralg.plan.regimes import Condition, Regime
+
+__all__ = [
+    "Condition",
+    "Cost",
+    "CostStatement",
+    "CostVerdict",
+    "Plan",
+    "Program",
+    "Quantity",
+    "Regime",
+    "cost",
+    "plan",
+]
