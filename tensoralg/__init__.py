@@ -26,17 +26,15 @@ from tensoralg.expr import (
 )
 from tensoralg.expr import to_einsum as einsum_string
 from tensoralg.expr import to_latex as latex
+from tensoralg.plan import Plan, Regime, cost, plan
 from tensoralg.proof import Counterexample, Verdict, prove
 from tensoralg.spaces import Alt, Index, Space, Sym, Unit, dims
 
 __version__ = "0.1.0"
 
-# Floors that are not needed to state and prove a claim are imported when first used.
+# Floors that are not needed to state, prove and price a claim are imported when first used.  `plan` is not among
+# them: importing the room of that name later would put the module in the place of the function.
 _LAZY = {
-    "plan": "tensoralg.plan",
-    "cost": "tensoralg.plan",
-    "Plan": "tensoralg.plan",
-    "Regime": "tensoralg.plan",
     "compile": "tensoralg.lower",
     "verify": "tensoralg.lower",
     "Operator": "tensoralg.lower",
@@ -50,7 +48,6 @@ _LAZY = {
 if TYPE_CHECKING:
     from tensoralg.claims import claim
     from tensoralg.lower import Operator, Report, compile, verify
-    from tensoralg.plan import Plan, Regime, cost, plan
     from tensoralg.universal import LinearMap, MultilinearMap, tensor_product
 
 __all__ = [
@@ -100,7 +97,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # `ta.plan` is the function: binding it here keeps the package of that name from hiding it
     if name not in _LAZY:
         raise AttributeError(f"module 'tensoralg' has no attribute {name!r}")
     value = getattr(import_module(_LAZY[name]), name)

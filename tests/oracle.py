@@ -108,9 +108,9 @@ def value(node: Any, at: Mapping[str, int], sizes: Mapping[str, int], tensors: M
 
 
 def function(name: str, x: Value) -> Value:
-    """Return relu, the square root of a perfect square, or (as a float) exp."""
-    if name == "exp":
-        return math.exp(x)
+    """Return relu or the square root of a perfect square exactly, other values as floats."""
+    if name in ("exp", "log"):
+        return getattr(math, name)(x)
     if name == "relu":
         return x if x > 0 else 0
     if name == "sqrt":
@@ -118,7 +118,7 @@ def function(name: str, x: Value) -> Value:
         root = Fraction(int(sympy.integer_nthroot(numerator, 2)[0]), int(sympy.integer_nthroot(denominator, 2)[0]))
         if root * root == x:
             return root
-    raise NotImplementedError(f"{name}({x}) is not rational")
+    return math.sqrt(x)
 
 
 def decay(node: Any, at: Mapping[str, int], sizes: Mapping[str, int], tensors: Mapping[str, Any]) -> Value:

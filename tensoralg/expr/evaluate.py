@@ -285,16 +285,23 @@ class Evaluator:
 
     def _eliminate(self, operands: list[Labelled], bound: tuple[str, ...]) -> Labelled:
         """Return the product of the operands summed over the bound names, cheapest index first."""
-        pending = list(bound)
-        while pending:
-            name = min(pending, key=lambda b: _union_size([o for o in operands if b in o[0]]))
-            pending.remove(name)
-            touching = [o for o in operands if name in o[0]]
-            operands = [o for o in operands if name not in o[0]]
+        alive = dict(enumerate(operands))
+        carriers = {name: {k for k, operand in alive.items() if name in operand[0]} for name in bound}
+        price = {name: _union_size([alive[k] for k in carriers[name]]) for name in bound}
+        while price:
+            name = min(price, key=price.__getitem__)
+            del price[name]
+            gone = carriers.pop(name)
+            touching = [alive.pop(k) for k in sorted(gone)]
             while len(touching) > 2:
                 touching.sort(key=lambda o: o[1].size)
                 touching = [_times(touching[0], touching[1]), *touching[2:]]
-            operands.append(_sum_out(touching, name))
+            here = len(operands) + len(bound) - len(price)
+            alive[here] = _sum_out(touching, name)
+            for beside in carriers.keys() & set(alive[here][0]):
+                carriers[beside] = (carriers[beside] - gone) | {here}
+                price[beside] = _union_size([alive[k] for k in carriers[beside]])
+        operands = list(alive.values())
         result = operands[0]
         for other in operands[1:]:
             result = _times(result, other)

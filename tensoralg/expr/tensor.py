@@ -68,7 +68,20 @@ class Tensor(Arithmetic):
         return {name: value for name, value in given.items() if value}
 
     def __post_init__(self) -> None:
-        check_name(self.name, "a tensor")
+        # blocks of a tensor over a direct sum are named A.0 inside the library; users cannot use the dot
+        check_name(self.name.partition(".")[0], "a tensor")
+        if self.positive and self.antisymmetric:
+            raise FactConflict(
+                f"{self.name} is declared positive and antisymmetric, but its diagonal is 0",
+                remedy="declare one of them",
+                tensor=self.name,
+            )
+        if self.inverse_of is not None and len(self.legs) != 2:
+            raise FactConflict(
+                f"{self.name} is declared an inverse but has {len(self.legs)} legs",
+                remedy="only a matrix has an inverse",
+                tensor=self.name,
+            )
         for kind in ("symmetric", "antisymmetric"):
             self._check_groups(kind, getattr(self, kind))
             object.__setattr__(self, kind, _union(getattr(self, kind), ()))
@@ -183,6 +196,7 @@ def tensor(
     >>> print(tensor("Q", T @ F))
     Q[T, F]
     """
+    check_name(name, "a tensor")
     legs = legs_of(space)
     inverse = inverse_of.name if isinstance(inverse_of, Tensor) else inverse_of
     if isinstance(inverse_of, Tensor) and inverse_of.legs not in (legs[::-1], tuple(leg.dual for leg in legs[::-1])):

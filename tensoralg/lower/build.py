@@ -7,17 +7,14 @@ from typing import Any
 
 from tensoralg.errors import InvalidExpression, MissingSize, UsageError
 from tensoralg.expr import Definition, Expr, Tensor, walk
+from tensoralg.expr.arrays import all_dimensions
 from tensoralg.expr.nodes import Decay, Entry
 from tensoralg.expr.tensor import merge_facts
 from tensoralg.lower.emit import emit
 from tensoralg.lower.lowering import lower
 from tensoralg.lower.operator import Operator
-from tensoralg.lower.program import symbols_of
-from tensoralg.lower.scales import sizes_in
 from tensoralg.lower.validate import validate
 from tensoralg.plan import Plan, plan
-from tensoralg.plan.blocks import blocks
-from tensoralg.plan.graph import Graph
 from tensoralg.plan.regimes import symbolic
 from tensoralg.spaces import VectorSpace, check_sizes
 
@@ -71,10 +68,9 @@ def compile(
         raise UsageError(f"the form {form!r} is for streams", remedy='a plain expression compiles as "parallel"')
     definition: Definition = Definition(expr.free_indices, expr.body, getattr(expr, "name", "out"))
     tensors = tensors_of(definition)
-    names = dimensions_of(definition)
+    names = all_dimensions(definition)
     fixed = check_sizes(sizes, names)
-    priced = Graph(blocks(definition)[0]).names
-    found = plan(definition, {name: size for name, size in fixed.items() if name in priced})
+    found = plan(definition, fixed)
     inputs = [(tensor.name, tensor.legs) for tensor in tensors]
     choices = found.programs[:MOST_PROGRAMS]
     programs = [lower(found.graph.root, inputs, choice.trees, fixed) for choice in choices]
@@ -109,11 +105,6 @@ def spaces_of(expr: Expr) -> Iterator[VectorSpace]:
         yield from (index.space for index in getattr(node, "indices", ()))
         if isinstance(node, Entry):
             yield from node.tensor.legs
-
-
-def dimensions_of(expr: Expr) -> set[str]:
-    """Return the names of all dimensions of an expression."""
-    return symbols_of(spaces_of(expr)) | sizes_in(expr)
 
 
 def _check_choice(tensors: Sequence[Tensor], costs: Sequence[Any], fixed: Mapping[str, int]) -> None:

@@ -16,7 +16,7 @@ from keyword import iskeyword
 import sympy
 
 from tensoralg.errors import InvalidExpression, MissingSize
-from tensoralg.expr import Expr, as_expr
+from tensoralg.expr import Expr
 from tensoralg.lower.program import (
     RESERVED,
     Arg,
@@ -46,11 +46,9 @@ from tensoralg.lower.program import (
 )
 from tensoralg.lower.scales import sizes_in
 from tensoralg.plan import blocks as planned
-from tensoralg.plan.blocks import Block, Contract, Operand, Pointwise, Quotient, Total
+from tensoralg.plan.blocks import MINUS_ONE, ONE, Block, Contract, Operand, Pointwise, Quotient, Total
 from tensoralg.plan.tree import Tree, is_mask, leaves, written
 from tensoralg.spaces import VectorSpace
-
-ONE, MINUS_ONE = as_expr(1), as_expr(-1)
 
 
 @dataclass(frozen=True)
@@ -296,12 +294,7 @@ class _Lowering:
 
     def _total(self, block: Total) -> str:
         total: Labelled | None = None
-        # a term that is subtracted cannot come first; after one with all labels every addition is of that size
-        terms = sorted(
-            zip(block.terms, block.scales, strict=True),
-            key=lambda term: (term[1] == MINUS_ONE, -len(set(term[0].labels))),
-        )
-        for operand, scale in terms:
+        for operand, scale in block.schedule:
             term = self.read(operand)
             if scale == MINUS_ONE and total is not None:
                 total = self._binary("-", total, term, block.spaces)

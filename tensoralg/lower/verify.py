@@ -12,10 +12,10 @@ from torch import Tensor
 
 from tensoralg.errors import MissingSize
 from tensoralg.expr import evaluate
+from tensoralg.expr.arrays import all_dimensions
 from tensoralg.expr.evaluate import size_of
 from tensoralg.lower.arithmetic import arithmetic, dtype_of
 from tensoralg.lower.bounds import error_bound
-from tensoralg.lower.build import dimensions_of
 from tensoralg.lower.draws import draw_inputs
 from tensoralg.lower.operator import Operator
 from tensoralg.lower.program import Program
@@ -118,7 +118,7 @@ def verify(
 
 
 def _sizes(operator: Operator, sizes: Mapping[str, int] | None) -> dict[str, int]:
-    names = dimensions_of(operator.definition)
+    names = all_dimensions(operator.definition)
     found = {**operator.sizes, **check_sizes(sizes, names)}
     for name in sorted(names - set(found)):
         raise MissingSize(f"no size for dimension {name}", remedy=f"pass sizes={{{name!r}: ...}}", name=name)

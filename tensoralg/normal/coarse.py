@@ -1,48 +1,63 @@
-"""Coarsening: a form inside a function must not depend on variables that only refine its chains."""
+"""Coarsening: a form inside a function must not depend on variables that only refine its chains.
+
+Inside a function every term is refined at all open ordered variables, which is canonical but says too
+much: ``sum_r y_r`` becomes a sum over the places of r.  So for every set S of open variables, small sets
+first, a monomial over S whose refinement at the others is found in the form is taken out, refined, and
+put back whole.  The result is a fixed function of the full refinement, hence canonical as well.
+"""
 
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import combinations
 
 from tensoralg.normal.functions import with_masks
 from tensoralg.normal.label import Form, Mono, canonical, thaw
 from tensoralg.normal.refine import Scope, forget_open_chains, refine
 from tensoralg.normal.terms import Run, Term, Var, atom_vars
 
+MANY = 4  # with more open variables only the supports of at most one are looked for
+
 
 def coarsen(run: Run, form: Form, scope: Scope) -> Form:
-    """Return a form inside a function without open variables that only refine its chains.
-
-    If the terms in which an open ordered variable o stands alone are those of ``c * M`` refined at o, for
-    a monomial M without o, then ``c * M`` is subtracted refined and added whole.  A full refinement
-    is canonical and this is a fixed function of it, so the result is canonical as well.
-    """
+    """Return a form inside a function without open variables that only refine its chains."""
+    opened = sorted(
+        (v for ranks in scope.ranks.values() for v in ranks if v in scope.opened),
+        key=lambda v: next((name, ranks[v]) for name, ranks in sorted(scope.ranks.items()) if v in ranks),
+    )
     table = dict(form)
-    for name, ranks in scope.ranks.items():
-        for variable in sorted(scope.opened & set(ranks), key=lambda v: ranks[v]):
-            while _coarsen_once(run, table, scope, name, variable):
-                pass
-    return tuple(sorted(((m, c) for m, c in table.items() if c), key=repr))
+    whole: dict[Mono, Fraction] = {}
+    largest = len(opened) - 1 if len(opened) <= MANY else 1
+    for size in range(largest + 1):
+        for support in combinations(opened, size):
+            for mono in sorted(table, key=repr):
+                if table[mono]:
+                    _extract(run, table, whole, scope, mono, set(support))
+    for mono, coefficient in table.items():
+        whole[mono] = whole.get(mono, Fraction(0)) + coefficient
+    return tuple(sorted(((m, c) for m, c in whole.items() if c), key=repr))
 
 
-def _coarsen_once(run: Run, table: dict[Mono, Fraction], scope: Scope, name: str, variable: Var) -> bool:
-    for mono in sorted((m for m, c in table.items() if c), key=repr):
-        if not _stands_alone(mono, name, variable):
-            continue
-        seed = _without_open(run, mono, name, variable)
-        parts = {
-            m: c
-            for part in refine(run, with_masks(run, seed), _around(scope, mono))
-            for c, m in _signed(run, forget_open_chains(part))
-        }
-        weight = table[mono] / parts[mono] if mono in parts else Fraction(0)
-        if weight and all(table.get(m, 0) == weight * c for m, c in parts.items() if _stands_alone(m, name, variable)):
-            for c, m in _signed(run, forget_open_chains(seed)):
-                table[m] = table.get(m, Fraction(0)) + weight * c
-            for m, c in parts.items():
-                table[m] = table.get(m, Fraction(0)) - weight * c
-            return True
-    return False
+def _extract(
+    run: Run, table: dict[Mono, Fraction], whole: dict[Mono, Fraction], scope: Scope, mono: Mono, support: set[Var]
+) -> None:
+    """Move the monomial over `support` of which `mono` is a refined part, if all its parts are there."""
+    present = {v for _, blocks in mono[2] for block in blocks for v in block} & scope.opened
+    others = present - support
+    if not others or not support <= present or not _stand_alone(mono, others):
+        return
+    seed = _without(run, mono, others)
+    inside = Scope(scope.ranks, frozenset(present))
+    parts: dict[Mono, Fraction] = {}
+    for term in refine(run, with_masks(run, seed), inside):
+        for coefficient, part in _signed(run, forget_open_chains(term)):
+            parts[part] = parts.get(part, Fraction(0)) + coefficient
+    weight = table[mono] / parts[mono] if parts.get(mono) else Fraction(0)
+    if weight and all(table.get(m, 0) == weight * c for m, c in parts.items() if _stand_alone(m, others)):
+        for coefficient, coarse in _signed(run, forget_open_chains(seed)):
+            whole[coarse] = whole.get(coarse, Fraction(0)) + weight * coefficient
+        for part, coefficient in parts.items():
+            table[part] = table.get(part, Fraction(0)) - weight * coefficient
 
 
 def _signed(run: Run, term: Term) -> list[tuple[Fraction, Mono]]:
@@ -50,18 +65,13 @@ def _signed(run: Run, term: Term) -> list[tuple[Fraction, Mono]]:
     return [] if found is None else [(found[0] * term.coefficient, found[1])]
 
 
-def _around(scope: Scope, mono: Mono) -> Scope:
-    """Return the scope in which a monomial has the chains that it has."""
-    return Scope(scope.ranks, frozenset(v for _, blocks in mono[2] for block in blocks for v in block) & scope.opened)
+def _stand_alone(mono: Mono, variables: set[Var]) -> bool:
+    """Whether open variables are blocks of their own in the chains and occur in no factor."""
+    single = {block[0] for _, blocks in mono[2] for block in blocks if len(block) == 1}
+    return variables <= single and not any(v in variables for atom, _ in mono[0] for v in atom_vars(atom))
 
 
-def _stands_alone(mono: Mono, name: str, variable: Var) -> bool:
-    """Whether an open variable is a block of its own in a chain and occurs in no factor."""
-    blocks = dict(mono[2]).get(name, ())
-    return (variable,) in blocks and not any(variable in atom_vars(atom) for atom, _ in mono[0])
-
-
-def _without_open(run: Run, mono: Mono, name: str, variable: Var) -> Term:
+def _without(run: Run, mono: Mono, variables: set[Var]) -> Term:
     term = thaw(run, mono)
-    kept = tuple(block for block in term.chains[name] if block != (variable,))
-    return Term(term.coefficient, term.factors, term.bound, {**term.chains, name: kept})
+    kept = {name: tuple(block for block in blocks if block[0] not in variables) for name, blocks in term.chains.items()}
+    return Term(term.coefficient, term.factors, term.bound, kept)

@@ -25,7 +25,7 @@ from tensoralg.normal.form import normalise
 from tensoralg.normal.label import Form, Mono
 from tensoralg.normal.order import chains
 from tensoralg.normal.terms import Atom, Run, Var
-from tensoralg.spaces import Index
+from tensoralg.spaces import Index, IndexTerm
 
 KINDS = {"log": "> 0", "sqrt": ">= 0"}
 MOST_ORDERINGS = 120
@@ -67,19 +67,33 @@ def open_conditions(
     """Return the conditions of an expression that are not known to hold, by their normal form."""
     result: dict[Any, Condition] = {}
     for condition in conditions(expr):
-        run = Run(tensors, ordered, fixed)
-        form = _form(run, condition.term)
-        if not known_sign(run, form, strict=condition.relation != ">= 0"):
-            result[condition.relation, _anonymous(condition.term, tensors, ordered, fixed)] = condition
+        place = Place(tensors, ordered, fixed)
+        if not all(known_sign(run, form, condition.relation != ">= 0") for run, form in place.forms(condition.term)):
+            result[condition.relation, _anonymous(place, condition)] = condition
     return result
 
 
-def _form(run: Run, term: Expr) -> Form:
-    return normalise(run, term, {index: run.free(index) for index in term.free_indices})
+@dataclass(frozen=True)
+class Place:
+    """Where conditions are judged: tensors, ordered spaces, and sizes that are taken by components."""
+
+    tensors: Mapping[str, Tensor]
+    ordered: frozenset[str]
+    fixed: Mapping[str, int]
+
+    def forms(self, term: Expr) -> Iterator[tuple[Run, Form]]:
+        """Yield the normal form of a term for every choice of its indices of fixed size."""
+        ranges = {i: self.fixed.get(str(i.space.dimension), 0) for i in term.free_indices}
+        chosen = [index for index, size in ranges.items() if size]
+        for point in product(*(range(ranges[index]) for index in chosen)):
+            run = Run(self.tensors, self.ordered, self.fixed)
+            values: dict[Index, Var] = {index: f"#{k}" for index, k in zip(chosen, point, strict=True)}
+            yield run, normalise(run, term, {i: values.get(i) or run.free(i) for i in term.free_indices})
 
 
-def _anonymous(term: Expr, tensors: Mapping[str, Tensor], ordered: frozenset[str], fixed: Mapping[str, int]) -> Any:
-    """Return the normal form of a term up to the names of its free indices."""
+def _anonymous(place: Place, condition: Condition) -> Any:
+    """Return the normal form of a condition up to the names of its free indices, and up to scale for ``!= 0``."""
+    term = condition.term
     groups: dict[Any, list[Index]] = {}
     for index in term.free_indices:
         groups.setdefault(index.space, []).append(index)
@@ -89,14 +103,21 @@ def _anonymous(term: Expr, tensors: Mapping[str, Tensor], ordered: frozenset[str
     for count, orders in enumerate(product(*(permutations(group) for group in names))):
         if count >= MOST_ORDERINGS:
             break
-        mapping = {
+        mapping: dict[Index, IndexTerm] = {
             old: new
             for space, order in zip(spaces, orders, strict=True)
             for old, new in zip(groups[space], order, strict=True)
         }
-        form = _form(Run(tensors, ordered, fixed), substitute(term, dict(mapping)))
-        best = form if best is None else min(best, form, key=repr)
+        forms = [form for _, form in place.forms(substitute(term, mapping))]
+        key = tuple(map(_up_to_scale, forms)) if condition.relation == "!= 0" else tuple(forms)
+        best = key if best is None else min(best, key, key=repr)
     return best
+
+
+def _up_to_scale(form: Form) -> Form:
+    """Return a form divided by its rational content, its sign chosen by comparing both."""
+    size = max((abs(c) for _, c in form), default=Fraction(1))
+    return min((tuple((m, s * c / size) for m, c in form) for s in (1, -1)), key=repr)
 
 
 def known_sign(run: Run, form: Form, strict: bool) -> bool:

@@ -266,11 +266,17 @@ def _fold(run: Run, atom: Atom, terms: list[Term]) -> Atom:
 def to_node(run: Run, terms: list[Term]) -> tuple[Expr, dict[Index, Var]]:
     """Return terms as a term of the language, and the variables of its free indices."""
     env: dict[Index, Var] = {}
+    taken = {v for v in run.spaces if isinstance(v, str)}
+    stem = next(
+        c
+        for c in ("v", "w", "bound", *tuple(f"v{k}_" for k in range(len(taken) + 1)))
+        if not any(t.startswith(c) for t in taken)
+    )
 
     def index(variable: Var) -> Index:
         if is_fixed(variable):
             raise Undecided("an indicator at a fixed basis vector inside a function", remedy="restate the claim")
-        name = variable if isinstance(variable, str) else f"v{variable}"
+        name = variable if isinstance(variable, str) else f"{stem}{variable}"
         found = Index(name, run.spaces[variable])
         env[found] = variable
         return found

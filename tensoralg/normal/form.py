@@ -16,7 +16,7 @@ from tensoralg.normal.expand import expand, product_of
 from tensoralg.normal.facts import settle
 from tensoralg.normal.functions import fold_primes, function_of, is_grown, shrink_power, with_masks
 from tensoralg.normal.label import Form, Mono, canonical, thaw
-from tensoralg.normal.refine import Ranks, Scope, drop_unused, forget_open_chains, refine
+from tensoralg.normal.refine import Ranks, Scope, drop_unused, forget_open_chains, lost_variables, refine
 from tensoralg.normal.terms import Atom, Factors, Run, Term, Var, atom_vars, mono_vars, times
 from tensoralg.spaces import Index
 
@@ -69,7 +69,11 @@ def finish(run: Run, term: Term, scope: Scope | None) -> list[Term]:
                 else:
                     again, final = _resolve(run, chained, folded)
                     work += again
-                    done += final if scope is None else map(forget_open_chains, final)
+                    for term in final:
+                        if lost_variables(term):
+                            work.append(with_masks(run, term))
+                        else:
+                            done.append(term if scope is None else forget_open_chains(term))
     return done
 
 

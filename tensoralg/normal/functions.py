@@ -20,7 +20,7 @@ from typing import Any
 import sympy
 
 from tensoralg.errors import Undecided
-from tensoralg.normal.expand import invertible, power, product_of
+from tensoralg.normal.expand import invertible, power, product_of, refresh
 from tensoralg.normal.label import Form, Mono, canonical, thaw
 from tensoralg.normal.terms import Atom, Factors, Run, Term, Var, atom_vars, is_nested, multiply, rename_atom, times
 
@@ -66,23 +66,34 @@ def _at_zero(function: str, exponent: Any) -> list[Term]:
 
 def _log(run: Run, form: Form, exponent: int) -> list[Term]:
     """Return a power of the logarithm of a form; of a product of positive factors it is a sum."""
+    terms = _log_terms(run, form)
+    if terms is None:
+        return [Term(Fraction(1), {("f", "log", form): exponent}, set())]
+    if exponent > 0:
+        return product_of(run, [[refresh(run, term) for term in terms] for _ in range(exponent)])
+    if not terms:
+        raise Undecided("a denominator is log(1), which is zero", remedy="restate the claim")
+    if len(terms) == 1 and not terms[0].bound and invertible(terms[0].factors):
+        return [power(terms[0], exponent)]
+    return [Term(Fraction(1), {("f", "log", form): exponent}, set())]
+
+
+def _log_terms(run: Run, form: Form) -> list[Term] | None:
+    """Return the logarithm of a product of positive factors as a sum; None where the form is no such product."""
     (mono, coefficient), *more = form
     positive = all(a[0] in ("e", "s") or (a[0] == "t" and run.tensors[a[1]].positive) for a, _ in mono[0])
-    several = len(mono[0]) + (coefficient != 1) > 1
-    if more or mono[1] or not positive or coefficient < 0 or (several and exponent < 0):
-        return [Term(Fraction(1), {("f", "log", form): exponent}, set())]
+    if more or mono[1] or not positive or coefficient < 0:
+        return None
     terms = []
-    for atom, power_of in mono[0]:
+    for atom, exponent in mono[0]:
         if atom[0] == "e":
-            terms.append(with_masks(run, thaw(run, atom[1], Fraction(power_of))))
+            terms.append(with_masks(run, thaw(run, atom[1], Fraction(exponent))))
         else:
             single: Form = (((((atom, 1),), (), ()), Fraction(1)),)
-            terms.append(Term(Fraction(power_of), {("f", "log", single): 1}, set()))
-    for prime, e in _prime_powers(coefficient).items():
-        terms.append(Term(Fraction(e), {("f", "log", ((UNIT, Fraction(prime)),)): 1}, set()))
-    if exponent < 0:
-        return [power(terms[0], exponent)]
-    return product_of(run, [terms for _ in range(exponent)])
+            terms.append(Term(Fraction(exponent), {("f", "log", single): 1}, set()))
+    for prime, exponent in _prime_powers(coefficient).items():
+        terms.append(Term(Fraction(exponent), {("f", "log", ((UNIT, Fraction(prime)),)): 1}, set()))
+    return terms
 
 
 def reciprocal(run: Run, form: Form, exponent: int) -> list[Term]:
@@ -207,7 +218,7 @@ def rename_all(run: Run, term: Term, mapping: Mapping[Var, Var]) -> list[Term]:
     for atom, exponent in term.factors.items():
         if atom not in nested:
             plain = times(plain, {rename_atom(atom, mapping): exponent})
-    bound = {v for v in (mapping.get(v, v) for v in term.bound) if isinstance(v, int)}
+    bound = {v for v in term.bound if v not in mapping}
     result = [Term(term.coefficient, plain, bound, dict(term.chains))]
     for atom, exponent in nested.items():
         rebuilt = _rebuild(run, atom, exponent, mapping)

@@ -22,8 +22,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+from tensoralg.errors import Undecided
 from tensoralg.expr.tensor import Tensor
-from tensoralg.normal.terms import Atom, Run, Term, Var, is_nested, rename_atom, times
+from tensoralg.normal.terms import Atom, Run, Term, Var, atom_vars, is_nested, rename_atom, times
 
 Mono = tuple[Any, ...]
 Form = tuple[tuple[Mono, Fraction], ...]
@@ -31,6 +32,10 @@ Form = tuple[tuple[Mono, Fraction], ...]
 
 def canonical(run: Run, term: Term) -> tuple[int, Mono] | None:
     """Return a term without its coefficient as a sign and a canonical monomial; None where it is 0."""
+    first, merged = _sorted_legs(run, term.factors)
+    if first == 0:
+        return None
+    term = Term(term.coefficient, merged, term.bound, term.chains)
     ranks = {v: (space, k) for space, blocks in term.chains.items() for k, block in enumerate(blocks) for v in block}
     loose = sorted(v for v in term.bound if v not in ranks)
     order = _Graph(run, term, ranks).order(loose) if loose else []
@@ -48,7 +53,21 @@ def canonical(run: Run, term: Term) -> tuple[int, Mono] | None:
         if term.chains[space]
     )
     bound = tuple((mapping[v], run.spaces[v].name) for v in [*chained, *order])
-    return sign, (tuple(sorted(factors.items(), key=_key)), bound, chains)
+    return first * sign, (tuple(sorted(factors.items(), key=_key)), bound, chains)
+
+
+def _sorted_legs(run: Run, factors: Mapping[Atom, Any]) -> tuple[int, dict[Atom, Any]]:
+    """Return a sign and the factors with symmetric legs sorted, so that equal entries are one power."""
+    sign = 1
+    table: dict[Atom, Any] = {}
+    for atom, exponent in factors.items():
+        flip, ordered = sort_legs(run.tensors, atom)
+        if flip == 0:
+            return 0, {}
+        if flip < 0:
+            sign *= flip ** abs(exponent)
+        table = times(table, {ordered: exponent})
+    return sign, table
 
 
 def _key(item: object) -> str:
@@ -69,13 +88,14 @@ def mono_height(mono: Mono) -> int:
     return max([height(atom) for atom, _ in factors] + [-v for v, _ in bound], default=0)
 
 
-def thaw(run: Run, mono: Mono, coefficient: Fraction = Fraction(1)) -> Term:
-    """Return a canonical monomial as a term with fresh bound variables."""
+def thaw(run: Run, mono: Mono, coefficient: Fraction = Fraction(1), mapping: Mapping[Var, Var] | None = None) -> Term:
+    """Return a canonical monomial as a term with fresh bound variables, open ones renamed by `mapping`."""
     factors, bound, chains = mono
-    mapping: dict[Var, Var] = {v: run.fresh(run.by_name[name]) for v, name in bound}
+    fresh: dict[Var, Var] = {v: run.fresh(run.by_name[name]) for v, name in bound}
+    mapping = {**(mapping or {}), **fresh}
     sign, table = _rename_factors(run, dict(factors), mapping)
     opened = {space: tuple(tuple(mapping.get(v, v) for v in block) for block in blocks) for space, blocks in chains}
-    return Term(coefficient * sign, table, {v for v in mapping.values() if isinstance(v, int)}, opened)
+    return Term(coefficient * sign, table, {v for v in fresh.values() if isinstance(v, int)}, opened)
 
 
 def _rename_factors(run: Run, factors: Mapping[Atom, Any], mapping: Mapping[Var, Var]) -> tuple[int, dict[Atom, Any]]:
@@ -84,13 +104,15 @@ def _rename_factors(run: Run, factors: Mapping[Atom, Any], mapping: Mapping[Var,
     table: dict[Atom, Any] = {}
     for atom, exponent in factors.items():
         if is_nested(atom):
-            flip, renamed = rename_nested(run, atom, mapping)
+            moved = {v: mapping[v] for v in atom_vars(atom) if v in mapping}
+            flip, renamed = rename_nested(run, atom, moved) if moved else (1, atom)
             exponent = exponent * flip if atom[0] == "e" else exponent
         else:
             flip, renamed = sort_legs(run.tensors, rename_atom(atom, mapping))
             if flip == 0:
                 return 0, {}
-            sign *= flip ** abs(exponent)
+            if flip < 0:
+                sign *= flip ** abs(exponent)
         table = times(table, {renamed: tidy(exponent)})
     return sign, table
 
@@ -110,15 +132,12 @@ def tidy(exponent: Any) -> Any:
 
 
 def _rename_mono(run: Run, mono: Mono, mapping: Mapping[Var, Var]) -> tuple[int, Mono]:
-    term = thaw(run, mono)
-    sign, factors = _rename_factors(run, term.factors, mapping)
-    chains = {
-        s: tuple(tuple(mapping.get(v, v) for v in block) for block in blocks) for s, blocks in term.chains.items()
-    }
-    found = canonical(run, Term(Fraction(1), factors, term.bound, chains))
+    run.spend(1)
+    term = thaw(run, mono, mapping=mapping)
+    found = canonical(run, term)
     if found is None:
-        raise ArithmeticError("an injective renaming made a monomial vanish")
-    return sign * int(term.coefficient) * found[0], found[1]
+        raise Undecided("a renaming made a monomial vanish", remedy="this is a bug; please report the claim")
+    return int(term.coefficient) * found[0], found[1]
 
 
 def sort_legs(tensors: Mapping[str, Tensor], atom: Atom) -> tuple[int, Atom]:

@@ -238,7 +238,7 @@ def _block(expr: Entry) -> Expr:
     }
     label = "_".join("".join("x" if p < 0 else str(p) for p in path) or "o" for _, path in flat)
     legs = tuple(leg for term, leg in zip(args, symbol.legs, strict=True) for leg in _leg_parts(term, leg))
-    name = f"{symbol.name}__{label}"
+    name = f"{symbol.name}.{label}"  # no tensor that a user names holds a dot
     block = Tensor(name, legs, groups["symmetric"], groups["antisymmetric"], positive=symbol.positive)
     return mul(as_expr(sign), Entry(block, indices))
 

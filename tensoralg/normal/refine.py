@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tensoralg.errors import Undecided
 from tensoralg.normal.functions import rename_all
 from tensoralg.normal.order import Constraint, chains, count_empty, restrict_chain
 from tensoralg.normal.terms import Run, Term, Var, atom_vars, multiply
@@ -42,6 +43,9 @@ def _refine_space(run: Run, term: Term, name: str, scope: Scope | None) -> list[
     if not placed and not start:
         return [term]
     constraints: list[Constraint] = [("eq" if a[0] == "d" else "lt" if a[1] else "le", a[-2], a[-1]) for a in inside]
+    settled = {*placed, *(v for block in start for v in block)}
+    if any(v not in settled for _, *pair in constraints for v in pair):
+        raise Undecided("a mask relates an index that the order around it does not know", remedy="restate the claim")
     rest = {a: e for a, e in term.factors.items() if a not in inside}
     pieces = []
     for blocks in chains(start, placed, constraints):
@@ -89,6 +93,11 @@ def forget_open_chains(term: Term) -> Term:
     """Drop, inside a function, chains that hold no bound variable: the order around it says them."""
     chains_kept = {s: b for s, b in term.chains.items() if any(v in term.bound for block in b for v in block)}
     return Term(term.coefficient, term.factors, term.bound, chains_kept)
+
+
+def lost_variables(term: Term) -> set[int]:
+    """Return the bound variables that no factor mentions (any more): they only count."""
+    return term.bound - {v for atom in term.factors for v in atom_vars(atom) if isinstance(v, int)}
 
 
 def drop_unused(run: Run, term: Term) -> Term:

@@ -40,6 +40,7 @@ from tensoralg.expr.tensor import Tensor
 from tensoralg.spaces import DirectSum, Fused, Index, IndexTerm, TensorProduct, VectorSpace, atoms
 
 ONE = as_expr(1)
+MINUS_ONE = as_expr(-1)
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,12 @@ class Total(Block):
     @property
     def operands(self) -> tuple[Operand, ...]:
         return self.terms
+
+    @property
+    def schedule(self) -> list[tuple[Operand, Expr]]:
+        """The terms and scales in the order of addition: large terms first, subtracted ones last."""
+        pairs = zip(self.terms, self.scales, strict=True)
+        return sorted(pairs, key=lambda pair: (pair[1] == MINUS_ONE, -len(set(pair[0].labels))))
 
 
 @dataclass(frozen=True)
@@ -351,6 +358,10 @@ class _Reader:
         outside = [f for f in rest if _divides(f) and not set(f.free_indices) & set(bound)]
         operands, leftover = self._softmaxes([f for f in rest if f not in outside], outside)
         operands += [self._read_factor(f) for f in leftover[0]]
+        # reading a factor may eliminate a delta and with it an index, over which the sum then only counts
+        carried = {i for _, names in operands for i in names}
+        scales += [as_expr(b.space.dimension) for b in bound if b not in carried]
+        bound = [b for b in bound if b in carried]
         output = tuple(i for i in dict.fromkeys(i for _, names in operands for i in names) if i not in bound)
         scale = mul(*scales) if scales else ONE
         result: Named = (_contract(operands, output, scale), output)

@@ -6,9 +6,9 @@ Every distinct block is computed once.  With `|axes|` the number of entries of a
 block        FLOPs                pointwise operations
 ============ ==================== ==============================================================
 Contract     see `plan.tree`      see `plan.tree`, and `|axes|` for a scale other than 1
-Total        none                 `|axes|` per addition, and the entries of a term whose scale is not 1 or -1
+Total        none                 per addition the entries so far, and those of a term that is scaled
 Pointwise    none                 `|axes|`
-Quotient     none                 `|axes|` per denominator
+Quotient     none                 per denominator the entries so far
 Softmax      `|axes|`             `2 |axes|`, and `|axes|` per mask
 ============ ==================== ==============================================================
 
@@ -25,9 +25,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
 
-from tensoralg.expr.nodes import Expr, Number
 from tensoralg.plan.blocks import (
+    MINUS_ONE,
     ONE,
     Block,
     Contract,
@@ -63,9 +65,11 @@ class Room:
         result = network.volume(network.output)
         copied = network.count < 2 and not any(network.sums_alone(p) for p in range(network.count))
         beside = result + network.waiting(network.everything) if copied else result
+        # legs in which the result is constant are added after scaling, as a view
+        scaled = network.volume(network.output & reduce(or_, network.carried, 0))
         return Priced(
             order.flops,
-            order.pointwise + result,
+            order.pointwise + scaled,
             join(order.largest, height(result)),
             raised(join(order.peak, height(beside)), self.outer),
             (order.tree,),
@@ -146,17 +150,28 @@ class Graph:
         """Return the FLOPs and the pointwise operations of a block that is no contraction."""
         entries = self.volume(block.axes)
         if isinstance(block, Total):
-            work = entries * (len(block.terms) - 1)
-            for term, scale in zip(block.terms, block.scales, strict=True):
-                if not _is_sign(scale):
-                    work = work + self.volume(block.spaces[label] for label in set(term.labels))
-            return self.zero, work
+            return self.zero, self._additions(block)
         if isinstance(block, Softmax):
             return entries, entries * (2 + len(block.masks))
         if isinstance(block, Quotient):
-            return self.zero, entries * len(block.denominators)
+            work, labels = self.zero, set(block.numerator.labels)
+            for denominator in block.denominators:
+                labels |= set(denominator.labels)
+                work = work + self.volume(block.spaces[label] for label in labels)
+            return self.zero, work
         assert isinstance(block, Pointwise)
         return self.zero, entries
+
+    def _additions(self, block: Total) -> Amount:
+        """Return the pointwise operations of a sum of terms, added one after the other."""
+        work, labels = self.zero, set[int]()
+        for position, (term, scale) in enumerate(block.schedule):
+            labels |= set(term.labels)
+            if position:
+                work = work + self.volume(block.spaces[label] for label in labels)
+            if scale != ONE and not (position and scale == MINUS_ONE):
+                work = work + self.volume(block.spaces[label] for label in set(term.labels))
+        return work
 
 
 @dataclass
@@ -235,7 +250,3 @@ def _stored(block: Block) -> tuple[VectorSpace, ...]:
 
 def _spaces(block: Block) -> Iterator[VectorSpace]:
     yield from block.spaces if isinstance(block, Contract) else block.axes
-
-
-def _is_sign(scale: Expr) -> bool:
-    return isinstance(scale, Number) and abs(scale.value) == 1

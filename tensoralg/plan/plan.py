@@ -14,6 +14,7 @@ from typing import Any
 import sympy
 
 from tensoralg.errors import InvalidExpression, InvalidSize, MemoryLimit, NeedsSizes, UnknownName, UnknownSize, suggest
+from tensoralg.expr.arrays import all_dimensions
 from tensoralg.expr.nodes import Expr
 from tensoralg.plan.blocks import Block, Contract, Leaf, Operand, blocks
 from tensoralg.plan.exact import MINIMIZE, Frontier, frontier
@@ -153,7 +154,7 @@ class Plan:
 
     def trees_at(self, sizes: Mapping[str, int]) -> Mapping[Contract, Tree]:
         """Return the tree of every contraction that is best at the given sizes."""
-        known = {**self.sizes, **check_sizes(sizes, self.graph.names)}
+        known = {**self.sizes, **check_sizes(sizes, all_dimensions(self.expr))}
         if missing := [name for name in self.graph.names if name not in known]:
             raise NeedsSizes(f"the sizes of {', '.join(missing)} are not given", remedy="give every size")
         chosen = self.prices[best_at(self.prices, priorities(self.minimize), known)[0]]
@@ -308,7 +309,7 @@ def plan(
         raise InvalidSize(f"a time of {seconds!r} seconds", remedy="give seconds > 0, or none for no limit")
     root, _ = blocks(expr)
     graph = Graph(root)
-    given = check_sizes(sizes, graph.names)
+    given = check_sizes(sizes, all_dimensions(expr))
     graph = Graph(root, given)
     limit = _limit(graph, memory_limit)
     found = [_orders(graph, room.network, minimize, limit, seconds, seed) for room in graph.rooms]

@@ -17,15 +17,17 @@ from tensoralg.errors import (
     BudgetExceeded,
     FreeIndexMismatch,
     InvalidExpression,
+    InvalidSize,
     SpaceMismatch,
     Undecided,
 )
+from tensoralg.expr.arrays import all_dimensions
 from tensoralg.expr.nodes import Definition, Entry, Expr, Mask, as_expr
 from tensoralg.expr.replace import replace_tensor
 from tensoralg.expr.rewrite import substitute, walk
 from tensoralg.expr.tensor import Tensor
 from tensoralg.normal import MAX_TERMS, Run, cases, difference, expand, open_conditions, unify
-from tensoralg.proof.refute import Claim, counterexample, dimension_names, search, shrink
+from tensoralg.proof.refute import Claim, Search, counterexample, legs_dimensions, search, shrink
 from tensoralg.proof.verdict import Verdict
 from tensoralg.spaces import Index, check_sizes
 
@@ -82,25 +84,45 @@ def prove(
       sizes   d = 1, n = 2
       Q       [[1], [0]]
       K       [[0], [1]]
-      V       [[1], [0]]
+      V       [[0], [1]]
       at      t = 0, e = 0   (counted from 0)
-      left    0
-      right   1
+      left    1
+      right   0
     """
-    claim, hypotheses = state(lhs, rhs, given, sizes)
+    check_options(given, sizes, budget, seed)
+    try:
+        return _prove(*state(lhs, rhs, given, sizes), budget, seed)
+    except RecursionError:
+        return Verdict("unknown", "the claim is nested too deeply", evidence={"remedy": "split it into definitions"})
+
+
+def check_options(given: object, sizes: object, budget: object, seed: object) -> None:
+    """Raise if the options of `prove` are not what they have to be."""
+    if not isinstance(given, list | tuple) or not all(isinstance(p, list | tuple) and len(p) == 2 for p in given):
+        raise InvalidExpression(
+            f"given={given!r} is no list of hypotheses", remedy="give pairs: given=[(lhs, rhs), ...]"
+        )
+    if sizes is not None and not isinstance(sizes, Mapping):
+        raise InvalidSize(f"sizes={sizes!r} is no mapping", remedy='write sizes={"n": 2}')
+    for name, value in (("budget", budget), ("seed", seed)):
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise InvalidSize(f"{name}={value!r} is no integer", remedy=f"give {name} as an int")
+
+
+def _prove(claim: Claim, hypotheses: list[str], budget: int, seed: int) -> Verdict:
     random = Random(seed)
-    first = search(claim, random, tries=1, levels=3) if not hypotheses else None
-    if first is not None and first.found is not None:
+    first = search(claim, random, tries=1, levels=3) if not hypotheses else Search(agreed=[])
+    if first.found is not None:
         return _refuted(claim, first.found)
-    outcome = _decide(claim, budget, bool(hypotheses))
+    outcome = _decide(claim, budget)
     if isinstance(outcome, Verdict):
         return outcome
     if hypotheses:
-        return Verdict("unknown", f"{outcome}; these hypotheses were not used", evidence={"hypotheses": hypotheses})
+        return Verdict("unknown", f"{outcome}; some hypotheses were not used", evidence={"hypotheses": hypotheses})
     second = search(claim, random)
     if second.found is not None:
         return _refuted(claim, second.found)
-    return Verdict("unknown", outcome, evidence=_evidence(claim, second, random))
+    return Verdict("unknown", outcome, evidence=_evidence(second))
 
 
 def state(
@@ -120,22 +142,35 @@ def state(
                 remedy="use one space on both sides",
                 spaces=(index.space, other.space),
             )
-    defined: list[tuple[Tensor, Definition]] = []
-    unused: list[str] = []
-    for a, b in zip(rest[::2], rest[1::2], strict=True):
-        found = _defining(a, b, tensors) or _defining(b, a, tensors)
-        if found is None or any(found[0].name in body.tensors for _, body in defined) or found[0] in dict(defined):
-            unused.append(f"{a.body} == {b.body}")
-            continue
-        symbol, body = found
-        for earlier, definition in defined:
-            body = _as_definition(replace_tensor(body, earlier.name, definition))
-        defined.append((symbol, body))
+    equations = list(zip(rest[::2], rest[1::2], strict=True))
+    defined, unused = _definitions(equations, tensors)
     for symbol, body in defined:
         left = _as_definition(replace_tensor(left, symbol.name, body))
         right = _as_definition(replace_tensor(right, symbol.name, body))
-    known = dimension_names([left, right], tensors.values())
+    known = all_dimensions(left) | all_dimensions(right) | legs_dimensions(tensors.values())
     return Claim(left, right, tensors, check_sizes(sizes, known), tuple(defined)), unused
+
+
+def _definitions(
+    equations: list[tuple[Definition, Definition]], tensors: Mapping[str, Tensor]
+) -> tuple[list[tuple[Tensor, Definition]], list[str]]:
+    """Return the equations that define tensors by others, none by itself in the end; and the rest as text."""
+    waiting: dict[str, tuple[Tensor, Definition]] = {}
+    unused: list[str] = []
+    for a, b in equations:
+        found = _defining(a, b, tensors) or _defining(b, a, tensors)
+        if found is None or found[0].name in waiting:
+            unused.append(f"{a.body} == {b.body}")
+        else:
+            waiting[found[0].name] = found
+    defined: list[tuple[Tensor, Definition]] = []
+    while ready := [name for name, (_, body) in waiting.items() if not set(body.tensors) & set(waiting)]:
+        for name in ready:
+            symbol, body = waiting.pop(name)
+            for earlier, definition in defined:
+                body = _as_definition(replace_tensor(body, earlier.name, definition))
+            defined.append((symbol, body))
+    return defined, unused + [f"{name} is defined by itself" for name in waiting]
 
 
 def _as_definition(expr: Expr) -> Definition:
@@ -186,12 +221,13 @@ def _defining(a: Definition, b: Definition, tensors: Mapping[str, Tensor]) -> tu
     return entry.tensor, Definition(indices, substitute(b.body, {}), entry.tensor.name)
 
 
-def _decide(claim: Claim, budget: int, hypotheses: bool) -> Verdict | str:
+def _decide(claim: Claim, budget: int) -> Verdict | str:
     """Return a proof, or one sentence on why there is none."""
     try:
         missing, conditions = _prove_cases(claim, budget, fixed={})
-        if missing and claim.fixed and _components(claim) <= COMPONENT_BUDGET:
-            missing, conditions = _prove_cases(claim, budget, fixed=claim.fixed)
+        components = {**claim.fixed, **_integer_dimensions(claim)}
+        if missing and components and _components(claim, components) <= COMPONENT_BUDGET:
+            missing, conditions = _prove_cases(claim, budget, fixed=components)
     except (Undecided, BudgetExceeded) as stopped:
         return stopped.what
     if missing:
@@ -202,12 +238,22 @@ def _decide(claim: Claim, budget: int, hypotheses: bool) -> Verdict | str:
     return Verdict("proved", reason, certificate=_certificate(claim), evidence={"domain": domain} if domain else {})
 
 
-def _components(claim: Claim) -> int:
+def _integer_dimensions(claim: Claim) -> dict[str, int]:
+    """Return the dimensions that are numbers from the start, by their text."""
+    spaces = [leg for symbol in claim.tensors.values() for leg in symbol.legs]
+    for side in (claim.left, claim.right):
+        for node in walk(side):
+            spaces += [index.space for index in (*getattr(node, "indices", ()), *getattr(node, "legs", ()))]
+    return {str(s.dimension): s.dimension for s in spaces if isinstance(s.dimension, int)}
+
+
+def _components(claim: Claim, fixed: Mapping[str, int]) -> int:
+    """Return a bound on the number of terms when every index of fixed size is written out."""
     total = 1
     for side in (claim.left, claim.right):
         for node in walk(side):
             for index in (*getattr(node, "indices", ()), *getattr(node, "legs", ())):
-                total *= claim.fixed.get(str(index.space.dimension), 1)
+                total *= fixed.get(str(index.space.dimension), 1)
     return total
 
 
@@ -260,8 +306,8 @@ def _refuted(claim: Claim, found: Any) -> Verdict:
     return Verdict("refuted", "the sides differ at an exact witness", counterexample=counterexample(claim, smallest))
 
 
-def _evidence(claim: Claim, tried: Any, random: Random) -> dict[str, Any]:
-    """Return what agreed, with the Schwartz-Zippel bound for polynomial claims at those sizes."""
+def _evidence(tried: Search) -> dict[str, Any]:
+    """Return what was tried: evaluations that agreed, and at which sizes."""
     agreed = list({tuple(sorted(sizes.items())): sizes for sizes in tried.agreed or []}.values())
     evidence: dict[str, Any] = {
         "exact evaluations that agreed": len(tried.agreed or []),

@@ -8,7 +8,7 @@ vectors are deleted and entries are set to 0, 1 and -1 while the sides still dif
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from tensoralg.errors import EvaluationError, Undecided
-from tensoralg.expr.evaluate import size_of
-from tensoralg.expr.nodes import Bind, Definition, Expr, Near, Size
+from tensoralg.expr.arrays import all_dimensions, size_of
+from tensoralg.expr.nodes import Bind, Definition
 from tensoralg.expr.rewrite import walk
 from tensoralg.expr.tensor import Tensor
 from tensoralg.proof.sample import sample, satisfies, symmetrised
@@ -29,9 +29,11 @@ from tensoralg.proof.verdict import Counterexample
 
 LARGEST_TENSOR = 4096
 SHRINKING_STEPS = 600
+DRAWS = 6  # random tensors tried at each smaller size
 # Large entries make a polynomial vanish by accident rarely (Schwartz-Zippel); under exp they only overflow.
 POLYNOMIAL_RANGES = (2, 9, 999)
 FUNCTION_RANGES = (1, 2, 3)
+WIDE = 16
 
 
 @dataclass(frozen=True)
@@ -50,22 +52,13 @@ class Claim:
     @property
     def dimensions(self) -> list[str]:
         """The names of all dimension symbols, sorted."""
-        return sorted(dimension_names([self.left, self.right], self.tensors.values()))
+        return sorted(all_dimensions(self.left) | all_dimensions(self.right) | legs_dimensions(self.tensors.values()))
 
 
-def dimension_names(expressions: list[Expr], tensors: Any) -> set[str]:
-    """Return the dimension symbols that expressions and tensors mention."""
-    spaces = [leg for symbol in tensors for leg in symbol.legs]
-    found: set[str] = set()
-    for expr in expressions:
-        for node in walk(expr):
-            if isinstance(node, Size):
-                found.add(node.name)
-            if isinstance(node, Near):
-                found |= dimension_names([node.width], ())
-            spaces += [term.space for term in node.index_terms()]
-            spaces += [i.space for i in (*getattr(node, "indices", ()), *getattr(node, "legs", ()))]
-    return found | {s.name for space in spaces for s in getattr(space.dimension, "free_symbols", ())}
+def legs_dimensions(tensors: Iterable[Tensor]) -> set[str]:
+    """Return the dimension symbols of the legs of tensors."""
+    legs = [leg for symbol in tensors for leg in symbol.legs]
+    return {s.name for leg in legs for s in getattr(leg.dimension, "free_symbols", ())}
 
 
 @dataclass(frozen=True)
@@ -99,7 +92,7 @@ def compare(claim: Claim, sizes: Mapping[str, int], tensors: Mapping[str, Any]) 
 
 def _evaluate(side: Definition, sizes: Mapping[str, int], tensors: Mapping[str, Any]) -> Any:
     names = set(side.tensors)
-    needed = dimension_names([side], [node.tensor for node in walk(side) if hasattr(node, "tensor")])
+    needed = all_dimensions(side)
     return side.evaluate({n: s for n, s in sizes.items() if n in needed}, **{n: tensors[n] for n in names})
 
 
@@ -174,7 +167,9 @@ def search(claim: Claim, random: Random, tries: int = 3, levels: int | None = No
             continue
         for attempt in range(tries):
             try:
-                drawn = draw(claim, sizes, random, largest=ranges[min(attempt, len(ranges) - 1)])
+                # where everything was undefined so far, larger entries may reach the domain
+                wide = WIDE if result.undefined and not agreed else 1
+                drawn = draw(claim, sizes, random, largest=wide * ranges[min(attempt, len(ranges) - 1)])
                 result.found = compare(claim, sizes, drawn)
             except EvaluationError:
                 result.undefined += 1
@@ -206,7 +201,7 @@ def _complete(claim: Claim, sizes: Mapping[str, int], tensors: Mapping[str, Any]
 def shrink(claim: Claim, found: Difference) -> Difference:
     """Return a smaller difference: fewer basis vectors, and more entries that are 0, 1 or -1."""
     tries = SHRINKING_STEPS
-    best, before = found, None
+    best, before = _descend(claim, found), None
     while best is not before and tries > 0:
         before = best
         for step in _steps(claim, best):
@@ -225,6 +220,27 @@ def _still_differs(claim: Claim, sizes: dict[str, int], tensors: dict[str, Any])
         return compare(claim, sizes, _complete(claim, sizes, tensors))
     except (EvaluationError, Undecided):
         return None
+
+
+def _descend(claim: Claim, found: Difference) -> Difference:
+    """Return a difference at smaller sizes, if random tensors show one there."""
+    random = Random(0)
+    improved = True
+    while improved:
+        improved = False
+        for name, size in found.sizes.items():
+            if size == 1 or name in claim.fixed:
+                continue
+            for _ in range(DRAWS):
+                sizes = {**found.sizes, name: size - 1}
+                try:
+                    smaller = compare(claim, sizes, draw(claim, sizes, random, largest=1))
+                except (EvaluationError, Undecided):
+                    continue
+                if smaller is not None:
+                    found, improved = smaller, True
+                    break
+    return found
 
 
 Candidate = tuple[dict[str, int], dict[str, Any]]

@@ -41,14 +41,38 @@ def sample(tensors: Mapping[str, Tensor], sizes: Mapping[str, int], random: Rand
     >>> bool((A == -A.T).all())
     True
     """
+    partners = {symbol.inverse_of for symbol in tensors.values() if symbol.inverse_of is not None}
     found: dict[str, Any] = {}
     for name, symbol in tensors.items():
-        if symbol.inverse_of is None:
-            found[name] = _one(symbol, sizes, random, largest)
+        mutual = symbol.inverse_of is not None and symbol.inverse_of not in found and name in partners
+        if symbol.inverse_of is None or (mutual and symbol.inverse_of in tensors):
+            found[name] = _base(symbol, name in partners, sizes, random, largest)
     for name, symbol in tensors.items():
-        if symbol.inverse_of is not None:
-            found[name] = _inverse_for(symbol, tensors, found, sizes, random, largest)
-    return {name: found[name] for name in tensors}
+        if name not in found:
+            partner = symbol.inverse_of or ""
+            if partner not in found:
+                found[partner] = _invertible(_side(symbol, sizes), random)[0]
+            found[name] = _tidied(inverse(found[partner]))
+    values = {name: found[name] for name in tensors}
+    if not satisfies(tensors, values):
+        raise Undecided(
+            "no tensors with all the declared facts were found at these sizes", remedy="declare fewer facts"
+        )
+    return values
+
+
+def _base(symbol: Tensor, invertible: bool, sizes: Mapping[str, int], random: Random, largest: int) -> Any:
+    plain = set(symbol.facts) <= {"inverse_of"}
+    return (
+        _invertible(_side(symbol, sizes), random)[0] if invertible and plain else _one(symbol, sizes, random, largest)
+    )
+
+
+def _side(symbol: Tensor, sizes: Mapping[str, int]) -> int:
+    rows, columns = _shape(symbol, sizes)
+    if rows != columns:
+        raise Undecided(f"{symbol.name} cannot be invertible at sizes {rows} x {columns}", remedy="it has to be square")
+    return rows
 
 
 def _shape(symbol: Tensor, sizes: Mapping[str, int]) -> tuple[int, ...]:
@@ -138,6 +162,8 @@ def inverse(matrix: Any) -> Any:
         If it is singular.
     """
     size = len(matrix)
+    if any(len(row) != size for row in matrix):
+        raise Undecided("a sampled matrix is not square", remedy="try other sizes")
     work = np.array(
         [[Fraction(x) for x in row] + [Fraction(int(i == j)) for j in range(size)] for i, row in enumerate(matrix)],
         dtype=object,
@@ -152,23 +178,6 @@ def inverse(matrix: Any) -> Any:
             if row != column and work[row, column]:
                 work[row] = work[row] - work[row, column] * work[column]
     return work[:, size:]
-
-
-def _inverse_for(
-    symbol: Tensor,
-    tensors: Mapping[str, Tensor],
-    found: dict[str, Any],
-    sizes: Mapping[str, int],
-    random: Random,
-    largest: int,
-) -> Any:
-    partner = tensors.get(symbol.inverse_of or "")
-    if partner is None or partner.facts or set(symbol.facts) != {"inverse_of"}:
-        if partner is None and set(symbol.facts) == {"inverse_of"}:
-            return _invertible(_shape(symbol, sizes)[0], random)[0]
-        raise Undecided(f"no {symbol.name} with all its facts can be made here", remedy="declare fewer facts")
-    found[partner.name], answer = _invertible(_shape(symbol, sizes)[0], random)
-    return answer
 
 
 def _tidy(value: Any) -> Any:

@@ -6,8 +6,18 @@ from fractions import Fraction
 import pytest
 
 import tensoralg as ta
-from tensoralg.errors import FactConflict, FreeIndexMismatch, InvalidExpression, InvalidSize, SpaceMismatch, UnknownSize
+from tensoralg.errors import (
+    FactConflict,
+    FreeIndexMismatch,
+    InvalidExpression,
+    InvalidSize,
+    SpaceMismatch,
+    TensoralgError,
+    UnknownSize,
+)
+from tensoralg.spaces import Injected
 
+MORE = "i,j,k,a: q; t,s,u,r: n ordered"
 INDICES = "t,s,r,u,v,w: n; f,g: d; e: d; i,j,k,l: m"
 
 
@@ -92,6 +102,82 @@ def test_powers_of_the_strict_mask_vanish_only_at_small_sizes(m):
     assert verdict.status == "refuted"
     assert verdict.counterexample.sizes == {"n": m + 1}
     assert (verdict.counterexample.lhs, verdict.counterexample.rhs) == (1, 0)
+
+
+class TestFoundByReview:
+    """Each of these was answered wrongly once."""
+
+    def test_open_variables_stay_open_when_their_block_grows(self):
+        left, right = "x[s]*exp(sum(r: le[r,s]*y[r]))", "x[s]*exp(y[s])*exp(sum(r: lt[r,s]*y[r]))"
+        assert prove(left, right, indices=MORE)
+        assert not prove("sum(s: x[s]*relu(sum(r: le[r,s])))", "sum(s: x[s]*relu(sum(r: lt[r,s]) + n))", indices=MORE)
+
+    def test_coefficients_stay_exact_beside_roots(self):
+        large = 10**60
+        assert not prove(f"sqrt(q)*x[i]*{large + 1}", f"sqrt(q)*x[i]*{large}", "i", indices=MORE)
+        assert prove("sqrt(q)*x[i]/10 + sqrt(q)*x[i]*2/10", "sqrt(q)*x[i]*3/10", "i", indices=MORE)
+
+    def test_powers_of_a_logarithm(self):
+        assert prove("pow(log(exp(sum(i: x[i]))), 2)", "pow(sum(i: x[i]), 2)", indices=MORE)
+        assert not prove("1/log(6) + 1/log(2)", "2/log(2) + 0/log(6)", indices=MORE)
+        assert prove("1/log(1) + x[i]", "x[i] + 1/log(1)", "i", indices=MORE).status == "unknown"
+
+    def test_free_indices_with_names_like_those_of_bound_ones(self):
+        spaces = "v1,v2,a: q"
+        left = "exp(delta[v1,v2]*sum(a: A[v1,a]*x[a]))"
+        assert prove(left, "1 + delta[v1,v2]*(exp(sum(a: A[v2,a]*x[a])) - 1)", "v1,v2", indices=spaces)
+        assert not prove(left, "1 + delta[v1,v2]*(exp(sum(a: A[a,a]*x[a])) - 1)", "v1,v2", indices=spaces)
+
+    def test_blocks_of_a_tensor_are_no_other_tensor(self):
+        total = ta.Space("A", "a") + ta.Space("B", "b")
+        i = total.summands[0].index("i")
+        whole, other = ta.tensor("v", (total,)), ta.tensor("v__0", total.summands[0])
+        assert not ta.prove(whole[Injected(i, 0, total)], other[i])
+
+    def test_conditions_are_judged_for_every_fixed_component(self):
+        ratio = "sum(s: lt[s,t]*exp(x[s]))"
+        assert not prove(f"{ratio}/{ratio}", "sum(s: lt[s,t])", "t", indices=MORE, sizes={"n": 2})
+
+    def test_two_inverses_of_one_matrix_are_equal_in_every_witness(self):
+        space = ta.Space("V", "n")
+        i, j, k = space.indices("i j k")
+        A = ta.tensor("A", space @ space)
+        B, C = (ta.tensor(name, space @ space, inverse_of="A") for name in "BC")
+        assert ta.prove((B[i, j] * A[j, k]).sum(j), (C[i, j] * A[j, k]).sum(j))
+        assert ta.prove(B[i, j], C[i, j]).status != "refuted"
+
+    def test_repeated_symmetric_entries_are_one_power(self):
+        left, right = "Y[i,j]*Y[i,j]*Y[j,k]*Y[k,a]", "Y[i,j]*Y[j,i]*Y[j,k]*Y[k,a]"
+        assert prove(left, right, "a", indices=MORE, symmetry={"Y": "sym"})
+
+    def test_a_variable_that_a_function_loses_is_counted(self):
+        assert prove("sum(i: exp(x[i] - x[i]))", "q", indices=MORE)
+        assert prove("sum(t: exp(le[s,t]*c[] + lt[t,s]*c[]))", "n*exp(c[])", "s", indices=MORE)
+
+    def test_mirrored_masks_inside_functions(self):
+        left = "le[t,s]*relu(sum(r: le[t,r]*lt[r,s]*y[r]) + sum(r: le[s,r]*y[r]))"
+        assert prove(left, "le[t,s]*relu(sum(r: le[t,r]*y[r]))", "t,s", indices=MORE)
+
+    def test_denominators_that_differ_by_a_factor(self):
+        assert prove("1/(x[i] - y[i])", "-1/(y[i] - x[i])", "i", indices=MORE)
+        assert prove("1/(2*x[i] + 2*y[i])", "1/2/(x[i] + y[i])", "i", indices=MORE)
+
+    def test_hypotheses_may_come_in_any_order(self):
+        twice, shifted = ta.parse("D[i] = relu(C[i])", MORE), ta.parse("C[i] = x[i] + 1", MORE)
+        d, c = (ta.parse(f"{name}[i]", MORE, free="i") for name in "DC")
+        goal = ta.parse("relu(x[i] + 1)", MORE, free="i")
+        assert ta.prove(d, goal, given=[(d, twice), (c, shifted)])
+        assert ta.prove(d, goal, given=[(c, shifted), (d, twice)])
+
+    def test_a_space_of_dimension_one(self):
+        assert prove("sum(o: x[o])*sum(o: y[o])", "x[o]*y[o]", indices="o: 1")
+
+    @pytest.mark.parametrize(
+        "options", [{"given": [1]}, {"given": None}, {"sizes": [("n", 1)]}, {"budget": "a"}, {"seed": [1]}]
+    )
+    def test_options_of_the_wrong_kind(self, options):
+        with pytest.raises(TensoralgError):
+            prove("x[i]", "x[i]", "i", **options)
 
 
 class TestDomain:
