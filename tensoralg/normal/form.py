@@ -1,6 +1,6 @@
 """Normal forms: sums of canonical monomials with rational coefficients.
 
-The steps are those of the decision page: expand, eliminate deltas, apply declared facts, refine ordered
+The steps are those of docs/decision.md: expand, eliminate deltas, apply declared facts, refine ordered
 indices into strict chains, normalise functions and denominators under the order that a chain fixes,
 label, collect.
 """
