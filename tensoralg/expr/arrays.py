@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import sympy
 
 from tensoralg.errors import EvaluationError, InvalidSize, MissingSize, ShapeMismatch
+from tensoralg.expr.deferred import np
 from tensoralg.expr.rewrite import distinct_nodes
 from tensoralg.spaces import atoms, check_sizes
 

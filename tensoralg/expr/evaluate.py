@@ -16,10 +16,9 @@ from fractions import Fraction
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from tensoralg.errors import FactConflict, UnknownName, suggest
 from tensoralg.expr.arrays import all_dimensions, exact_array, infer_sizes, size_of
+from tensoralg.expr.deferred import np
 from tensoralg.expr.rewrite import distinct_nodes
 from tensoralg.expr.scalars import Balls, Scalars
 from tensoralg.spaces import Fused, Index, IndexTerm, VectorSpace, atoms

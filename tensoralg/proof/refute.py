@@ -17,10 +17,9 @@ from math import prod
 from random import Random
 from typing import Any
 
-import numpy as np
-
 from tensoralg.errors import EvaluationError, Undecided
 from tensoralg.expr.arrays import all_dimensions, size_of
+from tensoralg.expr.deferred import np
 from tensoralg.expr.nodes import Bind, Definition
 from tensoralg.expr.rewrite import walk
 from tensoralg.expr.tensor import Tensor

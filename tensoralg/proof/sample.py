@@ -8,9 +8,8 @@ from itertools import permutations
 from random import Random
 from typing import Any
 
-import numpy as np
-
 from tensoralg.errors import Undecided
+from tensoralg.expr.deferred import np
 from tensoralg.expr.evaluate import size_of
 from tensoralg.expr.tensor import Tensor
 from tensoralg.normal.label import parity
