@@ -74,7 +74,8 @@ class Verdict:
     counterexample : Counterexample or None
         When refuted.
     certificate : dict or None
-        When proved: the claim and what has to be checked to believe it.
+        When proved: the claim that was proved, as data.  The steps are not recorded yet, so the proof rests on
+        `tensoralg.normal` (docs/decision.md).
     evidence : dict
         What was tried: evaluations that agreed and at which sizes, conditions that are missing.
     holds_for : tuple of dict
