@@ -1,9 +1,12 @@
 """What the README prints is what its code prints."""
 
 import re
+import shlex
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
+
+from tensoralg.cli import main
 
 README = Path(__file__).parent.parent / "README.md"
 BLOCK = re.compile(r"```python\n(?P<code>.*?)```\n(?:```\n(?P<output>.*?)```\n)?", re.DOTALL)
@@ -23,6 +26,17 @@ def test_the_tour_prints_what_it_shows():
         with redirect_stdout(printed):
             exec(block["code"], names)
         assert without_errors(printed.getvalue()) == without_errors(block["output"] or "")
+
+
+def test_the_shell_commands_run(capsys):
+    shells = re.findall(r"```sh\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    lines = [line for shell in shells for line in shell.splitlines() if line.startswith("tensoralg ")]
+    assert len(lines) == 3
+    for line in lines:
+        words = shlex.split(line)[1:]
+        if words[0] != "verify":
+            assert main(words) == 0, line
+            assert capsys.readouterr().out
 
 
 def test_the_two_commands_are_there():
