@@ -13,7 +13,7 @@ import sympy
 from tensoralg.errors import EvaluationError, InvalidSize, MissingSize, ShapeMismatch
 from tensoralg.expr.deferred import np
 from tensoralg.expr.rewrite import distinct_nodes
-from tensoralg.spaces import atoms, check_sizes
+from tensoralg.spaces import check_sizes
 
 if TYPE_CHECKING:
     from tensoralg.expr import nodes
@@ -29,9 +29,11 @@ def exact_array(name: str, value: Any) -> Any:
     >>> exact_array("x", [2**70, 0.5]).tolist()
     [1180591620717411303424, Fraction(1, 2)]
     """
-    if not isinstance(value, list | tuple):
-        value = np.asarray(value).tolist()
-    shape = _shape(value)
+    if isinstance(value, list | tuple):
+        shape = _shape(value)
+    else:
+        array = np.asarray(value)
+        shape, value = array.shape, array.tolist()
     exact = np.empty(shape, dtype=object)
     _fill(exact, (), value, name)
     return exact
@@ -98,7 +100,7 @@ def _dimension_names(node: nodes.Expr) -> set[str]:
     """Return the dimension symbols that a node itself mentions."""
     if node.kind == "size":
         return {getattr(node, "name")}  # noqa: B009
-    spaces = [a.space for term in node.index_terms() for a in atoms(term)]
+    spaces = [term.space for term in node.index_terms()]  # an index in a summand depends on the whole sum
     spaces += [index.space for index in (*getattr(node, "indices", ()), *getattr(node, "legs", ()))]
     spaces += getattr(getattr(node, "tensor", None), "legs", ())
     found = {s.name for space in spaces for s in sympy.sympify(space.dimension).free_symbols}

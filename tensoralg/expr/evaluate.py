@@ -13,7 +13,6 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from tensoralg.errors import FactConflict, UnknownName, suggest
@@ -217,25 +216,35 @@ class Evaluator:
         return self._relation(node.index_terms(), lambda s, t: (t - wide < s) & (s <= t))
 
     def decay(self, node: nodes.Decay) -> Labelled:
+        table = self._paths(node)
+        names, shape, grid = self._grid(node.index_terms())
+        last = -1 if isinstance(node.later, str) else self._position(node.later, grid)
+        before = 0 if isinstance(node.earlier, str) else self._position(node.earlier, grid)
+        rest = tuple(self._position(term, grid) for term in node.args)
+        # without an index the table yields a bare number, which numpy would make an int64 that overflows
+        values = np.empty(shape, dtype=object)
+        values[...] = table[(last, before, *rest)]
+        return names, values
+
+    def _paths(self, node: nodes.Decay) -> Any:
+        """Return the products of the gate by the later and the earlier time; only 0 is earlier than the first step."""
         gate = self.arrays[node.tensor.name]
         clock = node.times[0].space if node.times else node.tensor.legs[0]
         steps = self.extent(clock)
         timed, matrix = bool(node.tensor.legs), len(node.args) == 2
         one, zero = self.scalars.number(Fraction(1)), self.scalars.number(Fraction(0))
         inner = gate.shape[1:] if timed else ()
-        table = np.empty((steps, steps + 1, *inner), dtype=object)
-        for last, first in product(range(steps), range(steps + 1)):
+        starts = [-1] if isinstance(node.earlier, str) else list(range(steps))
+        table = np.full((steps, len(starts), *inner), zero, dtype=object)
+        for column, start in enumerate(starts):
             path: Any = _identity(inner, one, zero) if matrix else np.full(inner, one, dtype=object)[()]
-            for r in range(first, last + 1):
+            if start >= 0:
+                table[start, column] = path
+            for r in range(start + 1, steps):
                 here = gate[r] if timed else gate[()]
-                path = here.dot(path) if matrix else path * here
-            table[last, first] = zero if first > last + 1 else path
-        names, shape, grid = self._grid(node.index_terms())
-        last = steps - 1 if isinstance(node.later, str) else self._position(node.later, grid)
-        # the table's second axis is the first step taken: one after the earlier time
-        first_step = 0 if isinstance(node.earlier, str) else self._position(node.earlier, grid) + 1
-        rest = tuple(self._position(term, grid) for term in node.args)
-        return names, np.broadcast_to(table[(last, first_step, *rest)], shape)
+                path = here.dot(path) if matrix else here * path
+                table[r, column] = path
+        return table
 
     def add(self, node: nodes.Add) -> Labelled:
         parts = [self.value(term) for term in node.terms]
@@ -287,6 +296,7 @@ class Evaluator:
         alive = dict(enumerate(operands))
         carriers = {name: {k for k, operand in alive.items() if name in operand[0]} for name in bound}
         price = {name: _union_size([alive[k] for k in carriers[name]]) for name in bound}
+        zero = self.scalars.number(Fraction(0))
         while price:
             name = min(price, key=price.__getitem__)
             del price[name]
@@ -296,7 +306,7 @@ class Evaluator:
                 touching.sort(key=lambda o: o[1].size)
                 touching = [_times(touching[0], touching[1]), *touching[2:]]
             here = len(operands) + len(bound) - len(price)
-            alive[here] = _sum_out(touching, name)
+            alive[here] = _sum_out(touching, name, zero)
             for beside in carriers.keys() & set(alive[here][0]):
                 carriers[beside] = (carriers[beside] - gone) | {here}
                 price[beside] = _union_size([alive[k] for k in carriers[beside]])
@@ -322,11 +332,14 @@ def _times(left: Labelled, right: Labelled) -> Labelled:
     return labels, np.asarray(_align(*left, labels) * _align(*right, labels), dtype=object)
 
 
-def _sum_out(operands: list[Labelled], name: str) -> Labelled:
-    """Return the sum over `name` of the product of one or two operands that carry it."""
+def _sum_out(operands: list[Labelled], name: str, zero: Any) -> Labelled:
+    """Return the sum over `name` of the product of one or two operands that carry it; an empty one is `zero`."""
     if len(operands) == 1:
         labels, values = operands[0]
         axis = labels.index(name)
+        if not values.shape[axis]:
+            shape = values.shape[:axis] + values.shape[axis + 1 :]
+            return labels[:axis] + labels[axis + 1 :], np.full(shape, zero, dtype=object)
         return labels[:axis] + labels[axis + 1 :], np.asarray(values.sum(axis=axis), dtype=object)
     (left, x), (right, y) = operands
     shared = [n for n in left if n in right and n != name]
@@ -338,8 +351,8 @@ def _sum_out(operands: list[Labelled], name: str) -> Labelled:
     inner = x.shape[-1]
     a = x.reshape((math.prod(batch), math.prod(rows), inner))
     b = y.reshape((math.prod(batch), inner, math.prod(columns)))
-    out = np.empty((a.shape[0], a.shape[1], b.shape[2]), dtype=object)
-    for k in range(a.shape[0]):
+    out = np.full((a.shape[0], a.shape[1], b.shape[2]), zero, dtype=object)
+    for k in range(a.shape[0] if inner else 0):
         out[k] = a[k].dot(b[k])
     return (*shared, *only_left, *only_right), out.reshape(batch + rows + columns)
 

@@ -208,9 +208,9 @@ class Reader:
 
     def call(self, word: str, token: Token) -> Syntax:
         if word == "decay":
-            gate = self.take(kind="name", role="the name of a gate")
-            self.take(")")
-            self.take("[", role="'[' with the two times")
+            gate = self.take(kind="name", role="the name of a gate", remedy=CALLS[word])
+            self.take(")", remedy=f"a gate is a tensor without indices: write decay({gate.text})[t,s]")
+            self.take("[", role="'[' with the two times", remedy=f"write decay({gate.text})[t,s]")
             args = self.arguments("]", ends=True)
             if len(args) < 2:
                 raise self.fail("decay takes two times", token, remedy="write decay(a)[t,s]")
@@ -247,7 +247,7 @@ class Reader:
             return ()
         found = [self.argument(ends)]
         while self.accept(","):
-            found.append(self.argument(ends))
+            found.append(self.argument(ends and len(found) < 2))
         self.take(closing, role=f"',' or {closing!r}", remedy=remedy)
         return tuple(found)
 
@@ -265,7 +265,10 @@ class Reader:
             if not parts:
                 raise self.fail("a bracketed index names its parts", token, remedy="write A[(h,e)]")
             return IndexSyntax("", token.position, parts) if len(parts) > 1 else parts[0]
-        name = self.take(kind="name", role="an index", remedy="indices are names, declared in indices")
+        remedy = "indices are names, declared in indices"
+        if token.text in ("+", "-"):
+            remedy = "only the two times of a decay may be the ends + and -, as in decay(a)[t,-]"
+        name = self.take(kind="name", role="an index", remedy=remedy)
         return IndexSyntax(name.text, name.position)
 
 

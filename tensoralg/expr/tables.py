@@ -218,6 +218,7 @@ def declarations(expr: Expr) -> dict[str, dict[str, Any]]:
     tensors: dict[str, str] = {}
     symmetry: dict[str, list[tuple[str, Any]]] = {}
     expr = unshadowed(expr)
+    used: set[str] = set()
     for node in distinct_nodes(expr):
         terms = [*node.index_terms(), *getattr(node, "indices", ()), *getattr(node, "legs", ())]
         for index in (index for term in terms for index in _indices(term)):
@@ -232,7 +233,10 @@ def declarations(expr: Expr) -> dict[str, dict[str, Any]]:
                 tensor=symbol.name,
             )
         words = [word for word, fact in FACT_WORDS.items() if word not in SYMMETRIES and symbol.facts.get(fact)]
-        if all(isinstance(leg, Space) for leg in symbol.legs) or words:  # legs over products follow from use
+        timeless = node.kind == "decay" and not getattr(node, "times", ()) and symbol.name not in used
+        used.add(symbol.name)
+        # legs over products follow from use, where there is one that shows them
+        if all(isinstance(leg, Space) for leg in symbol.legs) or words or timeless:
             tensors[symbol.name] = " ".join([*map(_word, symbol.legs), *words])
         groups = [(word, group) for word in SYMMETRIES for group in symbol.facts.get(FACT_WORDS[word], ())]
         if groups:
