@@ -1,6 +1,22 @@
 """The expression language: nodes, building, parsing, printing, exact evaluation."""
 
-from tensoralg.expr.build import decay, define, delta, einsum, exp, le, log, lt, near, relu, softmax, sqrt
+from tensoralg.expr.alternating import LeviCivita, generalised_delta, levi_civita
+from tensoralg.expr.build import (
+    decay,
+    define,
+    delta,
+    einsum,
+    exp,
+    le,
+    log,
+    lt,
+    maximum,
+    minimum,
+    near,
+    relu,
+    softmax,
+    sqrt,
+)
 from tensoralg.expr.evaluate import evaluate
 from tensoralg.expr.latex import to_latex
 from tensoralg.expr.nodes import Definition, Expr, as_expr
@@ -12,6 +28,7 @@ from tensoralg.expr.text import to_einsum, to_text
 __all__ = [
     "Definition",
     "Expr",
+    "LeviCivita",
     "Tensor",
     "as_expr",
     "decay",
@@ -21,9 +38,13 @@ __all__ = [
     "einsum",
     "evaluate",
     "exp",
+    "generalised_delta",
     "le",
+    "levi_civita",
     "log",
     "lt",
+    "maximum",
+    "minimum",
     "near",
     "parse",
     "relu",

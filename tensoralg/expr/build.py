@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 
 from tensoralg.errors import InvalidExpression, LegCountMismatch, SpaceMismatch, suggest
 from tensoralg.expr.definition import as_legs
@@ -14,16 +15,20 @@ from tensoralg.expr.nodes import (
     Expr,
     Mask,
     Near,
+    Number,
     add,
     apply,
     as_expr,
     bind,
     mul,
+    negate,
     reciprocal,
 )
 from tensoralg.expr.rewrite import fresh, names_in, substitute
 from tensoralg.expr.tensor import Tensor
 from tensoralg.spaces import Index, IndexTerm, VectorSpace, as_index_term
+
+ZERO = Number(Fraction(0))
 
 
 class _Relation:
@@ -118,6 +123,73 @@ def sqrt(x: object) -> Expr:
 def relu(x: object) -> Expr:
     """Return the larger of a term and 0."""
     return apply("relu", x)
+
+
+def maximum(*terms: object) -> Expr:
+    """Return the largest of two or more terms, composed from relu: ``max(x, y) = x + relu(y - x)``.
+
+    No node stands for a maximum: it prints as what it is made of, and what is known of relu applies; ``max(x, 0)`` is
+    ``relu(x)`` itself.  More terms are composed from the right, which makes the text grow with their number and not
+    with a power of it.  The text form is ``max(x, y, ..)``.
+
+    Raises
+    ------
+    InvalidExpression
+        If fewer than two terms are given.
+
+    Examples
+    --------
+    >>> import tensoralg as ta
+    >>> t = ta.Space("T", "n").index("t")
+    >>> x, y = ta.tensors("x y", t.space)
+    >>> largest = ta.define((t,), ta.maximum(x[t], y[t]))
+    >>> print(largest)
+    out[t] = x[t] + relu(y[t] - x[t])
+    >>> largest.evaluate(x=[1, -5], y=[3, -7]).tolist()
+    [3, -5]
+    """
+    *rest, result = _several("maximum", terms)
+    for term in reversed(rest):
+        if ZERO in (term, result):
+            result = Apply("relu", result if term is ZERO else term)
+        else:
+            result = add(term, Apply("relu", add(result, negate(term))))
+    return result
+
+
+def minimum(*terms: object) -> Expr:
+    """Return the smallest of two or more terms: ``min(x, y) = -max(-x, -y) = x - relu(x - y)``.
+
+    The text form is ``min(x, y, ..)``; see `maximum`.
+
+    Examples
+    --------
+    >>> import tensoralg as ta
+    >>> t = ta.Space("T", "n").index("t")
+    >>> clipped = ta.define((t,), ta.minimum(ta.maximum(ta.tensor("x", t.space)[t], -1), 1))
+    >>> clipped.evaluate(x=[-3, 0, 3]).tolist()
+    [-1, 0, 1]
+    """
+    *rest, result = _several("minimum", terms)
+    for term in reversed(rest):
+        if ZERO in (term, result):
+            result = negate(Apply("relu", negate(result if term is ZERO else term)))
+        else:
+            result = add(term, negate(Apply("relu", add(term, negate(result)))))
+    return result
+
+
+def _several(name: str, terms: tuple[object, ...]) -> list[Expr]:
+    if len(terms) == 1 and isinstance(terms[0], list | tuple):
+        raise InvalidExpression(
+            f"{name} got one sequence instead of its terms", remedy=f"write them one by one: {name}(x[i], y[i])"
+        )
+    if len(terms) < 2:
+        raise InvalidExpression(
+            f"{name} takes two or more terms but got {len(terms)}",
+            remedy=f"write {name}(x[i], y[i]); over the values of one index there is no maximum in the language",
+        )
+    return [as_expr(term) for term in terms]
 
 
 def softmax(x: object, over: Index | str) -> Expr:
@@ -265,4 +337,19 @@ def _expand(group: list[str], legs: Sequence[object], name: str, batches: Sequen
     return [n for letter in group for n in (batch if letter == "..." else [letter])]
 
 
-__all__ = ["decay", "define", "delta", "einsum", "exp", "le", "log", "lt", "near", "relu", "softmax", "sqrt"]
+__all__ = [
+    "decay",
+    "define",
+    "delta",
+    "einsum",
+    "exp",
+    "le",
+    "log",
+    "lt",
+    "maximum",
+    "minimum",
+    "near",
+    "relu",
+    "softmax",
+    "sqrt",
+]

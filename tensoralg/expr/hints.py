@@ -60,11 +60,11 @@ def about_leftover(word: str, before: str) -> str:
     Examples
     --------
     >>> about_leftover("(", "sin")
-    'functions are exp, log, sqrt, relu, pow, softmax and sum; indices stand in square brackets, as in sin[i]'
+    'functions are exp, log, sqrt, relu, max, min, pow, softmax and sum; indices stand in square brackets, as in sin[i]'
     """
     if word == "(" and before.isidentifier():
         return (
-            "functions are exp, log, sqrt, relu, pow, softmax and sum; "
+            "functions are exp, log, sqrt, relu, max, min, pow, softmax and sum; "
             f"indices stand in square brackets, as in {before}[i]"
         )
     if word == "=":

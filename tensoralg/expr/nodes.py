@@ -20,6 +20,8 @@ Apply           function, argument                             exp, log, sqrt, r
 Bind            indices, body                                  sum over the indices
 Definition      legs, body, name                               a tensor with these legs
 =============== ============================================== =============================
+
+Everything else (softmax, maximum, generalised deltas) is composed of these.
 """
 
 from tensoralg.expr.core import (

@@ -8,11 +8,13 @@ Grammar (a statement ends at a line break or ``;``; comments start with ``#``)::
     factor    := INTEGER | DIMENSION | NAME '[' args ']' | NAME '[' ']' | '(' expr ')'
                | delta[i,j] | le[i,j] | lt[i,j] | near[i,j,DIMENSION] | decay(NAME)[t,s,..]
                | exp(expr) | log(expr) | sqrt(expr) | relu(expr) | pow(expr, INTEGER)
+               | max(expr, expr, ..) | min(expr, expr, ..)
                | softmax(i: expr) | sum(i,j,..: expr)
     arg       := index | '(' arg ',' arg .. ')'
 
 An index that occurs in a term of a side, is not free and is not bound by an explicit ``sum`` is summed
-once, around that whole outermost term.  A bound index never shadows another.
+once, around that whole outermost term.  A bound index never shadows another.  ``max`` and ``min`` are read
+as what they are composed of (`tensoralg.maximum`), and printed as that.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ from tensoralg.errors import (
     UnknownName,
     suggest,
 )
-from tensoralg.expr.build import softmax
+from tensoralg.expr.build import maximum, minimum, softmax
 from tensoralg.expr.nodes import (
     Decay,
     Definition,
@@ -54,7 +56,7 @@ from tensoralg.expr.nodes import (
     power,
     reciprocal,
 )
-from tensoralg.expr.syntax import IndexSyntax, Reader, Statement, Syntax, split_statements, without_comments
+from tensoralg.expr.syntax import EXTREMA, IndexSyntax, Reader, Statement, Syntax, split_statements, without_comments
 from tensoralg.expr.tables import (
     FACT_WORDS,
     declarations,
@@ -302,7 +304,8 @@ class _Elaborator:
             if index.name in inner:
                 raise self._shadow(index.name, inner[index.name], "summed around the whole term")
         closed = bind(summed, term)
-        hidden = [index.name for index in summed if index.name not in _plain_names(term)]
+        plain = _plain_names(term).intersection(_written_plainly(syntax))
+        hidden = [index.name for index in summed if index.name not in plain]
         if hidden:
             warnings.warn(
                 f"{', '.join(hidden)} occurs only inside a function or a denominator and is summed around the whole "
@@ -354,6 +357,9 @@ class _Elaborator:
         if kind == "softmax":
             over = self._index(syntax.args[0])
             return softmax(self._factor(syntax.children[0], scope | {over.name}), over)
+        if kind in EXTREMA:
+            terms = [self._factor(child, scope) for child in syntax.children]
+            return maximum(*terms) if kind == "max" else minimum(*terms)
         inner = self._factor(syntax.children[0], scope)
         return power(inner, int(syntax.value)) if kind == "pow" else apply(kind, inner)
 
@@ -434,3 +440,14 @@ def _plain_names(expr: Expr) -> set[str]:
         return {index.name for index in expr.free_indices}
     below = set().union(*(_plain_names(child) for child in expr.children()))
     return below & {index.name for index in expr.free_indices}
+
+
+def _written_plainly(syntax: Syntax) -> Iterator[str]:
+    """Yield the names of indices written outside functions and denominators: max(x, y) holds x outside its relu."""
+    if syntax.kind == "mul":
+        above = [child for sign, child in zip(syntax.value, syntax.children, strict=True) if sign == "*"]
+        yield from (name for child in above for name in _written_plainly(child))
+    elif syntax.kind in ("add", "sum"):
+        yield from (name for child in syntax.children for name in _written_plainly(child))
+    elif syntax.kind == "near" or not syntax.children:
+        yield from (name for arg in syntax.args for name in arg.names())

@@ -13,12 +13,15 @@ from tensoralg.spaces import RESERVED
 TOKEN = re.compile(r"\s*(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<number>[0-9]+)|(?P<mark>[-+*/()\[\],:=]))")
 CALLS = {
     "pow": "write pow(x[i], 2)",
+    "max": "write max(x[i], y[i])",
+    "min": "write min(x[i], y[i])",
     "softmax": "write softmax(s: A[t,s])",
     "sum": "write sum(i: A[i,j])",
     "decay": "write decay(a)[t,s]",
 }
 RELATIONS = ("delta", "le", "lt")
 FUNCTION_WORDS = ("exp", "log", "sqrt", "relu")
+EXTREMA = ("max", "min")  # words only before "(": max[t] is an entry of a tensor called max
 DEEPEST = 100
 MOST_DIGITS = 1000
 MOST_PARTS = 100
@@ -51,8 +54,8 @@ class IndexSyntax:
 class Syntax:
     """A node as written.
 
-    ``kind`` is number, name, entry, delta, le, lt, near, decay, exp.. relu, pow, softmax, sum, add, or
-    mul; ``value`` holds the name or number, for add the signs and for mul the operators.
+    ``kind`` is number, name, entry, delta, le, lt, near, decay, exp.. relu, max, min, pow, softmax,
+    sum, add, or mul; ``value`` holds the name or number, for add the signs and for mul the operators.
     """
 
     kind: str
@@ -195,10 +198,12 @@ class Reader:
         if word in (*FUNCTION_WORDS, "pow", "softmax", "sum", "decay"):
             self.take("(", role=f"'(' after {word}", remedy=CALLS.get(word, f"write {word}(x[i])"))
             return self.call(word, token)
+        if word in EXTREMA and self.accept("("):
+            return self.extremum(word, token)
         if self.accept("["):
             if word == "near":
                 return self.near(token)
-            args = self.arguments("]")
+            args = self.arguments("]", remedy=CALLS.get(word, ""))
             if word in RELATIONS and len(args) != 2:
                 raise self.fail(f"{word} takes two indices", token, remedy=f"write {word}[t,s]")
             return Syntax(word if word in RELATIONS else "entry", token.position, word, args)
@@ -232,6 +237,17 @@ class Reader:
             exponent = sign + self.take(kind="number", role="an integer exponent").text
         self.take(")")
         return Syntax(word, token.position, exponent or word, (), (inner,))
+
+    def extremum(self, word: str, token: Token) -> Syntax:
+        terms = [] if self.token.text == ")" else [self.expr()]
+        while self.accept(","):
+            terms.append(self.expr())
+        over = terms and self.token.text == ":"
+        remedy = f"{word} does not run over an index: {CALLS[word]}" if over else CALLS[word]
+        self.take(")", role="',' or ')'", remedy=remedy)
+        if len(terms) < 2:
+            raise self.fail(f"{word} takes two or more terms but got {len(terms)}", token, remedy=CALLS[word])
+        return Syntax(word, token.position, word, (), tuple(terms))
 
     def near(self, token: Token) -> Syntax:
         args = [self.argument()]
