@@ -71,6 +71,16 @@ SPOTS = [
     ("O[t] = decay(a)[t]*x[t]", "       ^", ParseError, "decay takes two times", "decay(a)[t,s]"),
     ("O[t] = decay(a)[-,t]", "       ^", errors.InvalidExpression, "wrong end", "decay(a)[+,s]"),
     ("O[] = decay(a)[+,-]", "      ^", ParseError, "the gate a are not known", "tensors"),
+    ("O[t] = decay(b)[t,s,-]", "                    ^", ParseError, "an index but found '-'", "only the two times"),
+    ("O[t] = decay(a[t])[t,s]", "              ^", ParseError, "expected ')'", "write decay(a)[t,s]"),
+    ("O[t] = decay(a)", "               ^", ParseError, "'[' with the two times", "write decay(a)[t,s]"),
+    ("O[t] = max(x[t])", "       ^", ParseError, "max takes two or more terms but got 1", "max(x[i], y[i])"),
+    ("O[t] = 1 + min()", "           ^", ParseError, "min takes two or more terms but got 0", "min(x[i], y[i])"),
+    ("O[t] = max(x[t],)", "                ^", ParseError, "expected a factor but found ')'", ""),
+    ("O[t] = max(x[t] 1)", "                ^", ParseError, "expected ',' or ')'", "max(x[i], y[i])"),
+    ("O[t] = max(s: x[s])", "            ^", ParseError, "found ':'", "does not run over an index"),
+    ("O[t] = max[x[t],1]", "            ^", ParseError, "expected ',' or ']'", "max(x[i], y[i])"),
+    ("O[t] = max(x[t],K)", "                ^", ParseError, "K is no dimension here", "K[]"),
     ("O[t,t] = x[t]", "^", errors.InvalidExpression, "named twice in t,t", "name it once"),
     ("sum[t] = x[t]", "^", ParseError, "sum cannot name a tensor", "another name"),
     ("O[t] = x[t]; O[t] = x[t]", "             ^", errors.FactConflict, "O is defined twice", "another name"),
@@ -360,6 +370,7 @@ PIECES = [
     "softmax",
     "near",
     "decay",
+    "max",
     "n",
 ]
 TEXTS = [
@@ -367,6 +378,7 @@ TEXTS = [
     "O[t] = softmax(s: sum(f: Q[t,f]*K[s,f]))*pow(x[s],2) + near[s,t,3]*c[]",
     "C[t] = decay(a)[t,s]*x[s]; O[t] = C[t]*decay(b)[+,t,f]",
     "indices r: m\nO[t] = A[(t,f),r]",
+    "O[t] = max(x[t],min(Q[t,f],0,1/2))*max[]",
 ]
 
 

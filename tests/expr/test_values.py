@@ -190,6 +190,22 @@ def test_functions_are_enclosed():
     assert ta.define((t,), x[t] ** 3 * ta.exp(0 * x[t])).evaluate(x=[-2])[0].contains(-8)
 
 
+def test_sums_over_spaces_of_dimension_zero_are_zero():
+    Z, i = ta.Alt(Space("P", 2), 3), V.index("i")
+    z = Z.index("z")
+    x, y = ta.tensor("x", [Z]), ta.tensor("y", [Z, V])
+    empty = {"x": [], "y": np.zeros((0, 2))}
+    cases = [
+        (ta.define((), ta.exp(x[z].sum(z))), 1),
+        (ta.define((i,), ta.exp((y[z, i] * x[z]).sum(z))), [1, 1]),
+        (ta.define((i,), y[z, i]), [0, 0]),
+        (ta.define((), 1 + x[z] ** 2), 1),
+    ]
+    for expr, wanted in cases:
+        found = np.asarray(expr.evaluate({}, **{name: empty[name] for name in set(expr.tensors)}))
+        assert found.tolist() == wanted
+
+
 def test_softmax_is_normalised_and_stable_text():
     rows = ta.parse("O[t] = sum(s: softmax(s: A[t,s]))", {"t,s": "n"}).evaluate(A=[[1, 2], [30, -40]])
     assert all(row.contains(1) for row in rows)

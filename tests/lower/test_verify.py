@@ -38,6 +38,7 @@ TEXTS = [
     "O[t,s] = log(1 + exp(sum(f: Q[t,f]*K[s,f])))",
     "O[t] = pow(1 + pow(x[t],2), -3)",
     "O[] = A[t,s]*A[s,u]*A[u,t]",
+    "O[t,f] = max(Q[t,f], K[t,f], 1/2) - min(sum(s: Q[s,f]), 0)*min(Q[t,f], K[t,f])",
 ]
 
 
