@@ -132,6 +132,10 @@ def maximum(*terms: object) -> Expr:
     ``relu(x)`` itself.  More terms are composed from the right, which makes the text grow with their number and not
     with a power of it.  The text form is ``max(x, y, ..)``.
 
+    Every summand of the result mentions every index of the terms, so that `define`, which sums around each summand,
+    sums the maximum and not its pieces: the term to start from is the first that allows it.  Where none does, as in
+    ``maximum(x[t], x[s])``, ones ``delta[s,s]`` are put in.
+
     Raises
     ------
     InvalidExpression
@@ -148,19 +152,13 @@ def maximum(*terms: object) -> Expr:
     >>> largest.evaluate(x=[1, -5], y=[3, -7]).tolist()
     [3, -5]
     """
-    *rest, result = _several("maximum", terms)
-    for term in reversed(rest):
-        if ZERO in (term, result):
-            result = Apply("relu", result if term is ZERO else term)
-        else:
-            result = add(term, Apply("relu", add(result, negate(term))))
-    return result
+    return compose_maximum(_several("maximum", terms), summed_by_term=True)
 
 
 def minimum(*terms: object) -> Expr:
-    """Return the smallest of two or more terms: ``min(x, y) = -max(-x, -y) = x - relu(x - y)``.
+    """Return the smallest of two or more terms: ``min(x, y) = -max(-x, -y)``; see `maximum`.
 
-    The text form is ``min(x, y, ..)``; see `maximum`.
+    The text form is ``min(x, y, ..)``.
 
     Examples
     --------
@@ -170,13 +168,30 @@ def minimum(*terms: object) -> Expr:
     >>> clipped.evaluate(x=[-3, 0, 3]).tolist()
     [-1, 0, 1]
     """
-    *rest, result = _several("minimum", terms)
-    for term in reversed(rest):
-        if ZERO in (term, result):
-            result = negate(Apply("relu", negate(result if term is ZERO else term)))
-        else:
-            result = add(term, negate(Apply("relu", add(term, negate(result)))))
-    return result
+    return negate(compose_maximum([negate(term) for term in _several("minimum", terms)], summed_by_term=True))
+
+
+def compose_maximum(terms: Sequence[Expr], *, summed_by_term: bool = False) -> Expr:
+    """Return the maximum of one or more terms, without the ones where nothing sums its summands one by one."""
+    rest = [term for term in terms if term != ZERO]
+    if len(rest) < len(terms):
+        return Apply("relu", compose_maximum(rest)) if rest else ZERO  # type: ignore[no-any-return]
+    every = list(dict.fromkeys(index for term in terms for index in term.free_indices))
+    even = (k for k, term in enumerate(terms) if all(set(every) <= set(part.free_indices) for part in summands(term)))
+    start = next(even, None)
+    base = rest.pop(start or 0)
+    if not rest:
+        return base
+    above = Apply("relu", add(compose_maximum(rest), negate(base)))
+    if start is None and summed_by_term:
+        shared = set(every).intersection(*(part.free_indices for part in summands(base)))
+        base = mul(base, *(Delta(index, index) for index in every if index not in shared))
+    return add(base, above)
+
+
+def summands(term: Expr) -> tuple[Expr, ...]:
+    """Return the terms of a sum; any other term is its own."""
+    return term.children() if term.kind == "add" else (term,)
 
 
 def _several(name: str, terms: tuple[object, ...]) -> list[Expr]:
@@ -233,9 +248,8 @@ def define(legs: Sequence[Index], body: object, name: str = "out") -> Definition
     """
     kept = as_legs(legs)
     term = as_expr(body)
-    outer = term.children() if term.kind == "add" else (term,)
     names = {leg.name for leg in kept}
-    closed = [bind(tuple(i for i in part.free_indices if i.name not in names), part) for part in outer]
+    closed = [bind(tuple(i for i in part.free_indices if i.name not in names), part) for part in summands(term)]
     return Definition(kept, add(*closed), name)  # type: ignore[no-any-return]
 
 

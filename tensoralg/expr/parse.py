@@ -38,7 +38,7 @@ from tensoralg.errors import (
     UnknownName,
     suggest,
 )
-from tensoralg.expr.build import maximum, minimum, softmax
+from tensoralg.expr.build import compose_maximum, softmax
 from tensoralg.expr.nodes import (
     Decay,
     Definition,
@@ -53,6 +53,7 @@ from tensoralg.expr.nodes import (
     apply,
     bind,
     mul,
+    negate,
     power,
     reciprocal,
 )
@@ -359,7 +360,8 @@ class _Elaborator:
             return softmax(self._factor(syntax.children[0], scope | {over.name}), over)
         if kind in EXTREMA:
             terms = [self._factor(child, scope) for child in syntax.children]
-            return maximum(*terms) if kind == "max" else minimum(*terms)
+            # the implicit sum goes around the whole maximum
+            return compose_maximum(terms) if kind == "max" else negate(compose_maximum(list(map(negate, terms))))
         inner = self._factor(syntax.children[0], scope)
         return power(inner, int(syntax.value)) if kind == "pow" else apply(kind, inner)
 

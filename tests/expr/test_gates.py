@@ -14,6 +14,7 @@ import tensoralg as ta
 from tensoralg.errors import InvalidExpression, MissingSize, SpaceMismatch, UnorderedSpace
 from tensoralg.expr.arrays import all_dimensions
 from tensoralg.expr.nodes import bind, mul
+from tensoralg.expr.rewrite import substitute
 from tensoralg.spaces import Injected, Space
 
 SIZES = {"n": 3, "m": 2, "d": 2}
@@ -89,6 +90,28 @@ def test_a_path_through_a_concatenation_is_the_product_of_its_parts():
     assert left.tolist() == parts.evaluate(F=entries[:3], S=entries[3:]).tolist()
     reversed_order = ta.define((b, a, f, g), ta.decay(first)["+", a, f, h] * ta.decay(second)[b, "-", h, g])
     assert left.tolist() != reversed_order.evaluate(F=entries[:3], S=entries[3:]).tolist()
+
+
+def test_composite_channels():
+    e, h, S = Space("e", "d").index("e"), D.index("h"), D + D
+    symbol = ta.tensor("G", [A, S, S])
+    fused = ta.tensor("H", [A, D @ e.space, D @ e.space])
+    part = ta.decay(symbol)[a, a2, Injected(f, 0, S), Injected(g, 1, S)]
+    pair = ta.decay(fused)[a, a2, (f, e), (g, e)]
+    arrays = {"G": random_array(random.Random(1), symbol), "H": random_array(random.Random(2), fused, 1)}
+    assert_agrees(ta.define((a, a2, f, g), part), arrays)
+    assert_agrees(ta.define((a, a2, f, g, e), pair), arrays)
+    assert_agrees(ta.define((a, f), part * ta.decay(symbol)["+", a, Injected(g, 1, S), Injected(h, 0, S)]), arrays)
+
+
+def test_substitution_reaches_times_and_channels_and_captures_nothing():
+    expr = ta.parse("O[t,f] = decay(b)[t,s,f]*near[s,t,2]*x[s] + decay(b)[+,t,f]*decay(b)[t,-,f]", "t,s: n; f,g: d")
+    t, s = expr.legs[0], Space("n", "n", ordered=True).index("s")
+    moved = expr[s, expr.legs[1].space.index("g")]
+    assert str(moved) == "sum(s1: decay(b)[s,s1,g]*near[s1,s,2]*x[s1]) + decay(b)[+,s,g]*decay(b)[s,-,g]"
+    arrays = {"b": [[2, 3], [5, -1], [4, 2]], "x": [1, -2, 3]}
+    assert oracle(moved, SIZES, arrays) == oracle(expr, SIZES, arrays)
+    assert substitute(moved, {s: t}).free == ("t", "g")
 
 
 def test_a_product_of_orders_runs_lexicographically():

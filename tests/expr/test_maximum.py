@@ -1,5 +1,6 @@
 """Maxima and minima: composed from relu, worth what Python's max and min are, printed as what they are made of."""
 
+import itertools
 import random
 import warnings
 
@@ -13,10 +14,11 @@ import tensoralg as ta
 from strategies import claim, random_tensors
 from tensoralg.errors import ImplicitSumWarning, InvalidExpression
 from tensoralg.expr.arrays import all_dimensions
+from tensoralg.expr.nodes import as_expr
 from tensoralg.expr.rewrite import distinct_nodes
 
 INDICES = {"t,s": "n ordered", "f": "d"}
-T = ta.Space("T", "n")
+T = ta.Space("n", "n", ordered=True)
 t, s = T.indices("t s")
 x, y, A = ta.tensor("x", T), ta.tensor("y", T), ta.tensor("A", T @ T)
 VALUES = [-3, -1, 0, 1, 2]
@@ -33,6 +35,33 @@ def test_they_are_the_largest_and_the_smallest(values):
     given_values = {symbol.name: value for symbol, value in zip(symbols, values, strict=True)}
     assert ta.maximum(*symbols).evaluate(**given_values) == max(values)
     assert ta.minimum(*symbols).evaluate(**given_values) == min(values)
+
+
+PIECES = [x[t], x[s], y[s], A[t, s], x[t] + 1, x[t] + y[s], x[s] * y[t] - A[t, s], as_expr(1), ta.exp(0 * x[s])]
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_define_sums_the_maximum_and_not_its_pieces(count):
+    arrays = {"x": [1, -2], "y": [0, 3], "A": [[2, -1], [-3, 1]]}
+    for pieces in itertools.product(PIECES, repeat=count):
+        every = {index for piece in pieces for index in piece.free_indices}
+        for make, wanted in [(ta.maximum, max), (ta.minimum, min)]:
+            tables = [oracle(ta.Definition((t, s), piece), {"n": 2}, arrays) for piece in pieces]
+            for legs in [(t,), ()]:
+                expr = ta.define(legs, make(*pieces))
+                summed = [index for index in (t, s) if index in every and index not in legs]
+                for place, value in oracle(expr, {"n": 2}, arrays).items():
+                    total = 0
+                    for other in itertools.product(range(2), repeat=len(summed)):
+                        at = {t: 0, s: 0, **dict(zip((*legs, *summed), (*place, *other), strict=True))}
+                        total += wanted(table[at[t], at[s]] for table in tables)
+                    assert value == total
+
+
+def test_ones_complete_what_mentions_too_little():
+    assert str(ta.maximum(x[t], x[s])) == "x[t]*delta[s,s] + relu(x[s] - x[t])"
+    assert str(ta.maximum(x[t] + 1, y[t] + 2)) == "(x[t] + 1)*delta[t,t] + relu(y[t] + 2 - x[t] - 1)"
+    assert ta.prove(ta.maximum(x[t], x[s]), parse("max(x[t], x[s])", free="t,s"))
 
 
 @pytest.mark.parametrize("zero", [0, 1, 2])
@@ -71,7 +100,7 @@ def test_they_are_made_of_the_nodes_that_are_there():
     kinds = {node.kind for node in distinct_nodes(ta.maximum(x[t], y[t], 1) + ta.minimum(x[t], y[t]))}
     assert kinds == {"entry", "add", "mul", "number", "apply"}
     assert str(ta.maximum(x[t], y[t])) == "x[t] + relu(y[t] - x[t])"
-    assert str(ta.minimum(x[t], y[t])) == "x[t] - relu(x[t] - y[t])"
+    assert str(ta.minimum(x[t], y[t])) == "x[t] - relu(-y[t] + x[t])"
     assert ta.latex(ta.maximum(x[t], y[t])) == r"x_{t} + \mathrm{relu}\left(y_{t} - x_{t}\right)"
     assert ta.maximum(x[t], 2).evaluate(x=[1, 5]).tolist() == [2, 5]
 
@@ -85,12 +114,17 @@ def test_the_text_grows_with_the_number_of_terms():
     ("text", "explicit"),
     [
         ("max(x[t], y[t])", "x[t] + relu(y[t] - x[t])"),
-        ("min(x[t], y[t])", "x[t] - relu(x[t] - y[t])"),
+        ("min(x[t], y[t])", "x[t] - relu(-y[t] + x[t])"),
         ("max(x[t], y[t], 1)", "x[t] + relu(y[t] + relu(1 - y[t]) - x[t])"),
+        ("max(1, x[t])", "x[t] + relu(1 - x[t])"),
+        ("max(x[t] + 1, 2*y[t])", "2*y[t] + relu(x[t] + 1 - 2*y[t])"),
+        ("max(x[t] + 1, y[t] - 1)", "x[t] + 1 + relu(y[t] - 1 - x[t] - 1)"),
+        ("max(x[t], A[t,s])*x[s]", "sum(s: (A[t,s] + relu(x[t] - A[t,s]))*x[s])"),
+        ("sum(s: max(x[t], x[s]))", "sum(s: x[t] + relu(x[s] - x[t]))"),
         ("-max(x[t], y[t])", "-(x[t] + relu(y[t] - x[t]))"),
         ("2*max(x[t], y[t])/n", "2*(x[t] + relu(y[t] - x[t]))/n"),
-        ("max(x[t] + 1, -y[t])", "x[t] + 1 + relu(-y[t] - x[t] - 1)"),
-        ("max(min(x[t], 1), -1)", "x[t] - relu(x[t] - 1) + relu(-1 - x[t] + relu(x[t] - 1))"),
+        ("max(x[t] + 1, -y[t])", "-y[t] + relu(x[t] + 1 + y[t])"),
+        ("max(min(x[t], 1), -1)", "x[t] - relu(-1 + x[t]) + relu(-1 - x[t] + relu(-1 + x[t]))"),
         ("exp(max(sum(s: A[t,s]), 0))", "exp(relu(sum(s: A[t,s])))"),
         ("sum(s: max(A[t,s], x[s]))", "sum(s: A[t,s] + relu(x[s] - A[t,s]))"),
         ("max(A[t,s], B[t,s])*x[s]", "sum(s: (A[t,s] + relu(B[t,s] - A[t,s]))*x[s])"),
