@@ -1,24 +1,7 @@
 """Normal forms: expansion, order chains, functions, canonical labelling."""
 
-from tensoralg.normal.domain import Condition, conditions, known_sign, open_conditions
-from tensoralg.normal.expand import expand
-from tensoralg.normal.form import difference, normalise
-from tensoralg.normal.label import Form
-from tensoralg.normal.prepare import cases, split, unify
-from tensoralg.normal.terms import MAX_TERMS, Run
+from tensoralg.normal.expand import MAX_TERMS, Setting
+from tensoralg.normal.form import Normaliser
+from tensoralg.normal.prepare import unify
 
-__all__ = [
-    "MAX_TERMS",
-    "Condition",
-    "Form",
-    "Run",
-    "cases",
-    "conditions",
-    "difference",
-    "expand",
-    "known_sign",
-    "normalise",
-    "open_conditions",
-    "split",
-    "unify",
-]
+__all__ = ["MAX_TERMS", "Normaliser", "Setting", "unify"]

@@ -1,200 +1,333 @@
-"""Expansion of the language into monomials; functions and denominators with sums stay folded."""
+"""Expansion of the language into monomials; functions and denominators with sums stay folded.
+
+Composite spaces need no rules of their own: an index over ``V @ W`` is a pair of values, a sum over ``V + W`` is a
+sum over V plus a sum over W, and deltas, masks and decays between such values are computed here (lexicographic
+order on products, summands one after the other).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import product
+from typing import Any
 
-from tensoralg.errors import Undecided
-from tensoralg.expr.nodes import (
-    Add,
-    Apply,
-    Bind,
-    Decay,
-    Delta,
-    Entry,
-    Expr,
-    Mask,
-    Mul,
-    Near,
-    Number,
-    Pow,
-    Size,
-)
-from tensoralg.normal.label import rename_nested
-from tensoralg.normal.terms import (
-    Atom,
-    Env,
-    Factors,
-    Run,
-    Term,
-    Var,
-    atom_vars,
-    is_nested,
-    multiply,
-    relation,
-    rename_atom,
-    times,
-)
-from tensoralg.spaces import Index, IndexTerm, Space
+from tensoralg.errors import BudgetExceeded, Undecided
+from tensoralg.expr.tensor import Tensor
+from tensoralg.normal.terms import FUNCTIONS, Form, Known, Term, is_fixed
+
+MAX_TERMS = 20_000
 
 
-def expand(run: Run, node: Expr, env: Mapping[Index, Var]) -> list[Term]:
-    """Return a term of the language as a list of monomials; functions and sums below a fraction stay folded.
+@dataclass(frozen=True)
+class Setting:
+    """What a claim is about.
 
-    Raises
-    ------
-    BudgetExceeded
-        If there are more monomials than the budget of the run allows.
+    Attributes
+    ----------
+    spaces : mapping of str to (dimension, ordered)
+        The named spaces; a dimension is the name of a symbol, or an int.
+    tensors : mapping of str to Tensor
+    legs : mapping of str to tuple
+        The spaces of the legs of every tensor, in the language of certificates.
+    sizes : mapping of str to int
+        Dimensions with a fixed size.
+    refined : tuple of str
+        The ordered spaces whose indices are refined into chains.
+    components : frozenset of str
+        The dimensions (as text) whose indices are written out.
+    definitions : mapping of str to (names, term)
+        Tensors that hypotheses define by others; no definition leads back to itself.
     """
-    if isinstance(node, Number):
-        return [Term(node.value, {}, set())] if node.value else []
-    if isinstance(node, Size):
-        return [_size(run, node.name)]
-    if isinstance(node, Add):
-        return [term for child in node.terms for term in expand(run, child, env)]
-    if isinstance(node, Mul):
-        return product_of(run, [expand(run, factor, env) for factor in node.factors])
-    if isinstance(node, Bind):
-        return _expand_bind(run, node, env)
-    if isinstance(node, Pow):
-        return _expand_power(run, node, env)
-    if isinstance(node, Apply):
-        return [Term(Fraction(1), {("F", node.function, node.argument, restrict(node.argument, env)): 1}, set())]
-    atom = _leaf(run, node, env)
-    return [] if atom is None else [Term(Fraction(1), atom, set())]
+
+    spaces: Mapping[str, tuple[Any, bool]]
+    tensors: Mapping[str, Tensor]
+    legs: Mapping[str, tuple[Any, ...]]
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    refined: tuple[str, ...] = ()
+    components: frozenset[str] = frozenset()
+    definitions: Mapping[str, tuple[tuple[str, ...], Any]] = field(default_factory=dict)
 
 
-def product_of(run: Run, groups: list[list[Term]]) -> list[Term]:
-    """Return the product of sums of terms."""
-    result = [Term(Fraction(1), {}, set())]
-    for group in groups:
-        if len(result) * len(group) > 1:
-            run.spend(len(result) * len(group))
-        result = [
-            multiply(left, refresh(run, right) if len(result) > 1 else right) for left in result for right in group
-        ]
-    return result
+class Expansion:
+    """Terms of the language as sums of monomials."""
 
+    def __init__(self, setting: Setting, budget: int = MAX_TERMS) -> None:
+        self.setting, self.budget = setting, budget
+        self.space_of: dict[Any, str] = {}
+        self.opened: dict[str, tuple[str, ...]] = {}
+        self.counter = 0
 
-def _size(run: Run, name: str) -> Term:
-    if name in run.fixed:
-        return Term(Fraction(run.fixed[name]), {}, set())
-    return Term(Fraction(int(name)), {}, set()) if name.isdecimal() else Term(Fraction(1), {("s", name): 1}, set())
+    def normal(self, terms: Sequence[Term], known: Known | None = None) -> Form:
+        """Return the normal form of a sum (`tensoralg.normal.form`)."""
+        raise NotImplementedError
 
+    def merged(self, terms: list[Term]) -> list[Term]:
+        """Return terms with equal monomials collected."""
+        raise NotImplementedError
 
-def restrict(node: Expr, env: Mapping[Index, Var]) -> Env:
-    """Return the part of an environment that a node sees."""
-    return tuple((index, env[index]) for index in sorted(node.free_indices, key=lambda i: i.name))
+    def spend(self, terms: int = 1) -> None:
+        """Count terms against the budget."""
+        self.budget -= terms
+        if self.budget < 0:
+            raise BudgetExceeded(
+                "the expansion passes the budget of terms", remedy="raise budget=, or split the claim into smaller ones"
+            )
 
+    def fresh(self, space: str) -> int:
+        """Return a new bound variable."""
+        self.counter += 1
+        self.space_of[self.counter] = space
+        return self.counter
 
-def _expand_bind(run: Run, node: Bind, env: Mapping[Index, Var]) -> list[Term]:
-    spread = [index for index in node.indices if fixed_size(run, index)]
-    if spread:
-        terms: list[Term] = []
-        first, rest = spread[0], tuple(i for i in node.indices if i != spread[0])
-        body: Expr = Bind(rest, node.summand) if rest else node.summand
-        for value in range(fixed_size(run, first)):
-            terms += expand(run, body, {**env, first: f"#{value}"})
-            run.spend(1)
+    # index values
+
+    def values(self, space: Any, name: str | None = None) -> Iterator[tuple[Any, dict[Any, str]]]:
+        """Yield what an index over a space can be, with the variables that it binds (none if it has a name)."""
+        if isinstance(space, str):
+            dimension = str(self.setting.spaces[space][0])
+            if dimension in self.setting.components:
+                size = self.setting.sizes.get(dimension) or int(dimension)
+                yield from ((f"#{k}@{space}", {}) for k in range(size))
+            elif name is None:
+                variable = self.fresh(space)
+                yield variable, {variable: space}
+            else:
+                self.space_of[name] = space
+                yield name, {}
+        elif space[0] == "*":
+            names = [None if name is None else f"{name}.{k}" for k in range(len(space) - 1)]
+            for values, bound in self.ranges(list(zip(names, space[1:], strict=True))):
+                yield ("*", *values), bound
+        else:
+            for k, part in enumerate(space[1:]):
+                for value, bound in self.values(part, None if name is None else f"{name}.{k}"):
+                    yield ("+", k, value, space), bound
+
+    def ranges(self, indices: Sequence[tuple[str | None, Any]]) -> Iterator[tuple[tuple[Any, ...], dict[Any, str]]]:
+        """Yield the joint values of several indices, given as (name or None, space)."""
+        if not indices:
+            yield (), {}
+            return
+        (name, space), *rest = indices
+        for value, bound in self.values(space, name):
+            for values, more in self.ranges(rest):
+                yield (value, *values), bound | more
+
+    def value(self, index: Any, env: Mapping[str, Any]) -> Any:
+        """Return the value of an index of the language."""
+        if isinstance(index, str):
+            return env[index]
+        if index[0] == "#":
+            return f"#{index[1]}@{index[2]}"
+        if index[0] == "*":
+            return ("*", *(self.value(part, env) for part in index[1:]))
+        return ("+", index[1], self.value(index[2], env), index[3])
+
+    def atomic(self, value: Any) -> str:
+        """Return the space of a variable or basis vector."""
+        return value.split("@")[1] if is_fixed(value) else self.space_of[value]
+
+    # terms
+
+    def expand(self, node: Any, env: Mapping[str, Any]) -> list[Term]:
+        """Return a term of the language as monomials."""
+        if isinstance(node, int):
+            return [Term(Fraction(node))] if node else []
+        kind = node[0]
+        if kind == "t":
+            values = [self.value(index, env) for index in node[2:]]
+            if node[1] in self.setting.definitions:
+                names, body = self.setting.definitions[node[1]]
+                return self.expand(body, dict(zip(names, values, strict=True)))
+            return [Term(powers={("t", node[1], *values): 1})]
+        if kind == "*":
+            return self.product([self.expand(part, env) for part in node[1:]])
+        if kind == "+":
+            return [term for part in node[1:] for term in self.expand(part, env)]
+        if kind == "sum":
+            return self._sum(node, env)
+        if kind == "num":
+            return [Term(Fraction(node[1], node[2]))]
+        if kind == "size":
+            return [self.size(node[1])]
+        if kind == "^":
+            return self._power(node, env)
+        if kind in FUNCTIONS:
+            return [Term(powers={("F", kind, node[1], restricted(node[1], env)): 1})]
+        if kind in ("decay", "gap"):
+            later, earlier = (i if i in ("+", "-") else self.value(i, env) for i in node[2:4])
+            args = tuple(self.value(i, env) for i in node[4:])
+            return self._decay("D" if kind == "decay" else "G", node[1], (), later, earlier, args)
+        left, right = (self.value(index, env) for index in node[1:3])
+        if kind == "near":
+            if isinstance(left, tuple) or is_fixed(left) or is_fixed(right):
+                raise Undecided(
+                    "a window over a composite space, or by components", remedy="windows run over one ordered space"
+                )
+            return [Term(powers={("w", node[3], left, right): 1})]
+        return self.relation(kind, left, right)
+
+    def size(self, name: str) -> Term:
+        """Return a size as a term."""
+        if name in self.setting.sizes or name.isdecimal():
+            return Term(Fraction(self.setting.sizes.get(name) or int(name)))
+        return Term(powers={("s", name): 1})
+
+    def extent(self, space: str) -> Term:
+        """Return the dimension of a named space as a term."""
+        return self.size(str(self.setting.spaces[space][0]))
+
+    def product(self, groups: Sequence[list[Term]]) -> list[Term]:
+        """Return the product of sums; terms of different groups share no bound variable."""
+        result = [Term()]
+        for group in groups:
+            if len(result) * len(group) > 1:
+                self.spend(len(result) * len(group))
+            fresh = []
+            for left, right in product(result, group):
+                term = left if len(group) == 1 else left.copy()
+                term.coefficient *= right.coefficient
+                for atom, power in right.powers.items():
+                    term.times(atom, power)
+                term.bound.update(right.bound)
+                fresh.append(term)
+            result = self.merged(fresh) if len(group) > 1 and len(fresh) > 16 else fresh
+        return result
+
+    def _sum(self, node: Any, env: Mapping[str, Any]) -> list[Term]:
+        names = [name for name, _ in node[1]]
+        terms = []
+        for values, bound in self.ranges([(None, space) for _, space in node[1]]):
+            self.spend()
+            for term in self.expand(node[2], {**env, **dict(zip(names, values, strict=True))}):
+                term.bound.update(bound)
+                terms.append(term)
         return terms
-    inner = dict(env)
-    fresh: list[int] = []
-    for index in node.indices:
-        assert isinstance(index.space, Space)
-        fresh.append(run.fresh(index.space.primal))
-        inner[index] = fresh[-1]
-    terms = expand(run, node.summand, inner)
-    bodies = [terms[0], *(_rebind(run, term, fresh) for term in terms[1:])] if terms else []
-    for term in bodies[:1]:
-        term.bound.update(fresh)
-    return bodies
+
+    def _power(self, node: Any, env: Mapping[str, Any]) -> list[Term]:
+        _, base, exponent = node
+        if exponent > 0:
+            return self.product([self.expand(base, env) for _ in range(exponent)])
+        terms = self.expand(base, env)
+        if not terms:
+            raise Undecided("a denominator is identically zero", remedy="restate the claim")
+        if len(terms) == 1 and not terms[0].bound and all(atom[0] in "tsp" for atom in terms[0].powers):
+            (term,) = terms
+            return [Term(term.coefficient**exponent, {a: e * exponent for a, e in term.powers.items()})]
+        return [Term(powers={("F", "1/", base, restricted(base, env)): -exponent})]
+
+    # relations between values
+
+    def relation(self, kind: str, left: Any, right: Any) -> list[Term]:
+        """Return ``delta``, ``le`` or ``lt`` between two values of one space."""
+        if isinstance(left, tuple) != isinstance(right, tuple) or (isinstance(left, tuple) and left[0] != right[0]):
+            raise Undecided("a relation between indices of different structure", remedy="address both by their parts")
+        if isinstance(left, tuple) and left[0] == "+":
+            if left[1] == right[1]:
+                return self.relation(kind, left[2], right[2])
+            return [Term()] if kind != "delta" and left[1] < right[1] else []
+        if isinstance(left, tuple):
+            return self._lexicographic(kind, left[1:], right[1:])
+        if left == right:
+            return [] if kind == "lt" else [Term()]
+        if is_fixed(left) and is_fixed(right):
+            first, second = (int(v[1:].split("@")[0]) for v in (left, right))
+            return [Term()] if first < second and kind != "delta" else []
+        if kind == "delta":
+            return [Term(powers={("d", *sorted((left, right), key=str)): 1})]
+        return [Term(powers={("m", kind == "lt", left, right): 1})]
+
+    def _lexicographic(self, kind: str, left: Sequence[Any], right: Sequence[Any]) -> list[Term]:
+        if len(left) == 1:
+            return self.relation(kind, left[0], right[0])
+        same = self.relation("delta", left[0], right[0])
+        rest = self.product([same, self._lexicographic(kind, left[1:], right[1:])])
+        return rest if kind == "delta" else self.relation("lt", left[0], right[0]) + rest
+
+    # decays
+
+    def _decay(self, kind: str, gate: str, wraps: Any, later: Any, earlier: Any, args: tuple[Any, ...]) -> list[Term]:
+        """Return a decay; over a direct sum ``W[b, a] = W_B[b, -] W_A[+, a]``, and 0 where later comes first."""
+        composite = next((x for x in (later, earlier) if isinstance(x, tuple)), None)
+        clock = self._clock(gate, wraps, later, earlier)
+        if composite is None and isinstance(clock, str):
+            if is_fixed(later) or is_fixed(earlier) or str(self.setting.spaces[clock][0]) in self.setting.components:
+                raise Undecided("a decay by components", remedy="state the claim for a symbolic length")
+            return [Term(powers={(kind, gate, wraps, clock, later, earlier, *args): 1})]
+        if clock[0] != "+" or not self.setting.legs[gate] or kind == "G":
+            raise Undecided("a decay over a product of spaces", remedy="decays run over ordered spaces and their sums")
+        top = len(clock) - 2 if later == "+" else later[1]
+        low = 0 if earlier == "-" else earlier[1]
+        groups = []
+        left = args[0] if len(args) == 2 else None
+        for k in range(top, low - 1, -1):
+            bound: dict[Any, str] = {}
+            pair = args
+            if left is not None:
+                right, bound = (args[1], {}) if k == low else next(self.values(self.setting.legs[gate][2]))
+                pair, left = (left, right), right
+            a = later[2] if k == top and later != "+" else "+"
+            b = earlier[2] if k == low and earlier != "-" else "-"
+            pieces = self._decay(kind, gate, (*wraps, (k, clock)), a, b, pair)
+            for term in pieces:
+                term.bound.update(bound)
+            groups.append(pieces)
+        return self.product(groups) if groups else []
+
+    def _clock(self, gate: str, wraps: Any, later: Any, earlier: Any) -> Any:
+        """Return the space over which a gate runs, inside the summands chosen so far."""
+        legs = self.setting.legs[gate]
+        if not legs:
+            value = next(x for x in (later, earlier) if x not in ("+", "-"))
+            if isinstance(value, tuple):
+                raise Undecided("a constant decay over a composite space", remedy="use a gate with a leg in time")
+            return self.atomic(value)
+        clock = legs[0]
+        for position, _ in wraps:
+            clock = clock[1 + position]
+        return clock
 
 
-def _rebind(run: Run, term: Term, variables: list[int]) -> Term:
-    """Give a term its own copies of the bound variables that it shares with another term."""
-    mapping: dict[Var, Var] = {v: run.fresh(run.spaces[v]) for v in variables}
-    renamed = rename(run, term, mapping)
-    renamed.bound.update(v for v in mapping.values() if isinstance(v, int))
-    return renamed
+def restricted(node: Any, env: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """Return the part of an environment that a term sees, in order of the names."""
+    return tuple((name, env[name]) for name in sorted(free_names(node)) if name in env)
 
 
-def fixed_size(run: Run, index: Index) -> int:
-    """Return the size of an index whose space is decided component by component, else 0."""
-    return run.fixed.get(str(index.space.dimension), 0)
+def free_names(node: Any) -> set[str]:
+    """Return the names of the free indices of a term of the language.
 
-
-def _expand_power(run: Run, node: Pow, env: Mapping[Index, Var]) -> list[Term]:
-    if node.exponent > 0:
-        base = expand(run, node.base, env)
-        return product_of(run, [[refresh(run, term) for term in base] for _ in range(node.exponent)])
-    base = expand(run, node.base, env)
-    if len(base) == 1 and not base[0].bound and invertible(base[0].factors):
-        return [power(base[0], node.exponent)]
-    return [Term(Fraction(1), {("R", node.base, restrict(node.base, env)): node.exponent}, set())]
-
-
-def invertible(factors: Iterable[Atom]) -> bool:
-    """Whether the reciprocal of a product of these atoms is the product of their reciprocals, as atoms."""
-    return all(atom[0] not in ("d", "m", "o", "R") for atom in factors)
-
-
-def power(term: Term, exponent: int) -> Term:
-    """Return a power of a term without bound variables."""
-    if term.coefficient == 0:
-        raise Undecided("a denominator is identically zero", remedy="restate the claim")
-    return Term(term.coefficient**exponent, {a: e * exponent for a, e in term.factors.items()}, set())
-
-
-def _leaf(run: Run, node: Expr, env: Mapping[Index, Var]) -> Factors | None:
-    """Return the factors of a leaf; None where it is 0."""
-    if isinstance(node, Entry):
-        return {("t", node.tensor.name, variables(node.args, env)): 1}
-    if isinstance(node, Delta):
-        left, right = variables((node.left, node.right), env)
-        return relation(("d", *sorted((left, right), key=str)))
-    if isinstance(node, Mask):
-        return relation(("m", node.strict, *variables((node.left, node.right), env)))
-    if isinstance(node, Near):
-        return {("o", f"near({node.width})", variables((node.left, node.right), env)): 1}
-    assert isinstance(node, Decay)
-    ends = ",".join(x if isinstance(x, str) else "." for x in (node.later, node.earlier))
-    return {("o", f"decay({node.tensor.name})[{ends}]", variables(node.index_terms(), env)): 1}
-
-
-def variables(terms: Iterable[IndexTerm], env: Mapping[Index, Var]) -> tuple[Var, ...]:
-    """Return the variables of atomic index terms."""
-    found = []
-    for term in terms:
-        assert isinstance(term, Index)
-        found.append(env[term])
-    return tuple(found)
-
-
-def rename(run: Run, term: Term, mapping: Mapping[Var, Var]) -> Term:
-    """Return a term with variables renamed; bound ones stay bound under the new name.
-
-    Raises
-    ------
-    Undecided
-        If two variables of one nested form would become one (`tensoralg.normal.form` rebuilds those).
+    Examples
+    --------
+    >>> sorted(free_names(("sum", (("i", "V"),), ("t", "A", "i", "j"))))
+    ['j']
     """
-    factors: Factors = {}
-    for atom, exponent in term.factors.items():
-        if not is_nested(atom):
-            factors = times(factors, {rename_atom(atom, mapping): exponent})
+    found: set[str] = set()
+    stack: list[tuple[Any, frozenset[str]]] = [(node, frozenset())]
+    while stack:
+        here, hidden = stack.pop()
+        if not isinstance(here, tuple):
             continue
-        seen = set(atom_vars(atom))
-        moved = {v: mapping[v] for v in seen if v in mapping}
-        if len({mapping.get(v, v) for v in seen}) < len(seen):
-            raise Undecided("two indices of a function were identified late", remedy="restate the claim")
-        sign, renamed = rename_nested(run, atom, moved) if moved else (1, atom)
-        factors = times(factors, {renamed: exponent * sign if atom[0] == "e" else exponent})
-    bound = {mapping.get(v, v) for v in term.bound}
-    return Term(term.coefficient, factors, {v for v in bound if isinstance(v, int)})
+        kind = here[0]
+        if kind == "sum":
+            stack.append((here[2], hidden | {name for name, _ in here[1]}))
+        elif kind in ("+", "*", "^") or kind in FUNCTIONS:
+            stack += [(part, hidden) for part in here[1:]]
+        elif kind not in ("num", "size"):
+            first = 1 if kind in ("delta", "le", "lt", "near") else 2
+            last = 3 if kind == "near" else len(here)
+            for index in here[first:last]:
+                found.update(name for name in _index_names(index) if name not in hidden)
+    return found
 
 
-def refresh(run: Run, term: Term) -> Term:
-    """Return a copy of a term with new bound variables."""
-    mapping: dict[Var, Var] = {v: run.fresh(run.spaces[v]) for v in term.bound}
-    return rename(run, term, mapping) if mapping else term
+def _index_names(index: Any) -> Iterator[str]:
+    if isinstance(index, str):
+        if index not in ("+", "-"):
+            yield index
+    elif index[0] == "*":
+        for part in index[1:]:
+            yield from _index_names(part)
+    elif index[0] == "+":
+        yield from _index_names(index[2])

@@ -1,131 +1,141 @@
 """Normal forms: sums of canonical monomials with rational coefficients.
 
-The steps are those of docs/decision.md: expand, eliminate deltas, apply declared facts, refine ordered
-indices into strict chains, normalise functions and denominators under the order that a chain fixes,
-label, collect.
+The steps are those of docs/decision.md: expand, eliminate deltas, refine ordered indices into strict chains,
+normalise functions and denominators under the order that a chain fixes, label, collect.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from math import floor
+from typing import Any
 
-from tensoralg.expr.nodes import Expr
-from tensoralg.normal.coarse import coarsen
-from tensoralg.normal.expand import expand, product_of
-from tensoralg.normal.facts import settle
-from tensoralg.normal.functions import fold_primes, function_of, is_grown, shrink_power, with_masks
-from tensoralg.normal.label import Form, Mono, canonical, thaw
-from tensoralg.normal.refine import Ranks, Scope, drop_unused, forget_open_chains, lost_variables, refine
-from tensoralg.normal.terms import Atom, Factors, Run, Term, Var, atom_vars, mono_vars, times
-from tensoralg.spaces import Index
+from tensoralg.errors import Undecided
+from tensoralg.normal.order import masked
+from tensoralg.normal.rules import Rewriting
+from tensoralg.normal.terms import Atom, Form, Known, Term, collected, renamed_atom, scaled, variables
 
-
-def normalise(run: Run, node: Expr, env: Mapping[Index, Var], known: Ranks | None = None) -> Form:
-    """Return the normal form of a term of the language.
-
-    Parameters
-    ----------
-    run : Run
-        The state of this normalisation.
-    node : Expr
-        The term; composite spaces are split before (`tensoralg.normal.prepare`).
-    env : mapping of Index to variable
-        The variables of its free indices.
-    known : mapping, optional
-        For a term inside a function: the ranks of the open variables in the chain around it.  None at
-        the outermost level, where free ordered variables are refined as well.
-    """
-    if known is None:
-        return collect(run, expand(run, node, env))
-    scope = Scope(known, frozenset(v for v in env.values() if any(v in ranks for ranks in known.values())))
-    return coarsen(run, collect(run, expand(run, node, env), scope), scope)
+HIDDEN = "d"  # an open delta that a renaming must not touch: ("F", "d", delta, ())
 
 
-def collect(run: Run, terms: Iterable[Term], scope: Scope | None = None) -> Form:
-    """Return the normal form of a sum of terms."""
-    table: dict[Mono, Fraction] = {}
-    for term in terms:
-        for done in map(fold_primes, finish(run, term, scope)):
-            found = canonical(run, done)
-            if found is not None:
-                sign, mono = found
-                table[mono] = table.get(mono, Fraction(0)) + sign * done.coefficient
-    return tuple(sorted(((m, c) for m, c in table.items() if c), key=repr))
+class Normaliser(Rewriting):
+    """Normal forms over the spaces and tensors of one claim."""
 
+    def normal(self, terms: Sequence[Term], known: Known | None = None) -> Form:
+        """Return the normal form of a sum of terms.
 
-def finish(run: Run, term: Term, scope: Scope | None) -> list[Term]:
-    """Return a term as finished terms: chains fixed, functions and denominators in normal form."""
-    done: list[Term] = []
-    work = [term]
-    while work:
-        for settled in settle(run, work.pop()):
-            if settled.coefficient == 0:
+        Parameters
+        ----------
+        terms : sequence of Term
+            As `expand` returns them.
+        known : mapping of str to tuple, optional
+            For a term inside a function: its open ordered variables, in their order.  None at the outermost
+            level, where free ordered variables are arranged in every possible way.
+        """
+        table: dict[Any, Any] = {}
+        work = list(terms)[::-1]
+        while work:
+            for flat in [done for t in self.eliminate(work.pop()) for done in self.rewritten(t)]:
+                for chained in self.refine(flat, known):
+                    pieces = self.resolve(chained)
+                    if pieces is None:
+                        for done in self.settle(chained):
+                            work += self._finish(table, done, known)
+                    else:
+                        work += pieces
+        return collected(table)
+
+    def _finish(self, table: dict[Any, Any], term: Term, known: Known | None) -> list[Term]:
+        """Add a finished term to a table, or return what is left of it to do."""
+        term = self._folded_primes(term)
+        for atom in term.powers:
+            if atom[0] == "n":
+                rest = masked(term.without(atom))
+                return [rest, rest.copy(-1).times(("d", *atom[1:]))]
+        if known is not None:
+            term.chains = {s: bs for s, bs in term.chains.items() if any(b[0] in term.bound for b in bs)}
+        mono, sign = self.canonical(term)
+        if sign:
+            table[mono] = table.get(mono, 0) + sign * term.coefficient
+        return []
+
+    def _folded_primes(self, term: Term) -> Term:
+        """Return a term in which a prime under a root has a power in [0, 1)."""
+        for atom, power in list(term.powers.items()):
+            if atom[0] == "s" and isinstance(atom[1], int) and not 0 < power < 1:
+                whole = floor(power)
+                term = term.copy(Fraction(atom[1]) ** whole).times(atom, -whole)
+        return term
+
+    def eliminate(self, term: Term) -> list[Term]:
+        """Return a term without deltas of bound variables; open ones keep a star around the first variable.
+
+        An index that no factor mentions becomes its dimension.
+        """
+        for atom in sorted((a for a in term.powers if a[0] == "d"), key=str):
+            kept, gone = atom[1:]
+            if gone not in term.bound and kept in term.bound:
+                kept, gone = gone, kept
+            rest = term.without(atom)
+            if kept == gone:
+                return self.eliminate(rest)
+            if gone in rest.bound:
+                del rest.bound[gone]
+            elif atom[1:] in self.apart:
+                return []
+            elif any(gone in variables(a) for a in rest.powers):
+                rest.times(("F", HIDDEN, atom, ()))
+            else:
                 continue
-            for chained in refine(run, drop_unused(run, settled), scope):
-                folded = {a: e for a, e in chained.factors.items() if a[0] in ("F", "R") or is_grown(a, e)}
-                if not folded:
-                    done.append(chained if scope is None else forget_open_chains(chained))
-                else:
-                    again, final = _resolve(run, chained, folded)
-                    work += again
-                    for term in final:
-                        if lost_variables(term):
-                            work.append(with_masks(run, term))
-                        else:
-                            done.append(term if scope is None else forget_open_chains(term))
-    return done
+            return [done for piece in self.rename(rest, {gone: kept}) for done in self.eliminate(piece)]
+        result = Term(term.coefficient, {}, term.bound)
+        for atom, power in term.powers.items():
+            hidden = atom[:2] == ("F", HIDDEN)
+            result.times(atom[2] if hidden else atom, 1 if atom[0] in "dwmn" else power)
+        if any(a[0] == "n" and ("d", *a[1:]) in result.powers for a in result.powers):
+            return []
+        used = {v for a in result.powers for v in variables(a)}
+        for variable in [v for v in result.bound if v not in used]:
+            extent = self.extent(result.bound.pop(variable))
+            result.coefficient *= extent.coefficient
+            for atom, power in extent.powers.items():
+                result.times(atom, power)
+        return [result] if result.coefficient else []
 
+    def rename(self, term: Term, to: Mapping[Any, Any]) -> list[Term]:
+        """Return a term with variables made one with others; functions are normalised anew."""
+        plain = Term(term.coefficient, {}, {v: s for v, s in term.bound.items() if v not in to}, dict(term.chains))
+        nested = []
+        for atom, power in term.powers.items():
+            if atom[0] in ("E", "f") and any(v in to for v in variables(atom)):
+                nested.append(self._rebuilt(atom, power, to))
+            else:
+                renamed = renamed_atom(atom, to)
+                if renamed[0] == "n" and renamed[1] == renamed[2]:
+                    return []
+                plain.times(renamed, power)
+        if not nested:
+            return [plain]
+        chains = plain.chains
+        return [Term(t.coefficient, t.powers, t.bound, chains) for t in self.product([[plain], *nested])]
 
-def _resolve(run: Run, term: Term, folded: Factors) -> tuple[list[Term], list[Term]]:
-    """Normalise the folded atoms of a chained term; return (terms to refine again, finished terms)."""
-    ranks = {s: {v: k for k, block in enumerate(blocks) for v in block} for s, blocks in term.chains.items()}
-    plain = {a: e for a, e in term.factors.items() if a not in folded}
-    pieces = [Term(term.coefficient, plain, term.bound)]
-    simple = True
-    for atom, exponent in folded.items():
-        if atom[0] in ("F", "R"):
-            form = normalise(run, atom[-2], dict(atom[-1]), ranks)
-            value = function_of(run, atom[1] if atom[0] == "F" else "", form, exponent)
-        else:
-            value = shrink_power(run, atom, exponent)
-        simple = simple and all(not v.bound and not v.chains for v in value)
-        pieces = product_of(run, [pieces, [with_masks(run, v) for v in value]])
-    if simple and not any(is_grown(a, e) for p in pieces for a, e in p.factors.items()):
-        return [], [Term(p.coefficient, p.factors, p.bound, term.chains) for p in pieces]
-    return [with_masks(run, Term(p.coefficient, p.factors, p.bound, term.chains)) for p in pieces], []
+    def _rebuilt(self, atom: Atom, power: Any, to: Mapping[Any, Any]) -> list[Term]:
+        """Return a normalised function under a renaming that may identify variables."""
+        seen = set(variables(atom))
+        if len({to.get(v, v) for v in seen}) == len(seen):
+            return [Term(powers={(*atom[:-1], self.renamed_form(atom[-1], to)): power})]
+        if any(self.space_of[v] in self.setting.refined for v in seen):
+            raise Undecided("two ordered indices of a function were identified late", remedy="restate the claim")
+        form = self.normal([t for mono, c in atom[-1] for t in self.rename(masked(self.thaw(mono, c)), to)], {})
+        if atom[0] == "E":
+            return [Term(powers={("E", scaled(form, power)): 1} if form else {})]
+        return self.apply(atom[1], form, power, {})
 
+    def difference(self, terms: Sequence[Term]) -> Form:
+        """Return the normal form of the difference of two sides, over a common denominator where there is one.
 
-def difference(run: Run, left: list[Term], right: list[Term]) -> Form:
-    """Return the normal form of left - right, over a common denominator where there is one.
-
-    Denominators that mention bound variables stay; the others multiply every term that lacks them, which
-    is sound on the domain of the claim, where none of them vanishes.
-    """
-    form = collect(run, [*left, *(Term(-t.coefficient, t.factors, t.bound) for t in right)])
-    while form:
-        powers: dict[Atom, int] = {}
-        for mono, _ in form:
-            own = {v for v, _ in mono[1]}
-            for atom, exponent in mono[0]:
-                if atom[0] == "r" and not any(v in own for v in atom_vars(atom)):
-                    powers[atom] = min(powers.get(atom, 0), exponent)
-        uneven = {
-            atom: exponent
-            for atom, exponent in powers.items()
-            if any(dict(mono[0]).get(atom, 0) != exponent for mono, _ in form)
-        }
-        if not uneven:
-            return form
-        cleared = {atom: -exponent for atom, exponent in uneven.items()}
-        terms = []
-        for mono, coefficient in form:
-            term = with_masks(run, thaw(run, mono, coefficient))
-            terms.append(Term(term.coefficient, times(term.factors, cleared), term.bound))
-        form = collect(run, terms)
-    return form
-
-
-def variables_of(form: Form) -> set[Var]:
-    """Return the open variables of a form."""
-    return {v for mono, _ in form for v in mono_vars(mono)}
+        Denominators that mention bound variables stay; the others multiply every term that lacks them, which
+        is sound on the domain of the claim, where none of them vanishes.
+        """
+        return self.cleared(self.normal(terms), None)[1]

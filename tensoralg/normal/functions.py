@@ -1,247 +1,374 @@
 """Functions, denominators and roots of normal forms.
 
-* ``exp`` of a sum is a product; a monomial under ``exp`` is an atom, its rational coefficient a power.
-* ``1/(c m)`` of a monomial without sums is a product of reciprocals; from a denominator with several
-  monomials everything they share is taken out, so ``1/(exp(x) Z)`` is ``exp(-x)/Z``.
-* ``sqrt(c x)`` is ``sqrt(c) sqrt(x)`` for c > 0, and ``sqrt(x)^2`` is x.
-* ``relu(c x)`` is ``c relu(x)`` for c > 0.
+* ``exp`` of a sum is a product: a term has one exponent, a form refined at all blocks of the term's chain, from
+  which a bound block that it does not depend on is dropped.  ``exp(c log x)`` is ``x^c`` for integers c.
+* From a denominator everything its monomials share is taken out, so ``1/(exp(x) Z)`` is ``exp(-x)/Z``; of
+  exponents over open variables, the least coefficient of the pieces that the order makes of them.
+* ``log`` of a product of positive factors is a sum; ``sqrt(c x)`` is ``sqrt(c) sqrt(x)`` for c > 0, and
+  ``sqrt(x)^2`` is x; ``relu(c x)`` is ``c relu(x)`` for c > 0, ``relu(x) - relu(-x)`` is x.
+* A delta between open variables inside a function makes two cases.
 
-Cancelling ``Z * (1/Z)`` is sound on the domain of the claim, which `tensoralg.normal.domain` keeps track of.
+Cancelling ``Z * (1/Z)`` is sound on the domain of the claim, which `tensoralg.proof.domain` keeps track of.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from itertools import pairwise
-from math import floor, gcd
+from math import gcd
 from typing import Any
 
-import sympy
-
 from tensoralg.errors import Undecided
-from tensoralg.normal.expand import invertible, power, product_of, refresh
-from tensoralg.normal.label import Form, Mono, canonical, thaw
-from tensoralg.normal.terms import Atom, Factors, Run, Term, Var, atom_vars, is_nested, multiply, rename_atom, times
+from tensoralg.normal.order import masked
+from tensoralg.normal.sign import Signs
+from tensoralg.normal.terms import ONE, UNIT, Atom, Form, Known, Term, collected, outline, scaled, variables
 
-UNIT: Mono = ((), (), ())
-
-
-def with_masks(run: Run, term: Term) -> Term:
-    """Return a term whose chains are written as masks and deltas again, to be refined with others."""
-    factors = dict(term.factors)
-    for blocks in term.chains.values():
-        for block in blocks:
-            for other in block[1:]:
-                factors[("d", *sorted((block[0], other), key=str))] = 1
-        for earlier, later in pairwise(blocks):
-            factors[("m", True, earlier[0], later[0])] = 1
-    return Term(term.coefficient, factors, term.bound)
+LARGEST_FACTOR = 10_000
 
 
-def function_of(run: Run, function: str, form: Form, exponent: Any) -> list[Term]:
-    """Return a power of a function of a form (``""`` is the identity, in a denominator)."""
-    if function == "exp":
-        return [Term(Fraction(1), {("e", mono): c * exponent for mono, c in form}, set())]
-    if function == "":
-        return reciprocal(run, form, exponent)
-    if not form:
-        return _at_zero(function, exponent)
-    if function == "log":
-        return _log(run, form, exponent)
-    scale, rest = positive_content(form)
-    if function == "sqrt":
-        scale, rest = _root(form)
-    scaled = power(scale, exponent) if scale.factors or scale.coefficient != 1 else scale
-    if rest == ((UNIT, Fraction(1)),):
-        return [scaled]
-    return [multiply(scaled, Term(Fraction(1), {("f", function, rest): exponent}, set()))]
+class Functions(Signs):
+    """Normal forms of functions at a fixed chain; `known` is the order of their open variables."""
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.apart: frozenset[tuple[Any, ...]] = frozenset()
 
-def _at_zero(function: str, exponent: Any) -> list[Term]:
-    if function in ("relu", "sqrt") and exponent > 0:
-        return []
-    raise Undecided(f"{function} of 0 occurs where it is undefined", remedy="restate the claim")
+    def thaw(self, mono: Any, coefficient: Any, to: Mapping[Any, Any] | None = None) -> Term:
+        """Return a canonical monomial as a term (`tensoralg.normal.label`)."""
+        raise NotImplementedError
 
+    def opened_form(self, form: Form) -> list[Term]:
+        """Return a form as terms with fresh bound variables, the order as masks."""
+        return [masked(self.thaw(mono, c)) for mono, c in form]
 
-def _log(run: Run, form: Form, exponent: int) -> list[Term]:
-    """Return a power of the logarithm of a form; of a product of positive factors it is a sum."""
-    terms = _log_terms(run, form)
-    if terms is None:
-        return [Term(Fraction(1), {("f", "log", form): exponent}, set())]
-    if exponent > 0:
-        return product_of(run, [[refresh(run, term) for term in terms] for _ in range(exponent)])
-    if not terms:
-        raise Undecided("a denominator is log(1), which is zero", remedy="restate the claim")
-    if len(terms) == 1 and not terms[0].bound and invertible(terms[0].factors):
-        return [power(terms[0], exponent)]
-    return [Term(Fraction(1), {("f", "log", form): exponent}, set())]
+    # exponents
 
+    def exponent(self, term: Term) -> Form:
+        """Return the logarithm of the exponentials of a chained term, refined at all of its blocks."""
+        found = [t for a, e in term.powers.items() if a[0] == "E" for t in self.opened_form(scaled(a[1], e))]
+        return self.normal(found, term.reps()) if found else ()
 
-def _log_terms(run: Run, form: Form) -> list[Term] | None:
-    """Return the logarithm of a product of positive factors as a sum; None where the form is no such product."""
-    (mono, coefficient), *more = form
-    positive = all(a[0] in ("e", "s") or (a[0] == "t" and run.tensors[a[1]].positive) for a, _ in mono[0])
-    if more or mono[1] or not positive or coefficient < 0:
+    def with_exponent(self, term: Term, form: Form) -> Term:
+        """Return a term with another exponent."""
+        result = term.without(*(a for a in term.powers if a[0] == "E"))
+        return result.times(("E", form)) if form else result
+
+    def lighter(self, term: Term, space: str, v: Any) -> Form | None:
+        """Return the exponent of a settled term without a block; None if it depends on the block."""
+        form = next((a[1] for a in term.powers if a[0] == "E"), ())
+        return self.coarser(form, space, v, term.reps()) if form else ()
+
+    def coarser(self, form: Form, space: str, v: Any, known: Known) -> Form | None:
+        """Return a refined form without an open variable that it does not depend on; None if it does.
+
+        If it does not, the monomials in which v stands alone as the last block of its gap are, without it, the
+        form that was refined.
+        """
+        if not any(v in b for mono, _ in form for _, bs in mono[2] for b in bs) and not any(
+            v in variables(a) for mono, _ in form for a, _ in mono[0]
+        ):
+            return form
+        rest = {**known, space: tuple(x for x in known[space] if x != v)}
+        small = self.normal([t for mono, c in form for t in self._unblocked(mono, c, space, v, known)], rest)
+        return small if self.normal(self.opened_form(small), known) == form else None
+
+    def _unblocked(self, mono: Any, coefficient: Any, space: str, v: Any, known: Known) -> list[Term]:
+        """Return a monomial without a block that stands last in its gap and carries nothing; else nothing."""
+        term = self.thaw(mono, coefficient)
+        blocks = term.chains.get(space) or tuple((x,) for x in known[space])
+        k = next((k for k, block in enumerate(blocks) if v in block), None)
+        if k is None or (k + 1 < len(blocks) and blocks[k + 1][0] in term.bound):
+            return []
+        if any(v in variables(a) for a in term.powers if a[0] != "E"):
+            return []
+        term.chains = {**{s: tuple((x,) for x in xs) for s, xs in known.items()}, **term.chains}
+        form = self.lighter(term, space, v)
+        if form is None:
+            return []
+        term = self.with_exponent(term, form)
+        term.chains[space] = (*blocks[:k], *blocks[k + 1 :])
+        return [masked(term)]
+
+    # functions
+
+    def resolve(self, term: Term) -> list[Term] | None:
+        """Return a chained term with a function in normal form, as terms to refine again; None if none is left."""
+        for atom, power in term.powers.items():
+            if atom[0] == "f" and is_grown(atom, power):
+                return self.product([[masked(term.without(atom))], self.unrolled(atom, power)])
+            if atom[0] == "F":
+                return self._resolved(term, atom, power)
         return None
-    terms = []
-    for atom, exponent in mono[0]:
-        if atom[0] == "e":
-            terms.append(with_masks(run, thaw(run, atom[1], Fraction(exponent))))
-        else:
-            single: Form = (((((atom, 1),), (), ()), Fraction(1)),)
-            terms.append(Term(Fraction(exponent), {("f", "log", single): 1}, set()))
-    for prime, exponent in _prime_powers(coefficient).items():
-        terms.append(Term(Fraction(exponent), {("f", "log", ((UNIT, Fraction(prime)),)): 1}, set()))
-    return terms
+
+    def _resolved(self, term: Term, atom: Atom, power: Any) -> list[Term]:
+        known, form = self.argument(term, atom)
+        pair = next((a[1:] for mono, _ in form for a, _ in mono[0] if a[0] == "d"), None)
+        if pair is not None:  # both cases of an open delta inside a function
+            return [masked(term).times(("d", *pair)), masked(term).times(("n", *pair))]
+        return self.product([[masked(term.without(atom))], self._selected(atom[1], form, power, known)])
+
+    def _row(self, form: Form) -> tuple[str, int, Any] | None:
+        """Return (tensor, leg, variable) of a row of a permutation matrix that is open at `variable` and summed."""
+        for mono, _ in form:
+            own = {v for v, _ in mono[1]} - {v for _, blocks in mono[2] for b in blocks for v in b}
+            for atom, _ in mono[0]:
+                if atom[0] == "t" and self.setting.tensors[atom[1]].permutation:
+                    for leg in (0, 1):
+                        if atom[2 + leg] not in own and atom[3 - leg] in own:
+                            return atom[1], leg, atom[2 + leg]
+        return None
+
+    def _selected(self, name: str, form: Form, power: int, known: Known) -> list[Term]:
+        """Apply a function; ``f(sum(a: P[t,a]*x[a]))`` for a permutation P is ``sum(a: P[t,a]*f(x[a]))``."""
+        row = self._row(form)
+        if row is None:
+            return self.apply(name, form, power, known)
+        matrix, leg, variable = row
+        chosen = self.fresh(self.atomic(variable))
+        terms = []
+        for mono, c in form:
+            term = masked(self.thaw(mono, c))
+            for atom in list(term.powers):
+                if atom[:2] == ("t", matrix) and atom[2 + leg] == variable and atom[3 - leg] in term.bound:
+                    gone = atom[3 - leg]
+                    del term.bound[gone]
+                    (term,) = self.rename(term.without(atom), {gone: chosen})
+                    break
+            terms.append(term)
+        entry = ("t", matrix, variable, chosen) if leg == 0 else ("t", matrix, chosen, variable)
+        outer = Term(powers={entry: 1}, bound={chosen: self.space_of[chosen]})
+        return self.product([[outer], self._selected(name, self.normal(terms, known), power, known)])
+
+    def argument(self, term: Term, atom: Atom) -> tuple[Known, Form]:
+        """Return the argument of a folded function at the chain of its term, and the order of its variables."""
+        seen = set(variables(atom))
+        known = {s: tuple(b[0] for b in bs if b[0] in seen) for s, bs in term.chains.items()}
+        outer = self.apart
+        self.apart = outer | {a[1:] for a in term.powers if a[0] == "n"}
+        try:
+            return known, self.normal(self.expand(atom[2], dict(atom[3])), known)
+        finally:
+            self.apart = outer
+
+    def unrolled(self, atom: Atom, power: Any) -> list[Term]:
+        """Return a denominator in the numerator, or a square of a root, multiplied out."""
+        if atom[1] == "1/":
+            return self.product([self.opened_form(atom[2]) for _ in range(-power)])
+        whole, half = divmod(power, 2)
+        return self.product([[Term().times(atom, half)], *(self.opened_form(atom[2]) for _ in range(whole))])
+
+    def apply(self, name: str, form: Form, power: int, known: Known) -> list[Term]:
+        """Return a power of a function of a normal form."""
+        if name == "exp":
+            return self._exponential(form, power)
+        form, known = self.narrowed(form, known)
+        if name == "1/":
+            return self._reciprocal(form, power, known)
+        if not form:
+            if name == "log":
+                raise Undecided("log of 0 occurs where it is undefined", remedy="restate the claim")
+            return []
+        scale, rest = self.shared(form, known, positive=True)
+        make = {"relu": self._relu, "sqrt": self._root, "log": self._logarithm}[name]
+        return self.product([make(scale.copy(), rest, known) for _ in range(power)])
+
+    def narrowed(self, form: Form, known: Known) -> tuple[Form, Known]:
+        """Return a form without the open variables that it does not depend on, and the order of the others."""
+        for space, v in [(s, v) for s, vs in known.items() for v in vs]:
+            small = self.coarser(form, space, v, known)
+            if small is not None:
+                form, known = small, {**known, space: tuple(x for x in known[space] if x != v)}
+        return form, known
+
+    def _exponential(self, form: Form, power: int) -> list[Term]:
+        result, left = Term(), {}
+        for mono, c in form:
+            factors, bound, chains = mono
+            if (
+                len(factors) == 1
+                and not bound
+                and not chains
+                and factors[0][0][:2] == ("f", "log")
+                and factors[0][1] == 1
+            ):
+                whole = c * power
+                if whole.denominator == 1:
+                    groups = [self.opened_form(factors[0][0][2]) for _ in range(int(whole))]
+                    if whole < 0:
+                        groups = [self._reciprocal(factors[0][0][2], -int(whole), {})]
+                    return self.product([*groups, self._exponential(tuple(x for x in form if x[0] != mono), power)])
+            left[mono] = c * power
+        return [result.times(("E", collected(left))) if left else result]
+
+    def _relu(self, scale: Term, rest: Form, known: Known) -> list[Term]:
+        if self.positive(rest, known, strict=False):
+            return self.product([[scale], self.opened_form(rest)])
+        turned = scaled(rest, -1)
+        if self.positive(turned, known, strict=False):
+            return []
+        if outline(turned) < outline(rest):
+            return self.product([[scale], [Term(powers={("f", "relu", turned): 1}), *self.opened_form(rest)]])
+        return [scale.times(("f", "relu", rest))]
+
+    def _root(self, scale: Term, rest: Form, known: Known) -> list[Term]:
+        result = Term()
+        for prime, power in primes(scale.coefficient):
+            result.times(("s", prime), Fraction(power, 2))
+        for atom, power in scale.powers.items():
+            if atom[0] == "E":
+                result.times(("E", scaled(atom[1], Fraction(power) / 2)))
+            elif atom[0] == "s":
+                result.times(atom, Fraction(power) / 2)
+            else:
+                whole, half = divmod(power, 2)
+                result.times(atom, whole).times(("f", "sqrt", single(atom)), half)
+        return [result if rest == ONE else result.times(("f", "sqrt", rest))]
+
+    def _logarithm(self, scale: Term, rest: Form, known: Known) -> list[Term]:
+        terms = [] if rest == ONE else [Term(powers={("f", "log", rest): 1})]
+        for prime, power in primes(scale.coefficient):
+            terms.append(Term(Fraction(power), {("f", "log", ((UNIT, Fraction(prime)),)): 1}))
+        for atom, power in scale.powers.items():
+            if atom[0] == "E":
+                terms += self.opened_form(scaled(atom[1], power))
+            elif atom[:2] == ("f", "1/"):
+                terms += [t.copy(-power) for t in self.apply("log", atom[2], 1, known)]
+            else:
+                terms.append(Term(Fraction(power), {("f", "log", single(atom)): 1}))
+        return terms
+
+    def _reciprocal(self, form: Form, power: int, known: Known) -> list[Term]:
+        if not form:
+            raise Undecided("a denominator is identically zero", remedy="restate the claim")
+        taken, form = self.cleared(form, known)
+        scale, rest = self.shared(form, known)
+        for atom, e in taken.items():
+            scale.times(atom, e)
+        result = Term(1 / Fraction(scale.coefficient) ** power)
+        for atom, e in scale.powers.items():
+            result.times(
+                ("E", scaled(atom[1], -e * power)) if atom[0] == "E" else atom, 1 if atom[0] == "E" else -e * power
+            )
+        return [result if rest == ONE else result.times(("f", "1/", rest), power)]
+
+    # what monomials share
+
+    def shared(self, form: Form, known: Known, positive: bool = False) -> tuple[Term, Form]:
+        """Return what all monomials of a form share (all of it, or what is known positive), and the rest."""
+        size = Fraction(gcd(*(c.numerator for _, c in form)))
+        for _, c in form:
+            size = Fraction(size.numerator, size.denominator * c.denominator // gcd(size.denominator, c.denominator))
+        if not positive and outline(scaled(form, -1)) < outline(form):
+            size = -size
+        lowest: dict[Any, Any] = {}
+        for mono, _ in form:
+            own = {v for v, _ in mono[1]}
+            for atom, _ in mono[0]:
+                usual = atom[0] in "tspf" or (atom[0] == "G" and not positive)
+                if usual and not own & set(variables(atom)) and (not positive or self.sign(atom, 1) > 0):
+                    lowest[atom] = min(dict(m[0]).get(atom, 0) for m, _ in form)
+        common = self._common_exponent(form, known)
+        scale = Term(size, {a: e for a, e in lowest.items() if e} | ({("E", common): 1} if common else {}))
+        if not scale.powers:
+            return scale, scaled(form, 1 / size)
+        terms = []
+        for mono, c in form:
+            term = masked(self.thaw(mono, c / size))
+            for atom, e in scale.powers.items():
+                term.times(*((("E", scaled(atom[1], -1)), e) if atom[0] == "E" else (atom, -e)))
+            terms.append(term)
+        return scale, self.normal(terms, known)
+
+    def _common_exponent(self, form: Form, known: Known) -> Form:
+        """Return the sum of the open monomials of the exponents, each with the least coefficient of its pieces."""
+        exponents = []
+        candidates: dict[Any, None] = {}
+        for mono, c in form:
+            term = self.thaw(mono, c)
+            chain: Known = {**known, **term.reps()}
+            exponent = dict(next((a[1] for a in term.powers if a[0] == "E"), ()))
+            exponents.append((exponent, chain))
+            for piece in exponent:
+                candidates.update(dict.fromkeys(self._open_whole(piece, term, chain, known)))
+        least: dict[Any, Any] = {}
+        for mono in candidates:
+            amounts = []
+            for exponent, order in exponents:
+                pieces = self.normal(self.opened_form(((mono, Fraction(1)),)), order)
+                amounts.append(min(exponent.get(m, 0) / c if c > 0 else Fraction(0) for m, c in pieces))
+            least[mono] = min(amounts)
+        return collected(least)
+
+    def _open_whole(self, piece: Any, term: Term, chain: Known, known: Known) -> list[Any]:
+        """Return the monomial over the open variables of which `piece` is a part, if there is one."""
+        seed = self.thaw(piece, Fraction(1))
+        for space, vs in chain.items():
+            for v in [v for v in vs if v in term.bound]:
+                if v in {x for b in seed.chains.get(space, ()) for x in b} or any(
+                    v in variables(a) for a in seed.powers
+                ):
+                    found = self._unblocked(*self.canonical(seed), space, v, chain)
+                    if not found:
+                        return []
+                    (chained,) = self.refine(found[0], {**chain, space: tuple(x for x in chain[space] if x != v)})[:1]
+                    seed = chained
+        if set(term.bound) & {v for a in seed.powers for v in variables(a)}:
+            return []
+        return [mono for mono, _ in self.normal([masked(seed)], known)]
+
+    def canonical(self, term: Term) -> tuple[Any, int]:
+        """Return a canonical monomial and a sign (`tensoralg.normal.label`)."""
+        raise NotImplementedError
+
+    def cleared(self, form: Form, known: Known | None) -> tuple[dict[Atom, Any], Form]:
+        """Return denominators, and the form times them: one common denominator of all monomials."""
+        taken: dict[Atom, Any] = {}
+        while uneven := self.denominators(form):
+            terms = self.opened_form(form)
+            for atom, e in uneven.items():
+                taken[atom] = taken.get(atom, 0) + e
+                for term in terms:
+                    term.times(atom, -e)
+            form = self.normal(terms, known)
+        return taken, form
+
+    def denominators(self, form: Form) -> dict[Atom, Any]:
+        """Return the open denominators that not all monomials have to the same power, with the highest."""
+        highest: dict[Atom, Any] = {}
+        for mono, _ in form:
+            own = {v for v, _ in mono[1]}
+            for atom, e in mono[0]:
+                if atom[:2] == ("f", "1/") and not own & set(variables(atom)):
+                    highest[atom] = max(e, highest.get(atom, 0))
+        return {a: e for a, e in highest.items() if any(dict(m[0]).get(a, 0) != e for m, _ in form)}
 
 
-def reciprocal(run: Run, form: Form, exponent: int) -> list[Term]:
-    """Return a negative power of a form, with everything its monomials share taken out."""
-    if not form:
-        raise Undecided("a denominator is identically zero", remedy="restate the claim")
-    if len(form) == 1 and not form[0][0][1] and not form[0][0][2]:
-        (mono, coefficient), *_ = form
-        factors = dict(mono[0])
-        if invertible(factors):
-            return [power(Term(coefficient, factors, set()), exponent)]
-    scale, rest = content(form)
-    outside = power(scale, exponent)
-    if len(rest) == 1 and not rest[0][0][1] and not rest[0][0][2]:
-        return (
-            reciprocal(run, form, exponent)
-            if rest == form
-            else [multiply(outside, t) for t in reciprocal(run, rest, exponent)]
-        )
-    return [multiply(outside, Term(Fraction(1), {("r", rest): exponent}, set()))]
+def is_grown(atom: Atom, power: Any) -> bool:
+    """Whether a normalised function to this power is no normal form: denominators upstairs, squares of roots."""
+    return bool((atom[1] == "1/" and power < 0) or (atom[1] == "sqrt" and power > 1))
 
 
-def content(form: Form) -> tuple[Term, Form]:
-    """Return what all monomials of a form share, and the form divided by it.
+def single(atom: Atom) -> Form:
+    """Return an atom as a form."""
+    return (((((atom, 1),), (), ()), Fraction(1)),)
 
-    Shared are the rational content, and of every factor without bound variables its lowest power.
+
+def primes(value: Any) -> list[tuple[int, int]]:
+    """Return a positive rational as powers of primes (of what is left of large numbers, as one factor).
+
+    Examples
+    --------
+    >>> primes(Fraction(12, 5))
+    [(2, 2), (3, 1), (5, -1)]
     """
-    atoms: dict[Atom, Any] = {}
-    for mono, _ in form:
-        own = {v for v, _ in mono[1]}
-        for atom, _ in mono[0]:
-            if atom[0] not in ("d", "o") and not any(v in own for v in atom_vars(atom)):
-                atoms.setdefault(atom, None)
-    lowest = {a: min(dict(mono[0]).get(a, 0) for mono, _ in form) for a in atoms}
-    return _divide_out(form, {a: e for a, e in lowest.items() if e})
-
-
-def positive_content(form: Form) -> tuple[Term, Form]:
-    """Return the positive sizes, exponentials and rational content that all monomials share, and the rest."""
-    shared = content(form)[0].factors
-    return _divide_out(form, {a: e for a, e in shared.items() if a[0] in ("s", "e", "p")})
-
-
-def _divide_out(form: Form, shared: Factors) -> tuple[Term, Form]:
-    numerators = [abs(c.numerator) for _, c in form]
-    denominators = [c.denominator for _, c in form]
-    size = Fraction(gcd(*numerators), 1)
-    for d in denominators:
-        size = Fraction(size.numerator, size.denominator * d // gcd(size.denominator, d))
-    inverse = {a: -e for a, e in shared.items()}
-    rest = tuple(
-        sorted(
-            (((tuple(sorted(times(dict(m[0]), inverse).items(), key=repr)), m[1], m[2]), c / size) for m, c in form),
-            key=repr,
-        )
-    )
-    return Term(size, dict(shared), set()), rest
-
-
-def _root(form: Form) -> tuple[Term, Form]:
-    """Return the square root of the positive content of a form, and the rest."""
-    scale, rest = positive_content(form)
-    factors: Factors = {a: Fraction(e) / 2 for a, e in scale.factors.items() if a[0] in ("s", "e")}
-    kept = {a: e for a, e in scale.factors.items() if a[0] not in ("s", "e")}
-    coefficient = Fraction(1)
-    for prime, exponent in _prime_powers(scale.coefficient).items():
-        whole, half = divmod(exponent, 2)
-        coefficient *= Fraction(prime) ** whole
-        if half:
-            factors = times(factors, {("s", prime): Fraction(1, 2)})
-    if kept:
-        rest = _divide_out(rest, {a: -e for a, e in kept.items()})[1]
-    return Term(coefficient, {a: int(e) if e.denominator == 1 else e for a, e in factors.items()}, set()), rest
-
-
-def _prime_powers(value: Fraction) -> dict[int, int]:
-    powers = {int(p): int(e) for p, e in sympy.factorint(value.numerator).items()}
-    for p, e in sympy.factorint(value.denominator).items():
-        powers[int(p)] = powers.get(int(p), 0) - int(e)
-    return powers
-
-
-def fold_primes(term: Term) -> Term:
-    """Return a term in which a prime under a root has a power in [0, 1)."""
-    coefficient, factors = term.coefficient, dict(term.factors)
-    for atom, exponent in term.factors.items():
-        if atom[0] == "s" and isinstance(atom[1], int):
-            whole = floor(exponent)
-            coefficient *= Fraction(atom[1]) ** whole
-            factors = times(factors, {atom: -whole}) if whole else factors
-    return Term(coefficient, factors, term.bound, term.chains)
-
-
-def is_grown(atom: Atom, exponent: Any) -> bool:
-    """Whether an atom to this power is not in normal form: sums in numerators, squares of roots."""
-    squared_root = atom[0] == "f" and atom[1] == "sqrt" and abs(exponent) > 1
-    return bool(squared_root or (atom[0] == "r" and exponent > 0))
-
-
-def shrink_power(run: Run, atom: Atom, exponent: int) -> list[Term]:
-    """Return a power of a sum, or of a root, multiplied out."""
-    if atom[0] == "r":
-        return product_of(run, [open_form(run, atom[1]) for _ in range(exponent)])
-    whole, rest = divmod(exponent, 2)
-    left = [[Term(Fraction(1), {atom: rest}, set())]] if rest else []
-    if whole > 0:
-        return product_of(run, left + [open_form(run, atom[2]) for _ in range(whole)])
-    return product_of(run, [*left, reciprocal(run, atom[2], whole)])
-
-
-def open_form(run: Run, form: Form) -> list[Term]:
-    """Return a form as terms with fresh bound variables and the order as masks."""
-    return [with_masks(run, thaw(run, mono, coefficient)) for mono, coefficient in form]
-
-
-def rename_all(run: Run, term: Term, mapping: Mapping[Var, Var]) -> list[Term]:
-    """Return a term with variables renamed, perhaps onto each other; nested forms are rebuilt."""
-    if not mapping:
-        return [term]
-    nested = {a: e for a, e in term.factors.items() if is_nested(a) and any(v in mapping for v in atom_vars(a))}
-    plain: Factors = {}
-    for atom, exponent in term.factors.items():
-        if atom not in nested:
-            plain = times(plain, {rename_atom(atom, mapping): exponent})
-    bound = {v for v in term.bound if v not in mapping}
-    result = [Term(term.coefficient, plain, bound, dict(term.chains))]
-    for atom, exponent in nested.items():
-        rebuilt = _rebuild(run, atom, exponent, mapping)
-        result = [
-            Term(p.coefficient, p.factors, p.bound, dict(term.chains)) for p in product_of(run, [result, rebuilt])
-        ]
-    return result
-
-
-def _rebuild(run: Run, atom: Atom, exponent: Any, mapping: Mapping[Var, Var]) -> list[Term]:
-    """Return a nested form under a renaming that may identify variables."""
-    monos = [(atom[1], Fraction(1))] if atom[0] == "e" else list(atom[-1])
-    terms = []
-    for mono, coefficient in monos:
-        term = thaw(run, mono, coefficient)
-        moved = {s: tuple(tuple(mapping.get(v, v) for v in b) for b in blocks) for s, blocks in term.chains.items()}
-        if any(len({v for b in blocks for v in b}) < sum(map(len, blocks)) for blocks in moved.values()):
-            raise Undecided("two ordered indices of a function were identified", remedy="restate the claim")
-        terms += [Term(t.coefficient, t.factors, t.bound, moved) for t in rename_all(run, term, mapping)]
-    table: dict[Mono, Fraction] = {}
-    for term in terms:
-        found = canonical(run, term)
-        if found is not None:
-            table[found[1]] = table.get(found[1], Fraction(0)) + found[0] * term.coefficient
-    form = tuple(sorted(((m, c) for m, c in table.items() if c), key=repr))
-    return function_of(run, "exp" if atom[0] == "e" else "" if atom[0] == "r" else atom[1], form, exponent)
+    found: dict[int, int] = {}
+    for number, sign in ((value.numerator, 1), (value.denominator, -1)):
+        factor = 2
+        while number > 1 and factor <= LARGEST_FACTOR and factor * factor <= number:
+            while number % factor == 0:
+                number //= factor
+                found[factor] = found.get(factor, 0) + sign
+            factor += 1
+        if number > 1:
+            found[number] = found.get(number, 0) + sign
+    return sorted(found.items())

@@ -2,32 +2,41 @@
 
 Every assignment of values to ordered variables arranges them in a strict chain of blocks of equal
 values, and in exactly one, so a sum over ordered indices is the sum over the chains that its masks
-allow (M. E. Hoffman, *Quasi-shuffle products*, J. Algebraic Combin. 2000).  A bound block that carries
-no factor only counts: b such blocks between positions p and q give ``binomial(q - p - 1, b)``, with
-p = 0 before the first kept block and q = n + 1 after the last.
+allow (M. E. Hoffman, *Quasi-shuffle products*, J. Algebraic Combin. 2000).
+
+*Gaps.*  A decay runs through the gaps of a chain, whose weight is the product of its gates.  A bound block that
+carries exactly the weight g of the gap above it only counts if the gap below weighs g too: b such blocks between
+positions p and q give ``binomial(q - p - 1, b)``, with p = 0 before the first kept block and q = n + 1 after
+the last.  If the gap below weighs h, the resolvent identity rewrites the block: (g at r) is (h at r) plus the
+chain without r whose whole gap weighs g, minus that whose whole gap weighs h; for between positions u and w,
+``h^(u,r) g^[r,w)`` at the first r is g^(u,w), and its value at r + 1 is ``h^(u,r] g^(r,w)``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
+from itertools import pairwise
+from math import factorial
+from typing import Any
 
-from tensoralg.normal.expand import product_of
-from tensoralg.normal.terms import Atom, Run, Term, Var, scalar
-from tensoralg.spaces import Space
+from tensoralg.errors import Undecided
+from tensoralg.normal.expand import Expansion
+from tensoralg.normal.terms import Atom, Form, Known, Term, renamed_atom, variables
 
-Blocks = tuple[tuple[Var, ...], ...]
-Constraint = tuple[str, Var, Var]
+Blocks = tuple[tuple[Any, ...], ...]
+Constraint = tuple[str, Any, Any]
+Weight = dict[tuple[Any, ...], Any]
 
 
-def chains(start: Blocks, variables: Sequence[Var], constraints: Sequence[Constraint]) -> Iterator[Blocks]:
-    """Yield every chain that extends `start` by the variables and satisfies the constraints.
+def chains(start: Blocks, placed: Sequence[Any], constraints: Sequence[Constraint]) -> Iterator[Blocks]:
+    """Yield every chain that extends `start` by some variables and satisfies the constraints.
 
     Parameters
     ----------
     start : tuple of blocks
         The known chain of variables that are already placed.
-    variables : sequence
+    placed : sequence
         The variables to place.
     constraints : sequence of (relation, left, right)
         Relations ``"lt"``, ``"le"`` or ``"eq"`` that must hold.
@@ -37,22 +46,19 @@ def chains(start: Blocks, variables: Sequence[Var], constraints: Sequence[Constr
     >>> list(chains((), ["s", "t"], [("le", "s", "t")]))
     [(('s', 't'),), (('s',), ('t',))]
     """
-    if not variables:
-        if satisfies(start, constraints):
-            yield start
+    if not satisfied(start, constraints):
         return
-    first, *rest = variables
+    if not placed:
+        yield start
+        return
+    first, *rest = placed
     for k in range(len(start)):
-        joined = (*start[:k], (*start[k], first), *start[k + 1 :])
-        if satisfies(joined, constraints):
-            yield from chains(joined, rest, constraints)
+        yield from chains((*start[:k], (*start[k], first), *start[k + 1 :]), rest, constraints)
     for k in range(len(start) + 1):
-        spread = (*start[:k], (first,), *start[k:])
-        if satisfies(spread, constraints):
-            yield from chains(spread, rest, constraints)
+        yield from chains((*start[:k], (first,), *start[k:]), rest, constraints)
 
 
-def satisfies(blocks: Blocks, constraints: Sequence[Constraint]) -> bool:
+def satisfied(blocks: Blocks, constraints: Sequence[Constraint]) -> bool:
     """Whether no constraint between placed variables is violated."""
     rank = {v: k for k, block in enumerate(blocks) for v in block}
     for relation, left, right in constraints:
@@ -63,52 +69,212 @@ def satisfies(blocks: Blocks, constraints: Sequence[Constraint]) -> bool:
     return True
 
 
-def count_empty(run: Run, space: Space, blocks: Blocks, empty: set[Var]) -> tuple[Blocks, list[Term]]:
-    """Return the chain without its empty blocks, and the polynomial in positions that counts them."""
-    kept: list[tuple[Var, ...]] = []
-    gaps = [0]
-    for block in blocks:
-        if block[0] in empty:
-            gaps[-1] += 1
-        else:
-            kept.append(block)
-            gaps.append(0)
-    factors = []
-    for k, number in enumerate(gaps):
-        if number:
-            left = [_position(kept[k - 1])] if k else []
-            right = [_position(kept[k])] if k < len(kept) else [scalar(space.dimension), _constant(1)]
-            factors.append(binomial(run, [*right, *map(_negative, left), _constant(-1)], number))
-    return tuple(kept), product_of(run, factors)
-
-
-def binomial(run: Run, linear: list[Term], k: int) -> list[Term]:
-    """Return ``x (x - 1) ... (x - k + 1) / k!`` for a sum of terms x."""
-    result = [_constant(1)]
-    for j in range(k):
-        shifted = [*linear, _constant(-j)] if j else linear
-        table: dict[frozenset[tuple[Atom, int]], Term] = {}
-        for term in product_of(run, [result, shifted]):
-            key = frozenset(term.factors.items())
-            known = table[key].coefficient if key in table else Fraction(0)
-            table[key] = Term(known + term.coefficient / (j + 1), term.factors, set())
-        result = list(table.values())
+def masked(term: Term) -> Term:
+    """Return a term whose chains are written as masks and deltas again, to be refined with others."""
+    result = Term(term.coefficient, dict(term.powers), dict(term.bound))
+    for blocks in term.chains.values():
+        for first, *others in blocks:
+            for other in others:
+                result.times(("d", *sorted((first, other), key=str)))
+        for earlier, later in pairwise(blocks):
+            result.times(("m", True, earlier[0], later[0]))
     return result
 
 
-def _position(block: tuple[Var, ...]) -> Term:
-    return Term(Fraction(1), {("p", block[0]): 1}, set())
+class Ordering(Expansion):
+    """Refinement into chains, and what follows from a chain."""
 
+    def rename(self, term: Term, to: Mapping[Any, Any]) -> list[Term]:
+        """Return a term with variables renamed, perhaps onto each other (`tensoralg.normal.functions`)."""
+        raise NotImplementedError
 
-def _constant(value: int) -> Term:
-    return Term(Fraction(value), {}, set())
+    def exponent(self, term: Term) -> Form:
+        """Return the logarithm of the exponentials of a chained term (`tensoralg.normal.functions`)."""
+        raise NotImplementedError
 
+    def lighter(self, term: Term, space: str, v: Any) -> Form | None:
+        """Return the exponent without a block that it does not depend on (`tensoralg.normal.functions`)."""
+        raise NotImplementedError
 
-def _negative(term: Term) -> Term:
-    return Term(-term.coefficient, term.factors, term.bound)
+    def with_exponent(self, term: Term, form: Form) -> Term:
+        """Return a term with another exponent (`tensoralg.normal.functions`)."""
+        raise NotImplementedError
 
+    def refine(self, term: Term, known: Known | None) -> list[Term]:
+        """Return a term as a sum over strict chains; `known` is the order of the open variables, if fixed."""
+        result = [term]
+        for space in self.setting.refined:
+            result = [piece for part in result for piece in self._refine_space(part, space, known)]
+        return result
 
-def restrict_chain(ranks: Mapping[Var, int], variables: set[Var]) -> Blocks:
-    """Return the known chain of some variables, from their ranks."""
-    present = sorted((v for v in variables if v in ranks), key=lambda v: (ranks[v], str(v)))
-    return tuple(tuple(v for v in present if ranks[v] == r) for r in sorted({ranks[v] for v in present}))
+    def _refine_space(self, term: Term, space: str, known: Known | None) -> list[Term]:
+        relations = [
+            a for a in term.powers if a[0] in "mdw" and self.space_of.get(a[-1], self.space_of.get(a[-2])) == space
+        ]
+        decays = [a for a in term.powers if a[0] in "DG" and a[3] == space]
+        start = () if known is None else tuple((v,) for v in known.get(space, ()))
+        placed = [
+            *(self.opened.get(space, ()) if known is None else ()),
+            *(v for v, s in term.bound.items() if s == space),
+        ]
+        if not (placed or start or decays):
+            return [term]
+        limits = [("eq" if a[0] == "d" else "lt" if a[0] == "m" and a[1] else "le", a[-2], a[-1]) for a in relations]
+        limits += [("lt" if a[0] == "G" else "le", a[5], a[4]) for a in decays if a[5] != "-" and a[4] != "+"]
+        settled = {*placed, *(v for block in start for v in block)}
+        if any(v not in settled for _, *pair in limits for v in pair):
+            raise Undecided(
+                "a mask relates an index that the order around it does not know", remedy="restate the claim"
+            )
+        rest = term.without(*relations, *decays)
+        pieces = []
+        for blocks in chains(start, placed, limits):
+            self.spend()
+            pieces += self._on_chain(term, rest, space, blocks, relations, decays)
+        return pieces
+
+    def _on_chain(
+        self, term: Term, rest: Term, space: str, blocks: Blocks, relations: list[Atom], decays: list[Atom]
+    ) -> list[Term]:
+        """Return a term on one chain: one variable for each block, decays along it."""
+        to: dict[Any, Any] = {}
+        order: list[tuple[Any, ...]] = []
+        for block in blocks:
+            opened = sorted(v for v in block if v not in term.bound)
+            chosen = opened[0] if opened else block[0]
+            to.update({v: chosen for v in block if v != chosen})
+            order.append((chosen, *opened[1:]))
+        base = rest.copy()
+        base.chains[space] = tuple(order)
+        pieces = []
+        for piece in self.rename(base, to) if to else [base]:
+            for atom in relations:
+                if atom[0] == "w":
+                    self._window(piece, renamed_atom(atom, to))
+            full = [piece]
+            for atom in decays:
+                for _ in range(term.powers[atom]):
+                    full = self.product([full, [self._along(renamed_atom(atom, to), [b[0] for b in order])]])
+            pieces += [Term(t.coefficient, t.powers, t.bound, piece.chains) for t in full]
+        return pieces
+
+    def _window(self, term: Term, atom: Atom) -> None:
+        """Multiply by a window on a chain: 1 where both ends agree and the width is at least 1."""
+        at_least_one = isinstance(atom[1], int) or atom[1][0] == "size"
+        if not (atom[2] == atom[3] and at_least_one):
+            term.times(atom)
+
+    def _along(self, atom: Atom, order: list[Any]) -> Term:
+        """Return a decay along a chain: the gates at its blocks times the decays across its gaps."""
+        kind, gate, wraps, space, later, earlier, *args = atom
+        result = Term()
+        if later == earlier:
+            for delta in self.relation("delta", *args) if len(args) == 2 else []:
+                result = delta
+            return result
+        low = -1 if earlier == "-" else order.index(earlier)
+        high = len(order) if later == "+" else order.index(later)
+        stops = [earlier, *order[low + 1 : high], later]
+        parts: list[tuple[Any, ...]] = []  # from the earliest on: gaps, and the gates between them
+        for a, b in pairwise(stops):
+            parts.append(("G", gate, wraps, space, b, a))
+            if b != later or (kind == "D" and later != "+"):
+                parts.append(self.gate(gate, wraps, b))
+        right = args[1] if len(args) == 2 else None
+        for k, part in enumerate(parts):
+            legs = args
+            if right is not None:
+                left, bound = (args[0], {}) if k == len(parts) - 1 else next(self.values(self.setting.legs[gate][2]))
+                legs, right = [left, right], left
+                result.bound.update(bound)
+            result.times((*part, *legs))
+        return result
+
+    def gate(self, gate: str, wraps: Any, v: Any) -> Atom:
+        """Return the entry of a gate at one step, without its other legs."""
+        if not self.setting.legs[gate]:
+            return ("t", gate)
+        for position, space in reversed(wraps):
+            v = ("+", position, v, space)
+        return ("t", gate, v)
+
+    # what a chain says
+
+    def settle(self, term: Term) -> list[Term]:
+        """Count out the blocks of a chained term that only count, and apply the resolvent identity."""
+        term = self.with_exponent(term, self.exponent(term))
+        whole, counts = term, [[Term()]]
+        for space, blocks in whole.chains.items():
+            gaps, kept = [0], []
+            for v, *_ in blocks:
+                above, below = self._weight(term, v, 5), self._weight(term, v, 4)
+                if v not in term.bound or not self._carries(term, v, above) or self.lighter(term, space, v) is None:
+                    gaps.append(0)
+                    kept.append(v)
+                elif above == below:
+                    term = self._dropped(term, space, v, above, above)
+                    gaps[-1] += 1
+                else:
+                    pieces = self._resolvent(whole, space, v, above, below)
+                    return [done for piece in pieces for done in self.settle(piece)]
+            counts += self._counts(space, gaps, kept)
+        return [Term(t.coefficient, t.powers, t.bound, term.chains) for t in self.product([[term], *counts])]
+
+    def _counts(self, space: str, gaps: list[int], kept: list[Any]) -> Iterator[list[Term]]:
+        """Yield how often the blocks that were dropped fit into the gaps of the others."""
+        for k, number in enumerate(gaps):
+            low = [Term(powers={("p", kept[k - 1]): 1})] if k else []
+            high = [Term(powers={("p", kept[k]): 1})] if k < len(kept) else [self.extent(space), Term()]
+            if number:
+                yield self.binomial(high, low, number)
+
+    def binomial(self, high: list[Term], low: list[Term], number: int) -> list[Term]:
+        """Return ``binomial(high - low - 1, number)``."""
+        result = [Term(Fraction(1, factorial(number)))]
+        for j in range(number):
+            line = [t.copy() for t in high] + [t.copy(-1) for t in low] + [Term(Fraction(-1 - j))]
+            result = self.product([result, line])
+        return result
+
+    def _weight(self, term: Term, v: Any, side: int) -> Weight:
+        """Return the weight of the gap above (5) or below (4) a block: gates with their powers."""
+        return {(*a[1:3], *a[6:]): e for a, e in term.powers.items() if a[0] == "G" and a[side] == v}
+
+    def _content(self, weight: Weight, v: Any) -> dict[Atom, Any]:
+        return {(*self.gate(gate, wraps, v), *args): e for (gate, wraps, *args), e in weight.items()}
+
+    def _carries(self, term: Term, v: Any, weight: Weight) -> bool:
+        """Whether a block holds exactly the gates of a weight."""
+        if any(a[0] == "G" and v in a[4:6] and len(a) == 8 for a in term.powers):
+            return False  # matrices do not commute
+        need = self._content(weight, v)
+        own = {a: e for a, e in term.powers.items() if a[0] not in "GE" and v in variables(a)}
+        return all(term.powers.get(a, 0) >= e for a, e in need.items()) and all(
+            need.get(a) == e for a, e in own.items()
+        )
+
+    def _reweighed(self, term: Term, v: Any, old: Weight, new: Weight) -> Term:
+        result = term.copy()
+        for weight, sign in ((old, -1), (new, 1)):
+            for atom, power in self._content(weight, v).items():
+                result.times(atom, sign * power)
+        return result
+
+    def _dropped(self, term: Term, space: str, v: Any, carried: Weight, weight: Weight) -> Term:
+        """Return a term without a block, the gaps beside it joined to one of the given weight."""
+        result = self.with_exponent(self._reweighed(term, v, carried, {}), self.lighter(term, space, v) or ())
+        stops = ["-", *(block[0] for block in term.chains[space]), "+"]
+        k = stops.index(v)
+        result = result.without(*(a for a in result.powers if a[0] == "G" and v in a[4:6]))
+        for (gate, wraps, *args), power in weight.items():
+            result.times(("G", gate, wraps, space, stops[k + 1], stops[k - 1], *args), power)
+        del result.bound[v]
+        result.chains[space] = tuple(block for block in term.chains[space] if block[0] != v)
+        return result
+
+    def _resolvent(self, term: Term, space: str, v: Any, above: Weight, below: Weight) -> list[Term]:
+        return [
+            self._reweighed(term, v, above, below),
+            self._dropped(term, space, v, above, above),
+            self._dropped(term, space, v, above, below).copy(-1),
+        ]

@@ -1,196 +1,176 @@
 """Terms: monomials under bound variables, the working form of the normaliser.
 
-A *term* is ``coefficient * product of atoms to powers``, summed over its bound variables.  Variables
-are names (free), positive ints (bound, unique in a run), negative ints (bound inside a canonical
-nested form, see `tensoralg.normal.label`), or ``"#k"`` (the k-th basis vector of a fixed-size space).
+The language is that of certificates (`tensoralg.proof.encode`): nested tuples whose first entry says the kind.
+A *value* is what an index stands for: a variable (a name if it is free, an int if it is bound), ``"#k@V"`` (the
+k-th basis vector of V), ``("*", values..)`` over a product, ``("+", position, value, space)`` over a direct sum.
 
-=================================== =====================================================
-atom                                meaning
-=================================== =====================================================
-("t", name, vars)                   an entry of a tensor
-("d", v, w)                         delta
-("m", strict, v, w)                 v < w if strict, else v <= w
-("s", base)                         a size (str), or a prime under a root (int)
-("p", v)                            the position of v in its ordered space, from 1
-("o", label, vars)                  an opaque 0/1 or gate factor (window, decay)
-("F", function, node, env)          a function of a term of the language, not yet normalised
-("R", node, env)                    a term of the language to be divided by, not yet normalised
-("e", mono)                         exp of a monomial with coefficient 1
-("f", function, form)               another function of a normal form
-("r", form)                         a normal form with several monomials (in denominators)
-=================================== =====================================================
+======================================================= =====================================================
+atom                                                    meaning
+======================================================= =====================================================
+("t", name, values..)                                   an entry of a tensor
+("d", u, v)                                             delta
+("n", u, v)                                             1 - delta
+("m", strict, u, v)                                     u < v if strict, else u <= v
+("w", width, u, v)                                      v - width < u <= v
+("D", gate, wraps, space, later, earlier, values..)     a decay: the gates at earlier < r <= later
+("G", gate, wraps, space, later, earlier, values..)     the same without the step at `later`
+("s", base)                                             a size (str), or a prime under a root (int)
+("p", v)                                                the position of v in its ordered space, from 1
+("F", function, node, env)                              a function not yet normalised; ``1/`` is the reciprocal
+("f", function, form)                                   a normalised one
+("E", form)                                             the exponential of a form
+======================================================= =====================================================
 
-`env` pairs the free indices of a node with variables.  Powers are nonzero ints; those of sizes, primes
-and exponentials may be fractions.
+A *form* is a sorted tuple of (canonical monomial, coefficient), and a canonical monomial is ``(factors, bound,
+chains)`` with its bound variables numbered -1, -2, ... (`tensoralg.normal.label`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, TypeAlias
 
-from tensoralg.errors import BudgetExceeded
-from tensoralg.expr.tensor import Tensor
-from tensoralg.spaces import Index, Space
-
-Var: TypeAlias = "str | int"
 Atom: TypeAlias = tuple[Any, ...]
-Factors: TypeAlias = dict[Atom, Any]
-Env: TypeAlias = tuple[tuple[Index, Var], ...]
+Form: TypeAlias = tuple[Any, ...]
+Known: TypeAlias = Mapping[str, tuple[Any, ...]]
 
-MAX_TERMS = 20_000
+FUNCTIONS = ("exp", "log", "sqrt", "relu")
+UNIT: Any = ((), (), ())
+ONE: Form = ((UNIT, Fraction(1)),)
+FIRST_VALUE = {"t": 2, "m": 2, "w": 2, "D": 4, "G": 4, "d": 1, "n": 1, "p": 1}
 
 
-@dataclass(slots=True)
 class Term:
-    """One monomial; `chains` holds, once the order is refined, the strict chain of each ordered space."""
+    """A coefficient times atoms to powers, summed over `bound`; `chains` holds the order once it is fixed."""
 
-    coefficient: Fraction
-    factors: Factors
-    bound: set[int]
-    chains: dict[str, tuple[tuple[Var, ...], ...]] = field(default_factory=dict)
+    __slots__ = ("bound", "chains", "coefficient", "powers")
 
+    def __init__(
+        self,
+        coefficient: Any = Fraction(1),
+        powers: dict[Atom, Any] | None = None,
+        bound: dict[Any, str] | None = None,
+        chains: dict[str, tuple[tuple[Any, ...], ...]] | None = None,
+    ) -> None:
+        self.coefficient = coefficient
+        self.powers = {} if powers is None else powers
+        self.bound = {} if bound is None else bound
+        self.chains = {} if chains is None else chains
 
-@dataclass
-class Run:
-    """What one normalisation knows: the tensors, the spaces of the variables, the order, the budget."""
+    def copy(self, coefficient: Any = 1) -> Term:
+        """Return a copy, multiplied by a number."""
+        return Term(self.coefficient * coefficient, dict(self.powers), dict(self.bound), dict(self.chains))
 
-    tensors: Mapping[str, Tensor]
-    ordered: frozenset[str] = frozenset()
-    fixed: Mapping[str, int] = field(default_factory=dict)
-    spaces: dict[Var, Space] = field(default_factory=dict)
-    budget: int = MAX_TERMS
-    counter: int = 0
-    by_name: dict[str, Space] = field(default_factory=dict)
+    def times(self, atom: Atom, power: Any = 1) -> Term:
+        """Multiply by a power of an atom, in place."""
+        total = self.powers.pop(atom, 0) + power
+        if total:
+            self.powers[atom] = int(total) if total == int(total) else total
+        return self
 
-    def fresh(self, space: Space) -> int:
-        """Return a new bound variable over a space."""
-        self.counter += 1
-        self.spaces[self.counter] = space
-        self.by_name[space.name] = space
-        return self.counter
+    def without(self, *atoms: Atom) -> Term:
+        """Return a copy that lacks some atoms."""
+        return Term(
+            self.coefficient,
+            {a: e for a, e in self.powers.items() if a not in atoms},
+            dict(self.bound),
+            dict(self.chains),
+        )
 
-    def free(self, index: Index) -> str:
-        """Return the free variable of an index."""
-        assert isinstance(index.space, Space)
-        self.spaces[index.name] = index.space.primal
-        self.by_name[index.space.name] = index.space.primal
-        return index.name
-
-    def spend(self, terms: int) -> None:
-        """Count terms against the budget."""
-        self.budget -= terms
-        if self.budget < 0:
-            raise BudgetExceeded(
-                "the expansion passes the budget of terms", remedy="raise budget=, or split the claim into smaller ones"
-            )
-
-    def extent(self, space: Space) -> Term:
-        """Return the dimension of a space as a term."""
-        return scalar(space.dimension)
+    def reps(self) -> dict[str, tuple[Any, ...]]:
+        """Return one variable for every block of the chains."""
+        return {space: tuple(block[0] for block in blocks) for space, blocks in self.chains.items()}
 
 
-def scalar(dimension: Any) -> Term:
-    """Return a size as a term.
+def is_fixed(value: Any) -> bool:
+    """Whether a value is a basis vector."""
+    return isinstance(value, str) and value.startswith("#")
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """Yield the variables of an index value."""
+    if isinstance(value, tuple):
+        for part in value[2:3] if value[0] == "+" else value[1:]:
+            yield from leaves(part)
+    elif not (isinstance(value, str) and value[:1] in "#+-"):
+        yield value
+
+
+def moved(value: Any, to: Mapping[Any, Any]) -> Any:
+    """Return an index value with its variables renamed."""
+    if not isinstance(value, tuple):
+        return to.get(value, value)
+    if value[0] == "+":
+        return ("+", value[1], moved(value[2], to), value[3])
+    return ("*", *(moved(part, to) for part in value[1:]))
+
+
+def shape(value: Any) -> Any:
+    """Return an index value with its variables blanked.
 
     Examples
     --------
-    >>> scalar(3).coefficient
-    Fraction(3, 1)
+    >>> shape(("*", "i", "j"))
+    ('*', '.', '.')
     """
-    if isinstance(dimension, int):
-        return Term(Fraction(dimension), {}, set())
-    return Term(Fraction(1), {("s", dimension.name): 1}, set())
+    return moved(value, dict.fromkeys(leaves(value), ".")) if isinstance(value, tuple) else "."
 
 
-def times(left: Factors, right: Factors) -> Factors:
-    """Return the product of two factor tables."""
-    product = dict(left)
-    for atom, exponent in right.items():
-        total = product.get(atom, 0) + exponent
-        if total:
-            product[atom] = total
-        else:
-            product.pop(atom, None)
-    return product
+def atom_values(atom: Atom) -> tuple[Any, ...]:
+    """Return the index values of an atom that is no function and no size."""
+    return tuple(value for _, value in atom[3]) if atom[0] == "F" else atom[FIRST_VALUE[atom[0]] :]
 
 
-def multiply(left: Term, right: Term) -> Term:
-    """Return the product of two terms with disjoint bound variables."""
-    return Term(left.coefficient * right.coefficient, times(left.factors, right.factors), left.bound | right.bound)
-
-
-def relation(atom: Atom) -> Factors | None:
-    """Return a delta or mask as factors, decided where both variables are equal or fixed."""
-    left, right = atom[-2:]
-    if left == right:
-        return None if atom[0] == "m" and atom[1] else {}
-    if is_fixed(left) and is_fixed(right):
-        x, y = int(str(left)[1:]), int(str(right)[1:])
-        holds = x == y if atom[0] == "d" else x < y if atom[1] else x <= y
-        return {} if holds else None
-    return {atom: 1}
-
-
-def is_fixed(variable: Var) -> bool:
-    """Whether a variable is a fixed basis vector."""
-    return isinstance(variable, str) and variable.startswith("#")
-
-
-def atom_vars(atom: Atom) -> Iterator[Var]:
-    """Yield the variables that an atom mentions, those bound inside it not included."""
+def variables(atom: Atom) -> Iterator[Any]:
+    """Yield the open variables of an atom."""
     kind = atom[0]
-    if kind in ("t", "o"):
-        yield from atom[2]
-    elif kind == "d":
-        yield from atom[1:]
-    elif kind == "m":
-        yield from atom[2:]
-    elif kind == "p":
-        yield atom[1]
-    elif kind in ("F", "R"):
-        for _, variable in atom[-1]:
-            yield variable
-    elif kind == "e":
-        yield from mono_vars(atom[1])
-    elif kind in ("f", "r"):
+    if kind in ("E", "f"):
         for mono, _ in atom[-1]:
-            yield from mono_vars(mono)
+            yield from mono_variables(mono)
+    elif kind != "s":
+        for value in atom_values(atom):
+            yield from leaves(value)
 
 
-def mono_vars(mono: tuple[Any, ...]) -> Iterator[Var]:
+def mono_variables(mono: Any) -> Iterator[Any]:
     """Yield the open variables of a canonical monomial."""
     factors, bound, chains = mono
-    own = {variable for variable, _ in bound}
+    own = {v for v, _ in bound}
     for atom, _ in factors:
-        for variable in atom_vars(atom):
-            if variable not in own:
-                yield variable
+        yield from (v for v in variables(atom) if v not in own)
     for _, blocks in chains:
-        for block in blocks:
-            for variable in block:
-                if variable not in own:
-                    yield variable
+        yield from (v for block in blocks for v in block if v not in own)
 
 
-def rename_atom(atom: Atom, mapping: Mapping[Var, Var]) -> Atom:
+def renamed_atom(atom: Atom, to: Mapping[Any, Any]) -> Atom:
     """Return an atom without nested forms, with variables renamed."""
     kind = atom[0]
-    if kind in ("t", "o"):
-        return (kind, atom[1], tuple(mapping.get(v, v) for v in atom[2]))
-    if kind == "d":
-        return ("d", *sorted((mapping.get(v, v) for v in atom[1:]), key=str))
-    if kind == "m":
-        return ("m", atom[1], *(mapping.get(v, v) for v in atom[2:]))
-    if kind == "p":
-        return ("p", mapping.get(atom[1], atom[1]))
-    if kind in ("F", "R"):
-        return (*atom[:-1], tuple((index, mapping.get(v, v)) for index, v in atom[-1]))
-    return atom
+    if kind in ("s", "E", "f"):
+        return atom
+    if kind in ("d", "n"):
+        return (kind, *sorted((to.get(v, v) for v in atom[1:]), key=str))
+    if kind == "F":
+        return (*atom[:3], tuple((name, moved(value, to)) for name, value in atom[3]))
+    first = FIRST_VALUE[kind]
+    return (*atom[:first], *(moved(value, to) for value in atom[first:]))
 
 
-def is_nested(atom: Atom) -> bool:
-    """Whether an atom holds a canonical nested form, which has to be rebuilt when a variable is renamed."""
-    return atom[0] in ("e", "f", "r")
+def collected(table: Mapping[Any, Any]) -> Form:
+    """Return a table of coefficients as a form: sorted, without zeros."""
+    return tuple(sorted(((mono, c) for mono, c in table.items() if c), key=repr))
+
+
+def scaled(form: Form, factor: Any) -> Form:
+    """Return a form times a number."""
+    return tuple((mono, c * factor) for mono, c in form)
+
+
+def outline(form: Form) -> Any:
+    """Return a form with its variables blanked, to choose between a form and its negative."""
+    return sorted((repr(_blank(mono)), -c) for mono, c in form)
+
+
+def _blank(mono: Any) -> Any:
+    kinds = sorted((repr((*atom[: FIRST_VALUE.get(atom[0], 2)],)), str(e)) for atom, e in mono[0])
+    return kinds, sorted(space for _, space in mono[1])

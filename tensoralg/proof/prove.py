@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -22,11 +23,13 @@ from tensoralg.errors import (
     Undecided,
 )
 from tensoralg.expr.arrays import all_dimensions
-from tensoralg.expr.nodes import Definition, Entry, Expr, Mask, as_expr
+from tensoralg.expr.nodes import Definition, Entry, Expr, as_expr
 from tensoralg.expr.replace import replace_tensor
 from tensoralg.expr.rewrite import substitute, walk
 from tensoralg.expr.tensor import Tensor
-from tensoralg.normal import MAX_TERMS, Run, cases, difference, expand, open_conditions, unify
+from tensoralg.normal import MAX_TERMS, unify
+from tensoralg.proof.decide import Decision, decide, engine_for, show
+from tensoralg.proof.encode import encode_claim
 from tensoralg.proof.refute import Claim, Search, counterexample, legs_dimensions, search, shrink
 from tensoralg.proof.verdict import Verdict
 from tensoralg.spaces import Index, check_sizes
@@ -91,7 +94,7 @@ def prove(
     """
     check_options(given, sizes, budget, seed)
     try:
-        return _prove(*state(lhs, rhs, given, sizes), budget, seed)
+        return _prove(state(lhs, rhs, given, sizes), budget, seed)
     except RecursionError:
         return Verdict("unknown", "the claim is nested too deeply", evidence={"remedy": "split it into definitions"})
 
@@ -109,31 +112,48 @@ def check_options(given: object, sizes: object, budget: object, seed: object) ->
             raise InvalidSize(f"{name}={value!r} is no integer", remedy=f"give {name} as an int")
 
 
-def _prove(claim: Claim, hypotheses: list[str], budget: int, seed: int) -> Verdict:
+def _prove(stated: Stated, budget: int, seed: int) -> Verdict:
     random = Random(seed)
-    first = search(claim, random, tries=1, levels=3) if not hypotheses else Search(agreed=[])
+    claim = stated.claim
+    first = search(claim, random, tries=1, levels=3) if not claim.hypotheses else Search(agreed=[])
     if first.found is not None:
         return _refuted(claim, first.found)
-    outcome = _decide(claim, budget)
+    outcome = _decide(stated, budget)
     if isinstance(outcome, Verdict):
         return outcome
-    if hypotheses:
-        return Verdict("unknown", f"{outcome}; some hypotheses were not used", evidence={"hypotheses": hypotheses})
-    second = search(claim, random)
+    second = search(claim, random) if not claim.hypotheses else Search(agreed=[])
     if second.found is not None:
         return _refuted(claim, second.found)
     return Verdict("unknown", outcome, evidence=_evidence(second))
 
 
+@dataclass(frozen=True)
+class Stated:
+    """A claim with one meaning for every name.
+
+    Attributes
+    ----------
+    claim : Claim
+        For evaluation: hypotheses that define tensors are substituted.
+    encoded : dict
+        The claim as a certificate states it.
+    definitions : tuple of (int, str)
+        Which hypotheses define a tensor, and on which side it stands.
+    """
+
+    claim: Claim
+    encoded: dict[str, Any]
+    definitions: tuple[tuple[int, str], ...]
+
+
 def state(
     lhs: Expr, rhs: Expr | int, given: Iterable[tuple[Expr, Expr | int]], sizes: Mapping[str, int] | None
-) -> tuple[Claim, list[str]]:
-    """Return a claim with one meaning for every name, defining hypotheses substituted; and the others."""
+) -> Stated:
+    """Return a claim with one meaning for every name."""
     left, right = _closed(lhs), _match(_closed(lhs), rhs)
     pairs = [(_closed(a), _match(_closed(a), b)) for a, b in given]
     flat, tensors = unify([left, right, *(side for pair in pairs for side in pair)])
-    sides = [side for side in flat if isinstance(side, Definition)]
-    left, right, *rest = sides
+    left, right, *rest = [_as_definition(side) for side in flat]
     for index in left.legs:
         other = next(i for i in right.legs if i.name == index.name)
         if other.space != index.space:
@@ -143,34 +163,50 @@ def state(
                 spaces=(index.space, other.space),
             )
     equations = list(zip(rest[::2], rest[1::2], strict=True))
-    defined, unused = _definitions(equations, tensors)
+    known = all_dimensions(left) | all_dimensions(right) | legs_dimensions(tensors.values())
+    for side in rest:
+        known |= all_dimensions(side)
+    checked = check_sizes(sizes, known)
+    encoded = encode_claim(left, right, equations, tensors, checked)
+    defined, definitions = _definitions(equations, tensors)
     for symbol, body in defined:
         left = _as_definition(replace_tensor(left, symbol.name, body))
         right = _as_definition(replace_tensor(right, symbol.name, body))
-    known = all_dimensions(left) | all_dimensions(right) | legs_dimensions(tensors.values())
-    return Claim(left, right, tensors, check_sizes(sizes, known), tuple(defined)), unused
+    used = {k for k, _ in definitions}
+    hypotheses = []
+    for k, pair in enumerate(equations):
+        if k not in used:
+            for symbol, body in defined:
+                pair = (
+                    _as_definition(replace_tensor(pair[0], symbol.name, body)),
+                    _as_definition(replace_tensor(pair[1], symbol.name, body)),
+                )
+            hypotheses.append(pair)
+    claim = Claim(left, right, tensors, checked, tuple(defined), tuple(hypotheses))
+    return Stated(claim, encoded, tuple(definitions))
 
 
 def _definitions(
     equations: list[tuple[Definition, Definition]], tensors: Mapping[str, Tensor]
-) -> tuple[list[tuple[Tensor, Definition]], list[str]]:
-    """Return the equations that define tensors by others, none by itself in the end; and the rest as text."""
-    waiting: dict[str, tuple[Tensor, Definition]] = {}
-    unused: list[str] = []
-    for a, b in equations:
-        found = _defining(a, b, tensors) or _defining(b, a, tensors)
-        if found is None or found[0].name in waiting:
-            unused.append(f"{a.body} == {b.body}")
-        else:
-            waiting[found[0].name] = found
+) -> tuple[list[tuple[Tensor, Definition]], list[tuple[int, str]]]:
+    """Return the equations that define tensors by others, none by itself in the end, and which ones they are."""
+    waiting: dict[str, tuple[Tensor, Definition, int, str]] = {}
+    for k, (a, b) in enumerate(equations):
+        for one, two, side in ((a, b, "lhs"), (b, a, "rhs")):
+            found = _defining(one, two, tensors)
+            if found is not None and found[0].name not in waiting:
+                waiting[found[0].name] = (*found, k, side)
+                break
     defined: list[tuple[Tensor, Definition]] = []
-    while ready := [name for name, (_, body) in waiting.items() if not set(body.tensors) & set(waiting)]:
+    used: list[tuple[int, str]] = []
+    while ready := [name for name, (_, body, *_) in waiting.items() if not set(body.tensors) & set(waiting)]:
         for name in ready:
-            symbol, body = waiting.pop(name)
+            symbol, body, k, side = waiting.pop(name)
             for earlier, definition in defined:
                 body = _as_definition(replace_tensor(body, earlier.name, definition))
             defined.append((symbol, body))
-    return defined, unused + [f"{name} is defined by itself" for name in waiting]
+            used.append((k, side))
+    return defined, used
 
 
 def _as_definition(expr: Expr) -> Definition:
@@ -221,30 +257,34 @@ def _defining(a: Definition, b: Definition, tensors: Mapping[str, Tensor]) -> tu
     return entry.tensor, Definition(indices, substitute(b.body, {}), entry.tensor.name)
 
 
-def _decide(claim: Claim, budget: int) -> Verdict | str:
+def _decide(stated: Stated, budget: int) -> Verdict | str:
     """Return a proof, or one sentence on why there is none."""
-    try:
-        missing, conditions = _prove_cases(claim, budget, fixed={})
-        components = {**claim.fixed, **_integer_dimensions(claim)}
-        if missing and components and _components(claim, components) <= COMPONENT_BUDGET:
-            missing, conditions = _prove_cases(claim, budget, fixed=components)
-    except (Undecided, BudgetExceeded) as stopped:
-        return stopped.what
-    if missing:
-        return missing
-    how = "for these sizes" if claim.fixed else "for all sizes"
-    domain = [str(c) for c in conditions]
+    encoded, claim = stated.encoded, stated.claim
+    dimensions = {str(d): d for d, _ in encoded["spaces"].values() if isinstance(d, int)}
+    whole = {**claim.fixed, **dimensions}
+    ways = [frozenset[str]()]
+    if whole and _components(claim, whole) <= COMPONENT_BUDGET:
+        ways.append(frozenset(whole))
+    reason = ""
+    for components in ways:
+        try:
+            engine = engine_for(encoded, claim.tensors, stated.definitions, components, budget)
+            decision = decide(encoded, engine)
+        except (Undecided, BudgetExceeded) as stopped:
+            reason = reason or stopped.what
+            continue
+        if not decision.missing:
+            return _proved(stated, decision)
+        reason = decision.missing
+    return reason
+
+
+def _proved(stated: Stated, decision: Decision) -> Verdict:
+    how = "for these sizes" if stated.claim.fixed else "for all sizes"
+    domain = [show(condition) for condition in decision.domain]
     reason = f"the normal forms of both sides agree {how}" + (" on their common domain" if domain else "")
-    return Verdict("proved", reason, certificate=_certificate(claim), evidence={"domain": domain} if domain else {})
-
-
-def _integer_dimensions(claim: Claim) -> dict[str, int]:
-    """Return the dimensions that are numbers from the start, by their text."""
-    spaces = [leg for symbol in claim.tensors.values() for leg in symbol.legs]
-    for side in (claim.left, claim.right):
-        for node in walk(side):
-            spaces += [index.space for index in (*getattr(node, "indices", ()), *getattr(node, "legs", ()))]
-    return {str(s.dimension): s.dimension for s in spaces if isinstance(s.dimension, int)}
+    evidence = {"domain": domain} if domain else {}
+    return Verdict("proved", reason, certificate=stated.encoded, evidence=evidence)
 
 
 def _components(claim: Claim, fixed: Mapping[str, int]) -> int:
@@ -255,50 +295,6 @@ def _components(claim: Claim, fixed: Mapping[str, int]) -> int:
             for index in (*getattr(node, "indices", ()), *getattr(node, "legs", ())):
                 total *= fixed.get(str(index.space.dimension), 1)
     return total
-
-
-def _prove_cases(claim: Claim, budget: int, fixed: Mapping[str, int]) -> tuple[str, list[Any]]:
-    """Return ("", domain) if every case is an identity; else why not."""
-    domain: list[Any] = []
-    if claim.left.body is claim.right.body:
-        return "", []
-    for left, right, free in cases(claim.left.body, claim.right.body, claim.left.legs):
-        _, tensors = unify([left, right])
-        ordered = frozenset(
-            str(node.left.space) for side in (left, right) for node in walk(side) if isinstance(node, Mask)
-        )
-        ours, theirs = (open_conditions(side, tensors, ordered, fixed) for side in (left, right))
-        one_sided = [ours[k] for k in ours if k not in theirs] + [theirs[k] for k in theirs if k not in ours]
-        if one_sided:
-            return f"one side needs {one_sided[0]}, which is not known", []
-        for values in _component_cases(free, fixed):
-            run = Run(tensors, ordered, fixed, budget=budget)
-            env = {index: values.get(index) or run.free(index) for index in free}
-            if difference(run, expand(run, left, env), expand(run, right, env)):
-                return "the normal forms of the two sides differ, and no counterexample was found", []
-        domain += ours.values()
-    return "", domain
-
-
-def _component_cases(free: tuple[Index, ...], fixed: Mapping[str, int]) -> Iterable[dict[Index, str]]:
-    """Yield the fixed basis vectors for free indices over spaces of fixed size."""
-    pending: list[dict[Index, str]] = [{}]
-    for index in free:
-        size = fixed.get(str(index.space.dimension), 0)
-        if size:
-            pending = [{**values, index: f"#{k}"} for values in pending for k in range(size)]
-    return pending
-
-
-def _certificate(claim: Claim) -> dict[str, Any]:
-    return {
-        "version": 1,
-        "lhs": str(claim.left.body),
-        "rhs": str(claim.right.body),
-        "free": list(claim.left.free),
-        "sizes": dict(claim.fixed),
-        "tensors": {name: [str(leg) for leg in symbol.legs] for name, symbol in claim.tensors.items()},
-    }
 
 
 def _refuted(claim: Claim, found: Any) -> Verdict:

@@ -10,23 +10,30 @@ from fractions import Fraction
 from random import Random
 
 import pytest
-from oracle import extent, oracle
+from normal_forms import normal_form
+from oracle import oracle
 
 import tensoralg as ta
 from strategies import claim, rewrite
-from tensoralg.expr.nodes import Entry, Mask
+from tensoralg.expr.nodes import Entry
 from tensoralg.expr.rewrite import walk
-from tensoralg.normal import Run, normalise
 from tensoralg.proof.sample import sample
 
 INDICES = "i,j,k,a: q; t,s,u,r: n ordered"
 BATCH = 80
+FUNCTIONS = {
+    "exp": math.exp,
+    "log": math.log,
+    "sqrt": math.sqrt,
+    "relu": lambda x: max(x, 0),
+    "1/": lambda x: 1 / x,
+}
 
 
 def mono_value(run, mono, at, arrays, sizes):
     factors, bound, chains = mono
     total = 0
-    ranges = [range(extent(run.by_name[space], sizes)) for _, space in bound]
+    ranges = [range(sizes[run.setting.spaces[space][0]]) for _, space in bound]
     for point in itertools.product(*ranges):
         here = {**at, **{variable: place for (variable, _), place in zip(bound, point, strict=True)}}
         if all(in_chain(blocks, here) for _, blocks in chains):
@@ -46,20 +53,16 @@ def in_chain(blocks, at):
 def atom_value(run, atom, exponent, at, arrays, sizes):
     kind = atom[0]
     if kind == "t":
-        value = arrays[atom[1]][tuple(at[v] for v in atom[2])]
+        value = arrays[atom[1]][tuple(at[v] for v in atom[2:])]
     elif kind == "d":
         value = int(at[atom[1]] == at[atom[2]])
     elif kind == "s":
         value = atom[1] if isinstance(atom[1], int) else sizes[atom[1]]
     elif kind == "p":
         value = at[atom[1]] + 1
-    elif kind == "e":
-        value = math.exp(mono_value(run, atom[1], at, arrays, sizes))
     else:
         inner = form_value(run, atom[-1], at, arrays, sizes)
-        value = (
-            {"relu": lambda x: max(x, 0), "log": math.log, "sqrt": math.sqrt}[atom[1]](inner) if kind == "f" else inner
-        )
+        value = FUNCTIONS["exp" if kind == "E" else atom[1]](inner)
     exact = isinstance(exponent, int) and not isinstance(value, float)
     return Fraction(value) ** exponent if exact else float(value) ** float(exponent)
 
@@ -70,9 +73,7 @@ def form_value(run, form, at, arrays, sizes):
 
 def assert_same_value(definition, random, all_sizes):
     tensors = {n.tensor.name: n.tensor for n in walk(definition) if isinstance(n, Entry)}
-    ordered = frozenset(str(n.left.space) for n in walk(definition) if isinstance(n, Mask))
-    run = Run(tensors, ordered)
-    form = normalise(run, definition.body, {index: run.free(index) for index in definition.legs})
+    run, form = normal_form(definition)
     compared = 0
     for sizes in all_sizes:
         arrays = sample(tensors, sizes, random)

@@ -1,0 +1,174 @@
+"""Deciding an encoded claim by normal forms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tensoralg.expr.tensor import Tensor
+from tensoralg.normal import MAX_TERMS, Normaliser, Setting
+from tensoralg.normal.rules import Equation, facts_of
+from tensoralg.normal.terms import leaves
+from tensoralg.proof.domain import Condition, conditions, is_known, key
+from tensoralg.proof.show import text
+
+
+@dataclass
+class Decision:
+    """What the normal form says about a claim.
+
+    Attributes
+    ----------
+    missing : str
+        Empty if the claim is proved, else why it is not.
+    domain : list of Condition
+        Where both sides are defined, as far as that is not everywhere.
+    idle : list of Equation
+        Hypotheses that could not be oriented into rules.
+    """
+
+    missing: str = ""
+    domain: list[Condition] = field(default_factory=list)
+    idle: list[Equation] = field(default_factory=list)
+    contradiction: Equation | None = None
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Makes normalisers for one claim."""
+
+    setting: Setting
+    equations: tuple[Equation, ...]
+    budget: int = MAX_TERMS
+
+    def __call__(self) -> Normaliser:
+        return Normaliser(self.setting, self.budget, equations=self.equations)
+
+
+def engine_for(
+    claim: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    definitions: Sequence[tuple[int, str]] = (),
+    components: frozenset[str] = frozenset(),
+    budget: int = MAX_TERMS,
+) -> Engine:
+    """Return what makes normalisers for an encoded claim.
+
+    Parameters
+    ----------
+    claim : mapping
+        As `encode_claim` returns it.
+    tensors : mapping of str to Tensor
+    definitions : sequence of (int, "lhs" or "rhs")
+        The hypotheses that are used as definitions of the tensor on the side named.
+    components : frozenset of str
+        The dimensions whose indices are written out.
+    budget : int
+        The largest number of monomials.
+    """
+    legs = {name: found["legs"] for name, found in claim["tensors"].items()}
+    defined = dict(_definition(claim["given"][k], side) for k, side in definitions)
+    setting = Setting(claim["spaces"], tensors, legs, claim["sizes"], _refined(claim), components, defined)
+    used = {k for k, _ in definitions}
+    given = [
+        Equation(("given", k), found["free"], found["lhs"], found["rhs"])
+        for k, found in enumerate(claim["given"])
+        if k not in used
+    ]
+    return Engine(setting, (*facts_of(tensors, legs), *given), budget)
+
+
+def _definition(found: Mapping[str, Any], side: str) -> tuple[str, tuple[tuple[str, ...], Any]]:
+    entry = found[side]
+    return entry[1], (entry[2:], found["rhs" if side == "lhs" else "lhs"])
+
+
+def _refined(claim: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the ordered spaces that a mask, window or decay of the claim is about."""
+    found: set[str] = set()
+
+    def mark(space: Any) -> None:
+        if isinstance(space, str):
+            if claim["spaces"][space][1]:
+                found.add(space)
+        else:
+            for part in space[1:]:
+                mark(part)
+
+    def index_space(index: Any, scope: Mapping[str, Any]) -> Any:
+        if isinstance(index, str):
+            return scope[index]
+        return ("*", *(index_space(part, scope) for part in index[1:])) if index[0] == "*" else index[3]
+
+    def visit(node: Any, scope: Mapping[str, Any]) -> None:
+        if not isinstance(node, tuple):
+            return
+        kind = node[0]
+        if kind == "sum":
+            visit(node[2], {**scope, **dict(node[1])})
+        elif kind in ("le", "lt", "near"):
+            mark(index_space(node[1], scope))
+        elif kind == "decay":
+            for end in node[2:4]:
+                if end not in ("+", "-"):
+                    mark(index_space(end, scope))
+            for leg in claim["tensors"][node[1]]["legs"][:1]:
+                mark(leg)
+        elif kind not in ("t", "delta", "num", "size"):
+            for part in node[1:]:
+                visit(part, scope)
+
+    for side in (claim, *claim["given"]):
+        for name in ("lhs", "rhs"):
+            visit(side[name], dict(side["free"]))
+    return tuple(sorted(found))
+
+
+def decide(claim: Mapping[str, Any], engine: Engine) -> Decision:
+    """Return what normal forms say about an encoded claim."""
+    probe = engine()
+    decision = Decision(idle=probe.idle, contradiction=probe.contradiction)
+    if probe.contradiction is not None:
+        decision.missing = "the hypotheses contradict each other: they derive 1 = 0"
+        return decision
+    if claim["lhs"] == claim["rhs"]:
+        return decision
+    scope = dict(claim["free"])
+    sides = [_open(conditions(claim[side], scope), engine) for side in ("lhs", "rhs")]
+    assumed = [c for g in claim["given"] for s in ("lhs", "rhs") for c in conditions(g[s], dict(g["free"]))]
+    allowed = {key(engine, c) for c in assumed} if any(sides) and assumed else set()
+    for ours, theirs in (sides, sides[::-1]):
+        for found, condition in ours.items():
+            if found not in theirs and found not in allowed:
+                decision.missing = f"one side needs {show(condition)}, which is not known"
+                return decision
+    decision.domain = list(sides[0].values())
+    names = [name for name, _ in claim["free"]]
+    for values, _ in probe.ranges(list(claim["free"])):
+        run = engine()
+        run.space_of.update(probe.space_of)
+        env = dict(zip(names, values, strict=True))
+        run.opened = opened(run, values)
+        terms = run.expand(claim["lhs"], env) + [t.copy(-1) for t in run.expand(claim["rhs"], env)]
+        if run.difference(terms):
+            decision.missing = "the normal forms of the two sides differ"
+            return decision
+    return decision
+
+
+def opened(run: Normaliser, values: Any) -> dict[str, tuple[str, ...]]:
+    """Return the free variables in every refined space."""
+    free = dict.fromkeys(v for value in values for v in leaves(value))
+    return {s: tuple(v for v in free if run.space_of[v] == s) for s in run.setting.refined}
+
+
+def _open(found: list[Condition], engine: Engine) -> dict[Any, Condition]:
+    """Return the conditions that are not known to hold, by their normal form."""
+    return {key(engine, condition): condition for condition in found if not is_known(engine, condition)}
+
+
+def show(condition: Condition) -> str:
+    """Return a condition as text."""
+    scope = f" for all {', '.join(name for name, _ in condition.scope)}" if condition.scope else ""
+    return f"{text(condition.term)} {condition.relation}{scope}"

@@ -1,0 +1,157 @@
+"""Claims in the language of certificates: nested tuples that JSON can hold.
+
+======================================= ================================================
+term                                    meaning
+======================================= ================================================
+an int, ``("num", p, q)``               a number
+``("size", n)``                         the size of a dimension
+``("t", name, index..)``                an entry of a tensor
+``("delta" | "le" | "lt", i, j)``       a relation between two indices
+``("near", i, j, width)``               j - width < i <= j
+``("decay", gate, t, s, index..)``      the gates at s < r <= t; t may be "+", s may be "-"
+``("gap", gate, t, s, index..)``        the gates at s < r < t (in proofs only)
+``("+", term..)``, ``("*", term..)``    sum and product
+``("^", term, int)``                    a power
+``("sum", ((i, space)..), term)``       the sum over indices
+``("exp" | "log" | ..., term)``         a function
+======================================= ================================================
+
+An index is a name, ``("*", index..)`` over a product of spaces, or ``("+", position, index, space)`` into a direct
+sum; a space is a name, ``("*", space..)`` or ``("+", space..)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tensoralg.errors import Undecided
+from tensoralg.expr.nodes import (
+    Add,
+    Apply,
+    Bind,
+    Decay,
+    Definition,
+    Delta,
+    Entry,
+    Expr,
+    Mask,
+    Mul,
+    Near,
+    Number,
+    Pow,
+    Size,
+)
+from tensoralg.expr.tensor import Tensor
+from tensoralg.normal.prepare import spaces_in
+from tensoralg.spaces import DirectSum, Fused, Index, IndexTerm, Injected, Space, TensorProduct, VectorSpace
+
+
+def encode_space(space: VectorSpace) -> Any:
+    """Return a space in the language of certificates; a space and its dual are one there."""
+    if isinstance(space, Space):
+        return space.name
+    if isinstance(space, TensorProduct):
+        return ("*", *map(encode_space, space.factors))
+    if isinstance(space, DirectSum):
+        return ("+", *map(encode_space, space.summands))
+    raise Undecided(f"a sum or leg over {space}", remedy="use named spaces, their products and direct sums")
+
+
+def encode_index(term: IndexTerm) -> Any:
+    """Return an index term in the language of certificates."""
+    if isinstance(term, Index):
+        return term.name
+    if isinstance(term, Fused):
+        return ("*", *map(encode_index, term.parts))
+    assert isinstance(term, Injected)
+    return ("+", term.position, encode_index(term.term), encode_space(term.space))
+
+
+class Encoder:
+    """Encodes expressions, each subexpression once."""
+
+    def __init__(self) -> None:
+        self.memo: dict[Expr, Any] = {}
+
+    def __call__(self, expr: Expr) -> Any:
+        """Return a term in the language of certificates."""
+        if expr not in self.memo:
+            self.memo[expr] = self._encode(expr)
+        return self.memo[expr]
+
+    def _encode(self, expr: Expr) -> Any:
+        if isinstance(expr, Entry):
+            return ("t", expr.tensor.name, *map(encode_index, expr.args))
+        if isinstance(expr, Mul):
+            return ("*", *map(self, expr.factors))
+        if isinstance(expr, Add):
+            return ("+", *map(self, expr.terms))
+        if isinstance(expr, Bind):
+            return ("sum", tuple((i.name, encode_space(i.space)) for i in expr.indices), self(expr.summand))
+        if isinstance(expr, Number):
+            p, q = expr.value.numerator, expr.value.denominator
+            return p if q == 1 else ("num", p, q)
+        if isinstance(expr, Size):
+            return ("size", expr.name)
+        if isinstance(expr, Pow):
+            return ("^", self(expr.base), expr.exponent)
+        if isinstance(expr, Apply):
+            return (expr.function, self(expr.argument))
+        if isinstance(expr, Near):
+            return ("near", encode_index(expr.left), encode_index(expr.right), self(expr.width))
+        if isinstance(expr, Delta | Mask):
+            kind = "delta" if isinstance(expr, Delta) else "lt" if expr.strict else "le"
+            return (kind, encode_index(expr.left), encode_index(expr.right))
+        if isinstance(expr, Decay):
+            ends = (x if isinstance(x, str) else encode_index(x) for x in (expr.later, expr.earlier))
+            return ("decay", expr.tensor.name, *ends, *map(encode_index, expr.args))
+        raise Undecided(f"a {expr.kind} inside a term", remedy="use its body")
+
+
+def encode_tensor(symbol: Tensor) -> dict[str, Any]:
+    """Return a tensor: its legs and its declared facts."""
+    found: dict[str, Any] = {"legs": tuple(map(encode_space, symbol.legs))}
+    for fact in ("symmetric", "antisymmetric"):
+        if getattr(symbol, fact):
+            found[fact] = getattr(symbol, fact)
+    facts = [f for f in ("positive", "isometry", "projection", "permutation") if getattr(symbol, f)]
+    if facts:
+        found["facts"] = tuple(facts)
+    if symbol.inverse_of is not None:
+        found["inverse_of"] = symbol.inverse_of
+    return found
+
+
+def encode_claim(
+    left: Definition,
+    right: Definition,
+    given: Iterable[tuple[Definition, Definition]],
+    tensors: Mapping[str, Tensor],
+    sizes: Mapping[str, int],
+) -> dict[str, Any]:
+    """Return a claim as data: its spaces, tensors, free indices, sides, hypotheses and fixed sizes.
+
+    Only the tensors that are mentioned, and their declared inverses, are part of a claim.
+    """
+    encode = Encoder()
+    pairs = list(given)
+    mentioned = [left, right, *(side for pair in pairs for side in pair)]
+    spaces = {
+        space.name: (space.dimension if isinstance(space.dimension, int) else str(space.dimension), space.ordered)
+        for side in mentioned
+        for space in spaces_in(side)
+    }
+    return {
+        "spaces": dict(sorted(spaces.items())),
+        "tensors": {name: encode_tensor(symbol) for name, symbol in sorted(tensors.items())},
+        "free": _scope(left),
+        "lhs": encode(left.body),
+        "rhs": encode(right.body),
+        "given": tuple({"free": _scope(a), "lhs": encode(a.body), "rhs": encode(b.body)} for a, b in pairs),
+        "sizes": dict(sorted(sizes.items())),
+    }
+
+
+def _scope(side: Definition) -> tuple[tuple[str, Any], ...]:
+    return tuple((index.name, encode_space(index.space)) for index in side.legs)
