@@ -187,7 +187,7 @@ def minors_of_size_three_multiply():
     return ta.define(legs, determinant(product(X, Y), (i, j, k), (l, p, q))), ta.define(legs, both.sum(*triple) / 6)
 
 
-@claim(source=MINORS, kernel=False)
+@claim(source=MINORS, sizes={"n": 5, "m": 4})
 def the_compound_of_a_transpose_is_the_transpose_of_the_compound():
     """The minors of ``X^T`` are those of X with rows and columns exchanged."""
     transpose = ta.einsum("i a -> a i", X)

@@ -154,9 +154,9 @@ def the_norm_of_a_kronecker_product():
 
 @claim(source="textbook: isometries", kernel=False)
 def the_kronecker_product_of_isometries_is_an_isometry():
-    """``(U x O)^T (U x O) = 1``."""
+    """``1 = (U x O)^T (U x O)``."""
     both = kron(U, O)
-    return product(transpose(both), both), kron(one, one_w)
+    return kron(one, one_w), product(transpose(both), both)
 
 
 @claim(source=KRONECKER, kernel=False)
@@ -250,9 +250,15 @@ antisymmetriser = combine(kron(one, one), swap(V, V), half, -half)
 
 
 @claim(source="textbook: symmetric and exterior square", kernel=False)
-def the_symmetriser_and_the_antisymmetriser_are_complementary_projections():
-    """``S^2 = S`` for ``S = (1 + K)/2``, so that ``(1 - K)/2 = 1 - S`` is a projection as well."""
+def the_symmetriser_is_a_projection():
+    """``S^2 = S`` for ``S = (1 + K)/2``."""
     return product(symmetriser, symmetriser), symmetriser
+
+
+@claim(source="textbook: symmetric and exterior square", kernel=False)
+def the_symmetriser_and_the_antisymmetriser_exclude_each_other():
+    """``(1 + K)(1 - K)/4 = 0``."""
+    return product(symmetriser, antisymmetriser), 0
 
 
 @claim(source="textbook: symmetric and exterior square", kernel=False)

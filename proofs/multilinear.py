@@ -198,7 +198,7 @@ def the_inner_products_of_two_khatri_rao_products():
     return gram(khatri_rao(F, H), khatri_rao(F2, H2)), hadamard(gram(F, F2), gram(H, H2))
 
 
-@claim(source=KHATRI_RAO, sizes=ALL)
+@claim(source=KHATRI_RAO, kernel=False)
 def kronecker_times_khatri_rao():
     """``(A x Y)(F . H) = A F . Y H``."""
     Y = ta.tensor("Y", D @ W)
@@ -286,9 +286,16 @@ def the_trace_is_that_of_the_diagonal_blocks():
 
 
 @claim(source=BLOCKS, kernel=False)
+def a_matrix_is_made_of_its_blocks():
+    """``[M_00, M_01; M_10, M_11] = M``."""
+    return blocks({(row, column): block(M, row, column) for row in (0, 1) for column in (0, 1)}), M[p, q]
+
+
+@claim(source=BLOCKS, kernel=False)
 def transposition_exchanges_the_blocks():
-    """``(M^T)_01 = (M_10)^T``."""
-    return ta.define((i, b), block(transpose(M), 0, 1)[i, b]), ta.define((i, b), block(M, 1, 0)[b, i])
+    """``M^T = [M_00^T, M_10^T; M_01^T, M_11^T]``."""
+    parts = {(row, column): transpose(block(M, column, row)) for row in (0, 1) for column in (0, 1)}
+    return ta.einsum("q p -> p q", M), blocks(parts)
 
 
 @claim(source=BLOCKS, kernel=False)
@@ -395,7 +402,7 @@ def an_unfolded_tucker_tensor_is_a_product_with_a_kronecker_product():
     return unfolded, ta.einsum("i j, j x, p x -> i p", A, core, kron(P1, P2))
 
 
-@claim(source=CP, sizes=ALL, mutation=lambda: (norm(cp(F, H, J)), ta.einsum("p q ->", hadamard(gram(F), gram(H)))))
+@claim(source=CP, kernel=False, mutation=lambda: (norm(cp(F, H, J)), ta.einsum("p q ->", hadamard(gram(F), gram(H)))))
 def the_norm_of_a_cp_tensor():
     """``|[F, H, J]|^2`` is the sum of the entries of ``F^T F * H^T H * J^T J``."""
     return norm(cp(F, H, J)), ta.einsum("p q ->", hadamard(gram(F), gram(H), gram(J)))
