@@ -374,8 +374,8 @@ def products_along_one_mode_compose():
 
 @claim(source=TUCKER, kernel=False)
 def orthonormal_factors_keep_the_norm_of_the_core():
-    """``|G x_0 U x_1 U'| = |G|`` for isometries."""
-    return norm(mode(mode(G, 0, U1), 1, U2)), norm(G)
+    """``|G| = |G x_0 U x_1 U'|`` for isometries."""
+    return norm(G), norm(mode(mode(G, 0, U1), 1, U2))
 
 
 @claim(source=TUCKER, kernel=False)
@@ -404,8 +404,8 @@ def an_unfolded_tucker_tensor_is_a_product_with_a_kronecker_product():
 
 @claim(source=CP, kernel=False, mutation=lambda: (norm(cp(F, H, J)), ta.einsum("p q ->", hadamard(gram(F), gram(H)))))
 def the_norm_of_a_cp_tensor():
-    """``|[F, H, J]|^2`` is the sum of the entries of ``F^T F * H^T H * J^T J``."""
-    return norm(cp(F, H, J)), ta.einsum("p q ->", hadamard(gram(F), gram(H), gram(J)))
+    """The entries of ``F^T F * H^T H * J^T J`` sum to ``|[F, H, J]|^2``."""
+    return ta.einsum("p q ->", hadamard(gram(F), gram(H), gram(J))), norm(cp(F, H, J))
 
 
 @claim(source=CP, sizes=ALL)
@@ -490,8 +490,8 @@ def products_along_one_mode_commute():
 
 @claim(source="a mistake: the factors have to be isometries", expected="refuted")
 def any_factors_keep_the_norm_of_the_core():
-    """``|G x_0 A x_1 P| = |G|``."""
-    return norm(mode(mode(G, 0, A), 1, P1)), norm(G)
+    """``|G| = |G x_0 A x_1 P|``."""
+    return norm(G), norm(mode(mode(G, 0, A), 1, P1))
 
 
 @claim(source="a mistake: an isometry need not be onto", expected="refuted")
@@ -502,9 +502,9 @@ def any_tensor_is_recovered_from_its_core():
 
 @claim(source="a mistake: the columns are not orthogonal", expected="refuted")
 def the_norm_of_a_cp_tensor_is_the_sum_of_the_norms_of_its_terms():
-    """``|[F, H, J]|^2`` is the sum over the columns alone."""
+    """The sum over the columns alone is ``|[F, H, J]|^2``."""
     columns = (ta.einsum("k p, k p -> p", factor, factor) for factor in (F, H, J))
-    return norm(cp(F, H, J)), ta.einsum("p ->", hadamard(*columns))
+    return ta.einsum("p ->", hadamard(*columns)), norm(cp(F, H, J))
 
 
 @claim(source="a mistake: a weight counted at every factor", expected="refuted")
