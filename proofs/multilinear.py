@@ -6,6 +6,7 @@ A claim expected to be refuted is a mistake that is easily made.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import permutations
 from typing import Any, TypeAlias
 
@@ -249,7 +250,7 @@ def block(matrix: Matrix, row: int, column: int) -> ta.Definition:
     return ta.define((one, two), matrix[Injected(one, row, VW), Injected(two, column, VW)])
 
 
-def blocks(parts: dict[tuple[int, int], Matrix]) -> ta.Definition:
+def blocks(parts: Mapping[tuple[int, int], Matrix]) -> ta.Definition:
     """Return the block matrix with these blocks, and zeros elsewhere."""
     terms: Any = 0
     for (row, column), part in parts.items():
