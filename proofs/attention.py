@@ -132,7 +132,7 @@ def the_sigmoid_has_two_forms():
 
 @claim(source="arXiv 2409.04431 (sigmoid attention with the bias -log n)", sizes=at("n"))
 def the_bias_of_sigmoid_attention_counts_the_keys():
-    """A sigmoid of x - log(n) is exp(x)/(n + exp(x)): equal scores get weights near 1/n, as in softmax."""
+    """A sigmoid of x - log(n) is exp(x)/(n + exp(x)): scores of zero get 1/(n + 1), where softmax gives 1/n."""
     return text("O[t,s] = 1/(1 + exp(log(n) - S[t,s]))"), text("O[t,s] = exp(S[t,s])/(n + exp(S[t,s]))")
 
 
@@ -193,16 +193,6 @@ def forget_gates_need_only_the_prefix_sum_at_the_key():
     return causal(f"{DOT} + sum(r: lt[s,r]*le[r,t]*x[r])"), causal(f"{DOT} - sum(r: le[r,s]*x[r])")
 
 
-ADDED = "sum(f: (Q[t,f] + A[t,f])*(K[s,f] + B[s,f]))"
-UNMIXED = f"{DOT} + sum(f: A[t,f]*B[s,f])"
-
-
-@claim(source="arXiv 1901.02860, sec. 3.3", sizes=at("n d e"), mutation=lambda: (attend(ADDED), attend(UNMIXED)))
-def added_positions_score_in_four_terms():
-    """Positions added to queries and keys score content and position in all four combinations."""
-    return attend(ADDED), attend(f"{UNMIXED} + sum(f: Q[t,f]*B[s,f]) + sum(f: A[t,f]*K[s,f])")
-
-
 PLANES = """
     X[t,f] = Q[t,f]*C[t,f] - A[t,f]*D[t,f];  Y[t,f] = Q[t,f]*D[t,f] + A[t,f]*C[t,f]
     Z[s,f] = K[s,f]*C[s,f] - B[s,f]*D[s,f];  U[s,f] = K[s,f]*D[s,f] + B[s,f]*C[s,f]
@@ -224,7 +214,7 @@ def rotary_scores_depend_on_the_difference_of_the_angles():
 
 
 N, E, F = ta.Space("N", "n"), ta.Space("E", "e"), ta.Space("F", "d")
-(x, y), (c,), (f, g, k) = N.indices("x y"), E.indices("c"), F.indices("f g k")
+(x, y), (c,), (f, g) = N.indices("x y"), E.indices("c"), F.indices("f g")
 QUERIES, KEYS, VALUES = ta.tensor("Q", N @ F), ta.tensor("K", N @ F), ta.tensor("V", N @ E)
 ROTATION = ta.tensor("R", F @ F, isometry=True)
 
@@ -288,28 +278,7 @@ def gates_of_the_output_are_gates_of_the_query():
     return gated(), attend(DOT, "G[t,c]*V[s,c]")
 
 
-SQUARED = f"A[t,s] = relu({DOT}); O[t,s] = A[t,s]*A[t,s]"
-
-
-@claim(
-    source="arXiv 2202.10447 (squared rectified scores)",
-    sizes=at("n d"),
-    mutation=lambda: (text(f"O[t,s] = pow(relu({DOT}/n), 2)"), text(f"{SQUARED}/n")),
-)
-def squared_rectified_scores_release_the_square_of_their_scale():
-    """``relu(x/n)^2 = relu(x)^2/n^2``."""
-    return text(f"O[t,s] = pow(relu({DOT}/n), 2)"), text(f"{SQUARED}/(n*n)")
-
-
 P = ta.tensor("P", N @ N, permutation=True)
-M = ta.Space("M", "k")
-z = M.index("z")
-
-
-def attention(queries: Any, keys: Any, values: Any, query: Index, key: Index, leg: Index) -> ta.Definition:
-    """Return softmax attention."""
-    weight = ta.softmax((queries[query, k] * keys[key, k]).sum(k), over=key)
-    return ta.define((query, leg), weight * values[key, leg])
 
 
 def permuted(tensor: Any, leg: Index) -> ta.Definition:
@@ -319,25 +288,14 @@ def permuted(tensor: Any, leg: Index) -> ta.Definition:
 
 def to_all(queries: Any) -> ta.Definition:
     """Return attention of queries to all keys."""
-    return attention(queries, KEYS, VALUES, x, y, c)
+    weight = ta.softmax((queries[x, f] * KEYS[y, f]).sum(f), over=y)
+    return ta.define((x, c), weight * VALUES[y, c])
 
 
 @claim(source="textbook", sizes=at("n d e"), mutation=lambda: (to_all(permuted(QUERIES, f)), to_all(QUERIES)))
 def permuted_queries_permute_the_output():
     """Queries are answered one by one, so permuting them, and not the keys, permutes the outputs."""
     return to_all(permuted(QUERIES, f)), permuted(to_all(QUERIES), c)
-
-
-def induced(tokens: Any) -> ta.Definition:
-    """Return attention of tokens to landmarks that have attended to the tokens."""
-    pooled = attention(ta.tensor("I", M @ F), tokens, tokens, z, y, f)
-    return attention(tokens, pooled, pooled, x, z, f)
-
-
-@claim(source="arXiv 1810.00825, sec. 3.1 (induced set attention)", sizes=at("n d k"))
-def induced_attention_is_permutation_equivariant():
-    """Tokens attend to landmarks, which have attended to the tokens: the output is permuted with the tokens."""
-    return induced(permuted(QUERIES, f)), permuted(induced(QUERIES), f)
 
 
 # Keys in blocks.
@@ -635,32 +593,6 @@ def gates_between_two_times_are_absorbed():
     return text("O[t,c] = le[s,t]*exp(A[t,f] - A[s,f])*Q[t,f]*K[s,f]*V[s,c]"), text(state)
 
 
-@claim(
-    source="arXiv 2102.11174 (delta rule)",
-    sizes=at("d e"),
-    mutation=lambda: (delta_rule(), text("O[f,c] = (delta[f,g] - x[]*K[f]*K[g])*S[g,c] + K[f]*V[c]")),
-)
-def the_delta_rule_reflects_the_state():
-    """Correcting what the state says of a key is multiplying the state by 1 - x k k^T and adding x k v^T."""
-    return delta_rule(), text("O[f,c] = (delta[f,g] - x[]*K[f]*K[g])*S[g,c] + x[]*K[f]*V[c]")
-
-
-def delta_rule() -> ta.Definition:
-    """Return the state after the correction of its value at a key."""
-    return text("O[f,c] = S[f,c] + x[]*K[f]*(V[c] - sum(g: K[g]*S[g,c]))")
-
-
-@claim(source=AFT, sizes=at("n e"), mutation=lambda: (attention_free("x[s]"), attention_free("0")))
-def position_biases_of_the_query_cancel_in_every_channel():
-    """Attention per channel, by keys and pairwise biases, ignores biases that depend on the query alone."""
-    return attention_free("x[t]"), attention_free("0")
-
-
-def attention_free(bias: str) -> ta.Definition:
-    """Return weights of the keys for every channel, times the values."""
-    return text(f"W[t,s,c] = exp(K[s,c] + {bias}); O[t,c] = W[t,s,c]*V[s,c]/sum(r: W[t,r,c])")
-
-
 NYSTROM = "X[t,i] = softmax(i: sum(f: Q[t,f]*L[i,f])); Y[j,s] = softmax(s: sum(f: I[j,f]*K[s,f]))"
 
 
@@ -669,22 +601,6 @@ def three_factors_of_the_weights_reassociate():
     """Weights that factor through landmarks average the values at the landmarks first."""
     weights = text(f"{NYSTROM}; A[t,s] = X[t,i]*Z[i,j]*Y[j,s]; O[t,c] = A[t,s]*V[s,c]")
     return weights, text(f"{NYSTROM}; U[j,c] = Y[j,s]*V[s,c]; O[t,c] = X[t,i]*Z[i,j]*U[j,c]")
-
-
-@claim(
-    source="arXiv 2102.03902 (Nystrom approximation)", sizes=at("n e"), mutation=lambda: through_landmarks(flip=True)
-)
-def landmarks_at_every_token_are_exact():
-    """Where every token is a landmark, the middle factor inverts the others: A Z A V = A V."""
-    return through_landmarks()
-
-
-def through_landmarks(*, flip: bool = False) -> tuple[ta.Definition, ta.Definition]:
-    """Return A Z A V, or A Z A^T V, and A V, for Z the inverse of A."""
-    A, Z = ta.tensor("A", N @ N), ta.tensor("Z", N @ N, inverse_of="A")
-    u, v = N.indices("u v")
-    last = A[y, v] if flip else A[v, y]
-    return ta.define((x, c), A[x, u] * Z[u, v] * last * VALUES[y, c]), ta.define((x, c), A[x, y] * VALUES[y, c])
 
 
 PROJECTED = "X[i,f] = E[i,s]*K[s,f]; Y[i,c] = E[i,s]*V[s,c]; S[t,i] = Q[t,f]*X[i,f]"
@@ -714,18 +630,14 @@ def log_sum_exp_moves_with_the_scores():
     return text("O[t] = log(sum(r: exp(S[t,r] + x[t])))"), text(f"O[t] = {LSE} + x[t]")
 
 
-@claim(source="textbook", sizes=at("n"))
+CROSS = "X[t,s] = S[t,s] + x[t]; O[t] = Y[t,s]*(log(sum(r: exp(X[t,r]))) - X[t,s])"
+SPLIT = "X[t,s] = S[t,s] + x[t]; O[t] = log(sum(r: exp(X[t,r]))) - Y[t,s]*X[t,s]"
+
+
+@claim(source="textbook", sizes=at("n"), mutation=lambda: (text(SPLIT), text(SPLIT.replace(" + x[t]", ""))))
 def cross_entropy_ignores_a_shift_of_the_logits():
-    """Against targets that sum to one, here a softmax, a shift of the logits does not change the loss."""
-    shifted = LSE.replace("S[t,r]", "S[t,r] + x[t]")
-    targets = "Y[t,s] = softmax(s: B[t,s]); O[t] = Y[t,s]"
-    return text(f"{targets}*({shifted} - S[t,s] - x[t])"), text(f"{targets}*({LSE} - S[t,s])")
-
-
-@claim(source="a mistake: targets that do not sum to one", expected="refuted")
-def the_score_of_the_target_ignores_a_shift_of_the_logits():
-    """The linear part of the loss alone moves with the logits."""
-    return text("O[t] = Y[t,s]*(S[t,s] + x[t])"), text("O[t] = Y[t,s]*S[t,s]")
+    """``- sum y log softmax(x)`` ignores a shift; ``log sum exp(x) - sum y x`` does only where y sums to one."""
+    return text(CROSS), text(CROSS.replace(" + x[t]", ""))
 
 
 @claim(source="textbook", sizes=at("n"))
