@@ -111,7 +111,8 @@ class Rewriting(Labelling):
 
     def _add(self, equation: Equation) -> None:
         """Orient an equation; one whose sides are equal by the rules so far says nothing new."""
-        for values, _ in self.ranges([(f"?{name}", space) for name, space in equation.scope]):
+        prefix = ".".join(map(str, equation.name))  # variables of their own for every equation
+        for values, _ in self.ranges([(f"?{prefix}.{name}", space) for name, space in equation.scope]):
             env = dict(zip((name for name, _ in equation.scope), values, strict=True))
             sides = self.expand(equation.lhs, env) + [t.copy(-1) for t in self.expand(equation.rhs, env)]
             terms = [done for t in sides for flat in self.eliminate(t) for done in self.rewritten(flat)]

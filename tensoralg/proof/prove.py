@@ -11,6 +11,7 @@ from __future__ import annotations
 import numbers
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import prod
 from random import Random
 from typing import Any
 
@@ -23,9 +24,9 @@ from tensoralg.errors import (
     Undecided,
 )
 from tensoralg.expr.arrays import all_dimensions
-from tensoralg.expr.nodes import Definition, Entry, Expr, as_expr
+from tensoralg.expr.nodes import Add, Definition, Entry, Expr, Pow, as_expr
 from tensoralg.expr.replace import replace_tensor
-from tensoralg.expr.rewrite import substitute, walk
+from tensoralg.expr.rewrite import substitute
 from tensoralg.expr.tensor import Tensor
 from tensoralg.normal import MAX_TERMS, unify
 from tensoralg.proof.decide import Decision, decide, engine_for, show
@@ -289,12 +290,16 @@ def _proved(stated: Stated, decision: Decision) -> Verdict:
 
 def _components(claim: Claim, fixed: Mapping[str, int]) -> int:
     """Return a bound on the number of terms when every index of fixed size is written out."""
-    total = 1
-    for side in (claim.left, claim.right):
-        for node in walk(side):
-            for index in (*getattr(node, "indices", ()), *getattr(node, "legs", ())):
-                total *= fixed.get(str(index.space.dimension), 1)
-    return total
+
+    def written(node: Expr) -> int:
+        counts = [written(child) for child in node.children()]
+        size = prod(fixed.get(str(i.space.dimension), 1) for i in getattr(node, "indices", ()))
+        if isinstance(node, Add):
+            return sum(counts)
+        return size * prod(counts) ** (node.exponent if isinstance(node, Pow) and node.exponent > 0 else 1)
+
+    points = prod(fixed.get(str(leg.space.dimension), 1) for leg in claim.left.legs)
+    return points * (written(claim.left.body) + written(claim.right.body))
 
 
 def _refuted(claim: Claim, found: Any) -> Verdict:
