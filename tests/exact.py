@@ -81,6 +81,13 @@ def rational(values: Any) -> Any:
     return flint.fmpq(values.numerator, values.denominator) if isinstance(values, Fraction) else values
 
 
+def fractions(values: Any) -> Any:
+    """Return nested lists with flint's rationals as fractions; the opposite of `rational`."""
+    if isinstance(values, list | tuple):
+        return [fractions(value) for value in values]
+    return Fraction(int(values.p), int(values.q)) if isinstance(values, flint.fmpq) else values
+
+
 def extent(space: Any, sizes: Mapping[str, int]) -> int:
     """Return the number of basis vectors of a space."""
     return int(eval(_Writer().extent(space), {f"z_{name}": size for name, size in sizes.items()}))
