@@ -17,6 +17,7 @@ import flint
 
 PRECISION = 200
 PARTIAL = ("log", "sqrt")
+RELATIONS = ("delta", "mask", "near")
 
 
 class Evaluator:
@@ -164,14 +165,21 @@ class _Writer:
     def add(self, node: Any) -> str:
         return "(" + "+".join(map(self.write, node.terms)) + ")"
 
+    def split(self, node: Any) -> tuple[list[Any], list[Any]]:
+        """Return the relations whose vanishing saves the other factors, and those; none if they may be undefined."""
+        factors = list(node.factors) if node.kind == "mul" else [node]
+        relations = [f for f in factors if f.kind in RELATIONS]
+        rest = [f for f in factors if f.kind not in RELATIONS]
+        return ([], factors) if any(map(_partial, rest)) else (relations, rest)
+
+    def product(self, factors: list[Any]) -> str:
+        return "*".join(map(self.write, factors)) or "1"
+
     def mul(self, node: Any) -> str:
-        relations = [f for f in node.factors if f.kind in ("delta", "mask", "near")]
-        rest = [f for f in node.factors if f not in relations]
-        # a vanishing factor saves the rest, unless the rest may be undefined
-        if relations and not any(map(_partial, rest)):
-            product = "*".join(map(self.write, rest)) or "1"
-            return f"({product} if {' and '.join(map(self.condition, relations))} else 0)"
-        return "(" + "*".join(map(self.write, node.factors)) + ")"
+        relations, rest = self.split(node)
+        if relations:
+            return f"({self.product(rest)} if {' and '.join(map(self.condition, relations))} else 0)"
+        return f"({self.product(rest)})"
 
     def pow(self, node: Any) -> str:
         base = self.write(node.base)
@@ -181,8 +189,17 @@ class _Writer:
         return f"{node.function}({self.write(node.argument)})"
 
     def bind(self, node: Any) -> str:
-        loops = " ".join(f"for i_{index.name} in range({self.extent(index.space)})" for index in node.indices)
-        return f"sum([{self.write(node.summand)} {loops}])"
+        relations, rest = self.split(node.summand)
+        names = [index.name for index in node.indices]
+        body = self.product(rest)
+        loops = ""
+        for k, index in enumerate(node.indices):
+            loops += f" for i_{index.name} in range({self.extent(index.space)})"
+            later = set(names[k + 1 :])
+            known = [r for r in relations if not later & set(r.free)]  # each is tested as soon as it can be
+            relations = [r for r in relations if r not in known]
+            loops += "".join(f" if {self.condition(r)}" for r in known)
+        return f"sum([{body}{loops}])"
 
 
 def _partial(node: Any) -> bool:
