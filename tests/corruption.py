@@ -390,7 +390,10 @@ def outcome(check: Callable[..., Any], corrupted: Corruption, seconds: float) ->
         return Outcome("no bool", f"returned {answer!r}")
     if not answer:
         return Outcome("rejected")
-    return accepted(corrupted.value if corrupted.text is None else json.loads(corrupted.text))
+    try:
+        return accepted(corrupted.value if corrupted.text is None else json.loads(corrupted.text))
+    except json.JSONDecodeError as error:
+        return Outcome("accepted", f"accepted, although it is no JSON: {error}")
 
 
 def accepted(certificate: Any) -> Outcome:

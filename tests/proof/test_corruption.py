@@ -60,7 +60,7 @@ def test_corruptions_change_the_certificate_and_leave_the_original_alone(certifi
 
 
 def test_corruptions_are_determined_by_their_seed(certificates):
-    first, second = ([repr(c)[:500] for c in itertools.islice(corruptions(certificates, 7), 100)] for _ in range(2))
+    first, second = ([(c.how, c.text) for c in itertools.islice(corruptions(certificates, 7), 300)] for _ in range(2))
     assert first == second
 
 
