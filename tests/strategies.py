@@ -11,10 +11,12 @@ from tensoralg.expr.nodes import (
     Add,
     Apply,
     Bind,
+    Decay,
     Delta,
     Entry,
     Mask,
     Mul,
+    Near,
     Number,
     Size,
     add,
@@ -26,10 +28,10 @@ from tensoralg.expr.nodes import (
     reciprocal,
 )
 from tensoralg.expr.rewrite import fresh, names_in, rename_apart, substitute, walk
-from tensoralg.spaces import Index
+from tensoralg.spaces import DirectSum, Fused, Index, Injected, TensorProduct
 
-T = ta.Space("T", "n", ordered=True)
-D = ta.Space("D", "d")
+T = ta.Space("n", "n", ordered=True)  # called like their dimensions, as `ta.parse` calls them
+D = ta.Space("d", "d")
 TENSORS = [
     ta.tensor("x", T),
     ta.tensor("y", T),
@@ -47,26 +49,42 @@ FREE = (*T.indices("t s"), *D.indices("f"))
 
 
 class Maker:
-    """Builds random terms over given free indices."""
+    """Builds random terms over given free indices.
 
-    def __init__(self, random, functions=False, depth=3):
-        self.random, self.functions, self.depth, self.counter = random, functions, depth, 0
+    `tensors` may occur, sums run over `spaces` (one that is listed twice is chosen twice as often), and each of
+    `leaves` makes a further kind of factor, or None, from the maker and the indices in scope.
+    """
+
+    def __init__(self, random, functions=False, tensors=TENSORS, spaces=(T, T, D), leaves=()):
+        self.random, self.functions, self.counter = random, functions, 0
+        self.tensors, self.spaces, self.leaves = tensors, spaces, leaves
 
     def fresh(self, space):
         self.counter += 1
         return Index(f"i{self.counter}", space)
 
     def pick(self, scope, space):
+        """Return an index in scope, or one put together from indices in scope; None if there is none."""
         choices = [i for i in scope if i.space == space]
+        if isinstance(space, TensorProduct):
+            parts = [self.pick(scope, factor) for factor in space.factors]
+            choices += [] if None in parts else [Fused(tuple(parts))]
+        if isinstance(space, DirectSum):
+            found = [(self.pick(scope, summand), k) for k, summand in enumerate(space.summands)]
+            choices += [Injected(term, k, space) for term, k in found if term is not None]
         return self.random.choice(choices) if choices else None
 
     def leaf(self, scope):
+        if self.leaves and self.random.random() < 0.3:
+            made = self.random.choice(self.leaves)(self, scope)
+            if made is not None:
+                return made
         roll = self.random.random()
         if roll < 0.62:
-            symbols = [t for t in TENSORS if all(any(i.space == leg for i in scope) for leg in t.legs)]
+            symbols = [t for t in self.tensors if all(reaches(scope, leg) for leg in t.legs)]
             symbol = self.random.choice(symbols)
             return Entry(symbol, tuple(self.pick(scope, leg) for leg in symbol.legs))
-        times = [i for i in scope if i.space == T]
+        times = alike(self.random, scope)
         if roll < 0.80 and len(times) > 1:
             return Mask(self.random.random() < 0.5, *self.random.sample(times, 2))
         if roll < 0.90 and scope:
@@ -88,13 +106,32 @@ class Maker:
         if roll < 0.60:
             return add(*(self.term(scope, depth - 1) for _ in range(2)))
         if roll < 0.88:
-            inner = tuple(self.fresh(self.random.choice([T, T, D])) for _ in range(self.random.randint(1, 2)))
+            inner = tuple(self.fresh(self.random.choice(self.spaces)) for _ in range(self.random.randint(1, 2)))
             return bind(inner, mul(*(self.term([*scope, *inner], depth - 1) for _ in range(2))))
         return power(self.leaf(scope), 2) if roll < 0.92 else self.leaf(scope)
 
 
+def reaches(scope, space):
+    """Whether indices in scope can address a leg over the space."""
+    if any(i.space == space for i in scope):
+        return True
+    if isinstance(space, TensorProduct):
+        return all(reaches(scope, factor) for factor in space.factors)
+    return isinstance(space, DirectSum) and any(reaches(scope, summand) for summand in space.summands)
+
+
+def alike(random, scope):
+    """Return the indices in scope over one ordered space, one with two of them if there is one."""
+    found = {}
+    for index in scope:
+        if index.space.ordered:
+            found.setdefault(index.space, []).append(index)
+    pairs = [indices for indices in found.values() if len(indices) > 1]
+    return pairs[0] if len(pairs) == 1 else random.choice(pairs) if pairs else []
+
+
 def claim(random, functions=False, depth=2):
-    """Return a random definition with one or two free indices."""
+    """Return a random definition with up to two free indices."""
     legs = FREE[: random.randint(0, 2)] if random.random() < 0.7 else (FREE[0], FREE[2])
     return ta.define(legs, Maker(random, functions).term(list(legs), depth))
 
@@ -107,11 +144,12 @@ def kinds(expr):
 # valid rewriting
 
 
-def rewrite(random, expr, steps):
+def rewrite(random, expr, steps, more=()):
     """Return an expression that is equal by construction: random valid steps at random places."""
+    known = [*STEPS, *more]
     for _ in range(steps):
         expr = at_random_place(
-            random, expr, lambda node, scope: STEPS[random.randrange(len(STEPS))](random, node, scope)
+            random, expr, lambda node, scope: known[random.randrange(len(known))](random, node, scope)
         )
     return expr
 
@@ -179,7 +217,7 @@ def split_mask(random, node, scope):
         if not node.strict:
             return add(Mask(True, node.left, node.right), Delta(node.left, node.right))
         return add(as_expr(1), negate(Mask(False, node.right, node.left)))
-    times = [i for i in scope if i.space == T]
+    times = alike(random, scope)
     if len(times) < 2:
         return node
     a, b = random.sample(times, 2)
@@ -187,12 +225,12 @@ def split_mask(random, node, scope):
 
 
 def insert_delta(random, node, scope):
-    if isinstance(node, Entry) and node.args:
-        k = random.randrange(len(node.args))
-        old = node.args[k]
-        new = Index(fresh("j", names_in(node) | {i.name for i in scope}), old.space)
-        inside = Entry(node.tensor, (*node.args[:k], new, *node.args[k + 1 :]))
-        return bind((new,), mul(Delta(old, new), inside))
+    if node.kind in ("entry", "decay", "near") and node.index_terms():
+        terms = node.index_terms()
+        k = random.randrange(len(terms))
+        new = Index(fresh("j", names_in(node) | {i.name for i in scope}), terms[k].space)
+        inside = node.with_index_terms((*terms[:k], new, *terms[k + 1 :]))
+        return bind((new,), mul(Delta(terms[k], new), inside))
     return node
 
 
@@ -216,12 +254,13 @@ def insert_ones(random, node, scope):
 
 
 def swap_legs(random, node, scope):
-    if isinstance(node, Entry) and len(node.args) == 2:
-        swapped = Entry(node.tensor, node.args[::-1]) if node.tensor.legs[0] == node.tensor.legs[1] else node
-        if node.tensor.symmetric:
-            return swapped
-        if node.tensor.antisymmetric:
-            return negate(swapped)
+    if isinstance(node, Entry) and (groups := [*node.tensor.symmetric, *node.tensor.antisymmetric]):
+        group = groups[0] if len(groups) == 1 else random.choice(groups)
+        first, second = group if len(group) == 2 else random.sample(group, 2)
+        args = list(node.args)
+        args[first], args[second] = args[second], args[first]
+        swapped = Entry(node.tensor, tuple(args))
+        return negate(swapped) if group in node.tensor.antisymmetric else swapped
     return node
 
 
@@ -262,11 +301,16 @@ def mutate(random, expr):
 
 
 def _mutated(random, node, scope):
-    if isinstance(node, Entry) and node.args:
-        k = random.randrange(len(node.args))
-        others = [i for i in scope if i.space == node.args[k].space and i != node.args[k]]
+    if isinstance(node, Entry | Decay) and node.index_terms():
+        terms = node.index_terms()
+        if len(terms) == 2 and terms[0].space == terms[1].space and random.random() < 0.3:
+            return node.with_index_terms(terms[::-1])
+        k = random.randrange(len(terms))
+        others = [i for i in scope if i.space == terms[k].space and i != terms[k]]
         if others:
-            return Entry(node.tensor, (*node.args[:k], random.choice(others), *node.args[k + 1 :]))
+            return node.with_index_terms((*terms[:k], random.choice(others), *terms[k + 1 :]))
+    if isinstance(node, Near):
+        return Near(node.left, node.right, add(node.width, as_expr(1)))
     if isinstance(node, Mask):
         if random.random() < 0.5:
             return Mask(not node.strict, node.left, node.right)
