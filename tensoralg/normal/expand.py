@@ -157,9 +157,9 @@ class Expansion:
         if kind in FUNCTIONS:
             return [Term(powers={("F", kind, node[1], restricted(node[1], env)): 1})]
         if kind in ("decay", "gap"):
-            later, earlier = (i if i in ("+", "-") else self.value(i, env) for i in node[2:4])
-            args = tuple(self.value(i, env) for i in node[4:])
-            return self._decay("D" if kind == "decay" else "G", node[1], (), later, earlier, args)
+            later, earlier = (i if i in ("+", "-") else self.value(i, env) for i in node[3:5])
+            args = tuple(self.value(i, env) for i in node[5:])
+            return self._decay("D" if kind == "decay" else "G", node[1], node[2], later, earlier, args)
         left, right = (self.value(index, env) for index in node[1:3])
         if kind == "near":
             if isinstance(left, tuple) or is_fixed(left) or is_fixed(right):
@@ -315,7 +315,7 @@ def free_names(node: Any) -> set[str]:
         elif kind in ("+", "*", "^") or kind in FUNCTIONS:
             stack += [(part, hidden) for part in here[1:]]
         elif kind not in ("num", "size"):
-            first = 1 if kind in ("delta", "le", "lt", "near") else 2
+            first = 1 if kind in ("delta", "le", "lt", "near") else 3 if kind in ("decay", "gap") else 2
             last = 3 if kind == "near" else len(here)
             for index in here[first:last]:
                 found.update(name for name in _index_names(index) if name not in hidden)

@@ -14,6 +14,7 @@ Cancelling ``Z * (1/Z)`` is sound on the domain of the claim, which `tensoralg.p
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from math import gcd
 from typing import Any
@@ -26,12 +27,38 @@ from tensoralg.normal.terms import ONE, UNIT, Atom, Form, Known, Term, collected
 LARGEST_FACTOR = 10_000
 
 
+@dataclass(frozen=True)
+class Step:
+    """How a function was applied, for certificates.
+
+    Attributes
+    ----------
+    kind : str
+        ``exp`` (of logarithms and an exponent), ``factor`` (a function of a scale times the rest), ``flip``
+        (relu of the negative), ``sign`` (relu of a known sign), ``none`` (a function of 0).
+    scale : Term
+        What was taken out, denominators included.
+    rest : Form
+    logarithms : tuple of (form, power)
+        For ``exp``: what the exponential of a logarithm became.
+    sign : int
+        For ``sign``: the sign.
+    """
+
+    kind: str
+    scale: Term = field(default_factory=Term)
+    rest: Form = ()
+    logarithms: tuple[tuple[Form, Any], ...] = ()
+    sign: int = 0
+
+
 class Functions(Signs):
     """Normal forms of functions at a fixed chain; `known` is the order of their open variables."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.apart: frozenset[tuple[Any, ...]] = frozenset()
+        self.steps: list[Step] = []
 
     def thaw(self, mono: Any, coefficient: Any, to: Mapping[Any, Any] | None = None) -> Term:
         """Return a canonical monomial as a term (`tensoralg.normal.label`)."""
@@ -123,6 +150,12 @@ class Functions(Signs):
         row = self._row(form)
         if row is None:
             return self.apply(name, form, power, known)
+        entry, chosen, inner = self.select(form, known, row)
+        outer = Term(powers={entry: 1}, bound={chosen: self.space_of[chosen]})
+        return self.product([[outer], self._selected(name, inner, power, known)])
+
+    def select(self, form: Form, known: Known, row: tuple[str, int, Any]) -> tuple[Atom, Any, Form]:
+        """Return (P[t,a], a, x) for a form ``sum(a: P[t,a]*x[a])``, where a is a new variable."""
         matrix, leg, variable = row
         chosen = self.fresh(self.atomic(variable))
         terms = []
@@ -136,8 +169,7 @@ class Functions(Signs):
                     break
             terms.append(term)
         entry = ("t", matrix, variable, chosen) if leg == 0 else ("t", matrix, chosen, variable)
-        outer = Term(powers={entry: 1}, bound={chosen: self.space_of[chosen]})
-        return self.product([[outer], self._selected(name, self.normal(terms, known), power, known)])
+        return entry, chosen, self.normal(terms, known)
 
     def argument(self, term: Term, atom: Atom) -> tuple[Known, Form]:
         """Return the argument of a folded function at the chain of its term, and the order of its variables."""
@@ -158,19 +190,26 @@ class Functions(Signs):
         return self.product([[Term().times(atom, half)], *(self.opened_form(atom[2]) for _ in range(whole))])
 
     def apply(self, name: str, form: Form, power: int, known: Known) -> list[Term]:
-        """Return a power of a function of a normal form."""
+        """Return a power of a function of a normal form; `steps` says how."""
+        outer, self.steps = self.steps, []
         if name == "exp":
-            return self._exponential(form, power)
-        form, known = self.narrowed(form, known)
+            result, step = self._exponential(form, power)
+        else:
+            result, step = self._applied(name, *self.narrowed(form, known), power)
+        self.steps = [*outer, step]
+        return result
+
+    def _applied(self, name: str, form: Form, known: Known, power: int) -> tuple[list[Term], Step]:
         if name == "1/":
             return self._reciprocal(form, power, known)
         if not form:
             if name == "log":
                 raise Undecided("log of 0 occurs where it is undefined", remedy="restate the claim")
-            return []
+            return [], Step("none")
         scale, rest = self.shared(form, known, positive=True)
         make = {"relu": self._relu, "sqrt": self._root, "log": self._logarithm}[name]
-        return self.product([make(scale.copy(), rest, known) for _ in range(power)])
+        found = [make(scale.copy(), rest, known) for _ in range(power)]
+        return self.product([terms for terms, _ in found]), found[0][1]
 
     def narrowed(self, form: Form, known: Known) -> tuple[Form, Known]:
         """Return a form without the open variables that it does not depend on, and the order of the others."""
@@ -180,37 +219,35 @@ class Functions(Signs):
                 form, known = small, {**known, space: tuple(x for x in known[space] if x != v)}
         return form, known
 
-    def _exponential(self, form: Form, power: int) -> list[Term]:
-        result, left = Term(), {}
+    def _exponential(self, form: Form, power: int) -> tuple[list[Term], Step]:
+        groups: list[list[Term]] = []
+        logarithms, left = [], {}
         for mono, c in form:
             factors, bound, chains = mono
-            if (
-                len(factors) == 1
-                and not bound
-                and not chains
-                and factors[0][0][:2] == ("f", "log")
-                and factors[0][1] == 1
-            ):
-                whole = c * power
-                if whole.denominator == 1:
-                    groups = [self.opened_form(factors[0][0][2]) for _ in range(int(whole))]
-                    if whole < 0:
-                        groups = [self._reciprocal(factors[0][0][2], -int(whole), {})]
-                    return self.product([*groups, self._exponential(tuple(x for x in form if x[0] != mono), power)])
-            left[mono] = c * power
-        return [result.times(("E", collected(left))) if left else result]
+            inside = factors[0][0] if len(factors) == 1 and factors[0][1] == 1 and not bound and not chains else ("",)
+            if inside[:2] == ("f", "log") and Fraction(c).denominator == 1:
+                logarithms.append((inside[2], int(c)))
+                groups += [self.opened_form(inside[2]) for _ in range(int(c) * power)]
+                if c < 0:
+                    groups.append([Term(powers={("f", "1/", inside[2]): int(-c) * power})])
+            else:
+                left[mono] = c
+        rest = collected(left)
+        groups.append([Term(powers={("E", scaled(rest, power)): 1} if rest else {})])
+        return self.product(groups), Step("exp", rest=rest, logarithms=tuple(logarithms))
 
-    def _relu(self, scale: Term, rest: Form, known: Known) -> list[Term]:
+    def _relu(self, scale: Term, rest: Form, known: Known) -> tuple[list[Term], Step]:
         if self.positive(rest, known, strict=False):
-            return self.product([[scale], self.opened_form(rest)])
+            return self.product([[scale], self.opened_form(rest)]), Step("sign", scale.copy(), rest, sign=1)
         turned = scaled(rest, -1)
         if self.positive(turned, known, strict=False):
-            return []
+            return [], Step("sign", scale, rest, sign=-1)
         if outline(turned) < outline(rest):
-            return self.product([[scale], [Term(powers={("f", "relu", turned): 1}), *self.opened_form(rest)]])
-        return [scale.times(("f", "relu", rest))]
+            terms = self.product([[scale.copy()], [Term(powers={("f", "relu", turned): 1}), *self.opened_form(rest)]])
+            return terms, Step("flip", scale, rest)
+        return [scale.copy().times(("f", "relu", rest))], Step("factor", scale, rest)
 
-    def _root(self, scale: Term, rest: Form, known: Known) -> list[Term]:
+    def _root(self, scale: Term, rest: Form, known: Known) -> tuple[list[Term], Step]:
         result = Term()
         for prime, power in primes(scale.coefficient):
             result.times(("s", prime), Fraction(power, 2))
@@ -222,9 +259,9 @@ class Functions(Signs):
             else:
                 whole, half = divmod(power, 2)
                 result.times(atom, whole).times(("f", "sqrt", single(atom)), half)
-        return [result if rest == ONE else result.times(("f", "sqrt", rest))]
+        return [result if rest == ONE else result.times(("f", "sqrt", rest))], Step("factor", scale, rest)
 
-    def _logarithm(self, scale: Term, rest: Form, known: Known) -> list[Term]:
+    def _logarithm(self, scale: Term, rest: Form, known: Known) -> tuple[list[Term], Step]:
         terms = [] if rest == ONE else [Term(powers={("f", "log", rest): 1})]
         for prime, power in primes(scale.coefficient):
             terms.append(Term(Fraction(power), {("f", "log", ((UNIT, Fraction(prime)),)): 1}))
@@ -235,9 +272,9 @@ class Functions(Signs):
                 terms += [t.copy(-power) for t in self.apply("log", atom[2], 1, known)]
             else:
                 terms.append(Term(Fraction(power), {("f", "log", single(atom)): 1}))
-        return terms
+        return terms, Step("factor", scale, rest)
 
-    def _reciprocal(self, form: Form, power: int, known: Known) -> list[Term]:
+    def _reciprocal(self, form: Form, power: int, known: Known) -> tuple[list[Term], Step]:
         if not form:
             raise Undecided("a denominator is identically zero", remedy="restate the claim")
         taken, form = self.cleared(form, known)
@@ -246,10 +283,11 @@ class Functions(Signs):
             scale.times(atom, e)
         result = Term(1 / Fraction(scale.coefficient) ** power)
         for atom, e in scale.powers.items():
-            result.times(
-                ("E", scaled(atom[1], -e * power)) if atom[0] == "E" else atom, 1 if atom[0] == "E" else -e * power
-            )
-        return [result if rest == ONE else result.times(("f", "1/", rest), power)]
+            if atom[0] == "E":
+                result.times(("E", scaled(atom[1], -e * power)))
+            else:
+                result.times(atom, -e * power)
+        return [result if rest == ONE else result.times(("f", "1/", rest), power)], Step("factor", scale, rest)
 
     # what monomials share
 
@@ -321,26 +359,47 @@ class Functions(Signs):
         raise NotImplementedError
 
     def cleared(self, form: Form, known: Known | None) -> tuple[dict[Atom, Any], Form]:
-        """Return denominators, and the form times them: one common denominator of all monomials."""
+        """Return denominators, and the form times them: one common denominator of all monomials.
+
+        At the outermost level every order of the open variables has denominators of its own.
+        """
         taken: dict[Atom, Any] = {}
-        while uneven := self.denominators(form):
-            terms = self.opened_form(form)
-            for atom, e in uneven.items():
-                taken[atom] = taken.get(atom, 0) + e
-                for term in terms:
+        while uneven := self.denominators(form, known):
+            terms = []
+            for mono, c in form:
+                term = masked(self.thaw(mono, c))
+                for atom, e in uneven.get(arrangement(mono, known), {}).items():
                     term.times(atom, -e)
+                terms.append(term)
+            for found in uneven.values():
+                for atom, e in found.items():
+                    taken[atom] = taken.get(atom, 0) + e
             form = self.normal(terms, known)
         return taken, form
 
-    def denominators(self, form: Form) -> dict[Atom, Any]:
-        """Return the open denominators that not all monomials have to the same power, with the highest."""
-        highest: dict[Atom, Any] = {}
-        for mono, _ in form:
-            own = {v for v, _ in mono[1]}
-            for atom, e in mono[0]:
-                if atom[:2] == ("f", "1/") and not own & set(variables(atom)):
-                    highest[atom] = max(e, highest.get(atom, 0))
-        return {a: e for a, e in highest.items() if any(dict(m[0]).get(a, 0) != e for m, _ in form)}
+    def denominators(self, form: Form, known: Known | None) -> dict[Any, dict[Atom, Any]]:
+        """Return, for every order of the open variables, the denominators that not all monomials have alike."""
+        found: dict[Any, dict[Atom, Any]] = {}
+        for order in dict.fromkeys(arrangement(mono, known) for mono, _ in form):
+            group = [mono for mono, _ in form if arrangement(mono, known) == order]
+            highest: dict[Atom, Any] = {}
+            for mono in group:
+                own = {v for v, _ in mono[1]}
+                for atom, e in mono[0]:
+                    if atom[:2] == ("f", "1/") and not own & set(variables(atom)):
+                        highest[atom] = max(e, highest.get(atom, 0))
+            uneven = {a: e for a, e in highest.items() if any(dict(mono[0]).get(a, 0) != e for mono in group)}
+            if uneven:
+                found[order] = uneven
+        return found
+
+
+def arrangement(mono: Any, known: Known | None) -> Any:
+    """Return the order of the free variables in the chains of a monomial, unless it is known anyway."""
+    if known is not None:
+        return ()
+    found = ((s, tuple(b for b in blocks if isinstance(b[0], str))) for s, blocks in mono[2])
+    return tuple((s, blocks) for s, blocks in found if blocks)
 
 
 def is_grown(atom: Atom, power: Any) -> bool:

@@ -97,8 +97,8 @@ class _Graph:
 
     def factor(self, atom: Atom, power: object, parent: int | None, depth: int) -> None:
         kind = atom[0]
-        if kind == "s":
-            self.vertex((depth, kind, atom[1], power), parent)
+        if kind in ("s", "S"):
+            self.vertex((depth, *atom, power), parent)
         elif kind in ("E", "f"):
             here = self.vertex((depth, *atom[:-1], power), parent)
             for mono, coefficient in atom[-1]:

@@ -58,25 +58,31 @@ class Labelling(Functions):
         sign, powers = self.sorted_legs(term.powers)
         if sign == 0:
             return UNIT, 0
-        rank = {v: (space, k) for space, blocks in term.chains.items() for k, b in enumerate(blocks) for v in b}
-        loose = [v for v in term.bound if v not in rank]
-        order: Sequence[Any] = loose
-        if loose:
-            found = canonical_order(self.setting.tensors, Term(powers=powers, bound=term.bound), rank, loose)
-            if isinstance(found, Odd):
-                return UNIT, 0
-            order = found
-        chained = sorted((v for v in term.bound if v in rank), key=lambda v: rank[v])
-        base = max([0, *(height(atom[-1]) for atom in powers if atom[0] in ("E", "f"))])
-        to = {v: -(base + k + 1) for k, v in enumerate([*chained, *order])}
+        to = self.numbering(Term(powers=powers, bound=term.bound, chains=term.chains))
+        if to is None:
+            return UNIT, 0
         flip, powers = self.renamed(powers, to)
         blocks = tuple(
             (space, tuple(tuple(sorted((to.get(v, v) for v in b), key=str)) for b in term.chains[space]))
             for space in sorted(term.chains)
             if term.chains[space]
         )
-        bound = tuple((to[v], term.bound[v]) for v in [*chained, *order])
+        bound = tuple((number, term.bound[v]) for v, number in to.items())
         return (tuple(sorted(powers.items(), key=repr)), bound, blocks), sign * flip
+
+    def numbering(self, term: Term) -> dict[Any, int] | None:
+        """Return the numbers of the bound variables of a term with sorted legs; None if it vanishes."""
+        rank = {v: (space, k) for space, blocks in term.chains.items() for k, b in enumerate(blocks) for v in b}
+        loose = [v for v in term.bound if v not in rank]
+        order: Sequence[Any] = loose
+        if loose:
+            found = canonical_order(self.setting.tensors, term, rank, loose)
+            if isinstance(found, Odd):
+                return None
+            order = found
+        chained = sorted((v for v in term.bound if v in rank), key=lambda v: rank[v])
+        base = max([0, *(height(atom[-1]) for atom in term.powers if atom[0] in ("E", "f"))])
+        return {v: -(base + k + 1) for k, v in enumerate([*chained, *order])}
 
     def renamed(self, powers: Mapping[Atom, Any], to: Mapping[Any, Any]) -> tuple[int, dict[Atom, Any]]:
         """Return factors under an injective renaming, symmetric legs sorted, with the sign."""

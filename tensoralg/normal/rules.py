@@ -18,7 +18,7 @@ from typing import Any
 from tensoralg.errors import Undecided
 from tensoralg.expr.tensor import Tensor
 from tensoralg.normal.label import Labelling
-from tensoralg.normal.terms import UNIT, Atom, Term, atom_values, leaves, moved, renamed_atom, shape, variables
+from tensoralg.normal.terms import Atom, Term, atom_values, leaves, moved, renamed_atom, shape, variables
 
 
 @dataclass(frozen=True)
@@ -37,26 +37,27 @@ class Rule:
 
     equation: Equation
     values: tuple[Any, ...]
+    scale: Any
     pattern: Term
     result: tuple[Term, ...]
 
 
 @dataclass(frozen=True)
 class Use:
-    """A rule at work: the rest of the term, and the values of the free indices of the equation."""
+    """A rule at work: the values of the free indices of its equation, and what the difference of its sides times is."""
 
     equation: Equation
     values: tuple[Any, ...]
     context: Term
 
 
-def facts_of(tensors: Mapping[str, Tensor], legs: Mapping[str, tuple[Any, ...]]) -> list[Equation]:
-    """Return the equations that declared facts stand for; symmetry and signs are not among them."""
-    found: list[Equation] = []
+def facts_of(tensors: Mapping[str, Tensor], legs: Mapping[str, tuple[Any, ...]]) -> list[tuple[str, Any]]:
+    """Return what declared facts say as (tensor, (scope, lhs, rhs)); symmetry and signs are not among them."""
+    found: list[tuple[str, Any]] = []
     for name, symbol in sorted(tensors.items()):
         if symbol.inverse_of and symbol.inverse_of not in tensors:
             symbol = replace(symbol, inverse_of=None)
-        found += [Equation(("fact", name, k), *body) for k, body in enumerate(fact_bodies(name, symbol, legs))]
+        found += [(name, body) for body in fact_bodies(name, symbol, legs)]
     return found
 
 
@@ -115,23 +116,28 @@ class Rewriting(Labelling):
         for values, _ in self.ranges([(f"?{prefix}.{name}", space) for name, space in equation.scope]):
             env = dict(zip((name for name, _ in equation.scope), values, strict=True))
             sides = self.expand(equation.lhs, env) + [t.copy(-1) for t in self.expand(equation.rhs, env)]
-            terms = [done for t in sides for flat in self.eliminate(t) for done in self.rewritten(flat)]
-            table: dict[Any, Any] = {}
-            for term in terms:
-                mono, sign = self.canonical(term)
-                table[mono] = table.get(mono, 0) + sign * term.coefficient
-            left = {mono: c for mono, c in table.items() if c}
-            if not left:
+            flat = [done for t in sides for done in self.eliminate(t)]
+            reduced = self._table([done for t in flat for done in self.rewritten(t.copy())])
+            if not reduced:
                 continue
-            largest = max(left, key=_weight)
-            if largest == UNIT or all(atom[0] in "sp" for atom, _ in largest[0]):
+            if all(atom[0] in "sp" for mono in reduced for atom, _ in mono[0]):
                 self.contradiction = equation
-            elif any(atom[0] in "dnmw" for atom, _ in largest[0]):
+            left = self._table(flat)
+            largest = max(left, key=_weight)
+            if any(atom[0] in "dnmw" for atom, _ in largest[0]):
                 self.idle.append(equation)
             else:
                 scale = left.pop(largest)
                 rest = tuple(self.thaw(mono, -c / scale) for mono, c in left.items())
-                self.rules.append(Rule(equation, values, self.thaw(largest), rest))
+                self.rules.append(Rule(equation, values, scale, self.thaw(largest), rest))
+
+    def _table(self, terms: Sequence[Term]) -> dict[Any, Any]:
+        """Return terms collected, their order not refined."""
+        table: dict[Any, Any] = {}
+        for term in terms:
+            mono, sign = self.canonical(term)
+            table[mono] = table.get(mono, 0) + sign * term.coefficient
+        return {mono: c for mono, c in table.items() if c}
 
     def rewritten(self, term: Term) -> list[Term]:
         """Return a term after all rewriting by rules, deltas eliminated."""
@@ -150,7 +156,7 @@ class Rewriting(Labelling):
         for rule in self.rules:
             for to, rest in self._matches(rule.pattern, term):
                 self.spend()
-                self.note(Use(rule.equation, tuple(moved(v, to) for v in rule.values), rest))
+                self.note(Use(rule.equation, tuple(moved(v, to) for v in rule.values), rest.copy(1 / rule.scale)))
                 return [self._replaced(rest, piece, to) for piece in rule.result]
         return None
 

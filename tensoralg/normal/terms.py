@@ -19,6 +19,7 @@ atom                                                    meaning
 ("F", function, node, env)                              a function not yet normalised; ``1/`` is the reciprocal
 ("f", function, form)                                   a normalised one
 ("E", form)                                             the exponential of a form
+("S", function, term)                                   a function spelled out in the language, inert
 ======================================================= =====================================================
 
 A *form* is a sorted tuple of (canonical monomial, coefficient), and a canonical monomial is ``(factors, bound,
@@ -128,7 +129,7 @@ def variables(atom: Atom) -> Iterator[Any]:
     if kind in ("E", "f"):
         for mono, _ in atom[-1]:
             yield from mono_variables(mono)
-    elif kind != "s":
+    elif kind not in ("s", "S"):
         for value in atom_values(atom):
             yield from leaves(value)
 
@@ -146,7 +147,7 @@ def mono_variables(mono: Any) -> Iterator[Any]:
 def renamed_atom(atom: Atom, to: Mapping[Any, Any]) -> Atom:
     """Return an atom without nested forms, with variables renamed."""
     kind = atom[0]
-    if kind in ("s", "E", "f"):
+    if kind in ("s", "S", "E", "f"):
         return atom
     if kind in ("d", "n"):
         return (kind, *sorted((to.get(v, v) for v in atom[1:]), key=str))

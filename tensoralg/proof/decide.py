@@ -8,7 +8,7 @@ from typing import Any
 
 from tensoralg.expr.tensor import Tensor
 from tensoralg.normal import MAX_TERMS, Normaliser, Setting
-from tensoralg.normal.rules import Equation, facts_of
+from tensoralg.normal.rules import Equation
 from tensoralg.normal.terms import leaves
 from tensoralg.proof.domain import Condition, conditions, is_known, key
 from tensoralg.proof.show import text
@@ -76,7 +76,7 @@ def engine_for(
         for k, found in enumerate(claim["given"])
         if k not in used
     ]
-    return Engine(setting, (*facts_of(tensors, legs), *given), budget)
+    return Engine(setting, tuple(given), budget)
 
 
 def _definition(found: Mapping[str, Any], side: str) -> tuple[str, tuple[tuple[str, ...], Any]]:
@@ -110,7 +110,7 @@ def _refined(claim: Mapping[str, Any]) -> tuple[str, ...]:
         elif kind in ("le", "lt", "near"):
             mark(index_space(node[1], scope))
         elif kind == "decay":
-            for end in node[2:4]:
+            for end in node[3:5]:
                 if end not in ("+", "-"):
                     mark(index_space(end, scope))
             for leg in claim["tensors"][node[1]]["legs"][:1]:

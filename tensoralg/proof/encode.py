@@ -8,8 +8,8 @@ an int, ``("num", p, q)``               a number
 ``("t", name, index..)``                an entry of a tensor
 ``("delta" | "le" | "lt", i, j)``       a relation between two indices
 ``("near", i, j, width)``               j - width < i <= j
-``("decay", gate, t, s, index..)``      the gates at s < r <= t; t may be "+", s may be "-"
-``("gap", gate, t, s, index..)``        the gates at s < r < t (in proofs only)
+``("decay", gate, (), t, s, index..)``  the gates at s < r <= t; t may be "+", s may be "-"
+``("gap", gate, (), t, s, index..)``    the gates at s < r < t (in proofs only)
 ``("+", term..)``, ``("*", term..)``    sum and product
 ``("^", term, int)``                    a power
 ``("sum", ((i, space)..), term)``       the sum over indices
@@ -44,6 +44,7 @@ from tensoralg.expr.nodes import (
 )
 from tensoralg.expr.tensor import Tensor
 from tensoralg.normal.prepare import spaces_in
+from tensoralg.normal.rules import facts_of
 from tensoralg.spaces import DirectSum, Fused, Index, IndexTerm, Injected, Space, TensorProduct, VectorSpace
 
 
@@ -105,7 +106,7 @@ class Encoder:
             return (kind, encode_index(expr.left), encode_index(expr.right))
         if isinstance(expr, Decay):
             ends = (x if isinstance(x, str) else encode_index(x) for x in (expr.later, expr.earlier))
-            return ("decay", expr.tensor.name, *ends, *map(encode_index, expr.args))
+            return ("decay", expr.tensor.name, (), *ends, *map(encode_index, expr.args))
         raise Undecided(f"a {expr.kind} inside a term", remedy="use its body")
 
 
@@ -126,31 +127,39 @@ def encode_tensor(symbol: Tensor) -> dict[str, Any]:
 def encode_claim(
     left: Definition,
     right: Definition,
-    given: Iterable[tuple[Definition, Definition]],
+    hypotheses: Iterable[tuple[Definition, Definition]],
     tensors: Mapping[str, Tensor],
     sizes: Mapping[str, int],
 ) -> dict[str, Any]:
     """Return a claim as data: its spaces, tensors, free indices, sides, hypotheses and fixed sizes.
 
-    Only the tensors that are mentioned, and their declared inverses, are part of a claim.
+    What declared facts say (symmetry, signs and positivity apart) follows the hypotheses.
     """
     encode = Encoder()
-    pairs = list(given)
+    pairs = list(hypotheses)
     mentioned = [left, right, *(side for pair in pairs for side in pair)]
     spaces = {
-        space.name: (space.dimension if isinstance(space.dimension, int) else str(space.dimension), space.ordered)
+        space.name: (space.dimension if isinstance(space.dimension, int) else str(space.dimension), int(space.ordered))
         for side in mentioned
         for space in spaces_in(side)
     }
+    given = [{"free": _scope(a), "lhs": encode(a.body), "rhs": encode(b.body)} for a, b in pairs]
+    legs = {name: tuple(map(encode_space, symbol.legs)) for name, symbol in tensors.items()}
     return {
         "spaces": dict(sorted(spaces.items())),
         "tensors": {name: encode_tensor(symbol) for name, symbol in sorted(tensors.items())},
         "free": _scope(left),
         "lhs": encode(left.body),
         "rhs": encode(right.body),
-        "given": tuple({"free": _scope(a), "lhs": encode(a.body), "rhs": encode(b.body)} for a, b in pairs),
+        "given": tuple(given) + tuple(_fact(*found) for found in facts_of(tensors, legs)),
         "sizes": dict(sorted(sizes.items())),
     }
+
+
+def _fact(name: str, body: Any) -> dict[str, Any]:
+    """Return what a declared fact says as a hypothesis."""
+    scope, left, right = body
+    return {"free": scope, "lhs": left, "rhs": right, "of": name}
 
 
 def _scope(side: Definition) -> tuple[tuple[str, Any], ...]:

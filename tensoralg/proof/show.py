@@ -29,7 +29,7 @@ def text(node: Any, level: int = SUM) -> str:
     if kind == "near":
         return f"near[{index(node[1])},{index(node[2])},{text(node[3])}]"
     if kind in ("decay", "gap"):
-        return f"{kind}({node[1]})[{','.join(map(index, node[2:]))}]"
+        return f"{kind}({node[1]})[{','.join(map(index, node[3:]))}]"
     if kind == "sum":
         return f"sum({','.join(name for name, _ in node[1])}: {text(node[2])})"
     if kind == "^":

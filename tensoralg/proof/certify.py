@@ -1,0 +1,501 @@
+"""Writing certificates: the steps of a normalisation as uses of equations that the checker follows.
+
+The normaliser of a statement notes, at its outermost level only, what replaced what: rules at work, functions
+applied, exponents merged, decays cut.  Each becomes ``sum(bound: context * (l - r))`` where ``l = r`` is an instance
+of a rule of `tensoralg.proof.checker`; the conditions of the instance are statements of their own, proved in the
+same way.  At last the checker itself runs once with the labeller at hand and notes the orders of bound variables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from itertools import islice, product
+from typing import Any
+
+from tensoralg.errors import Undecided
+from tensoralg.normal import Normaliser
+from tensoralg.normal.functions import Step, arrangement
+from tensoralg.normal.graph import Odd, canonical_order
+from tensoralg.normal.order import masked
+from tensoralg.normal.rules import Use
+from tensoralg.normal.terms import ONE, Atom, Form, Known, Term, scaled, variables
+from tensoralg.proof import checker
+from tensoralg.proof.decide import Engine, opened
+from tensoralg.proof.show import text
+
+MOST_STATEMENTS, MOST_ASSIGNMENTS = 2_000, 120
+
+
+class Writer:
+    """Prints terms and forms in the language of certificates; bound variables get names of their own."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def index(self, value: Any, names: Mapping[Any, str]) -> Any:
+        """Return an index value as an index."""
+        if isinstance(value, tuple):
+            if value[0] == "+":
+                return ("+", value[1], self.index(value[2], names), value[3])
+            return ("*", *(self.index(part, names) for part in value[1:]))
+        if isinstance(value, str) and value.startswith("#"):
+            place, space = value[1:].split("@")
+            return ("#", int(place), space)
+        return names.get(value, value if isinstance(value, str) else f"b{value}")
+
+    def atom(self, atom: Atom, power: Any, names: Mapping[Any, str]) -> Any:
+        """Return a power of an atom as a term."""
+        kind = atom[0]
+        show = [self.index(v, names) for v in atom[2:]] if kind == "t" else []
+        if kind == "t":
+            node: Any = ("t", atom[1], *show)
+        elif kind in "dn":
+            delta = ("delta", *(self.index(v, names) for v in atom[1:]))
+            node = delta if kind == "d" else ("+", 1, ("*", -1, delta))
+        elif kind == "m":
+            node = ("lt" if atom[1] else "le", self.index(atom[2], names), self.index(atom[3], names))
+        elif kind == "w":
+            node = ("near", self.index(atom[2], names), self.index(atom[3], names), atom[1])
+        elif kind in "DG":
+            name = "decay" if kind == "D" else "gap"
+            node = (name, atom[1], atom[2], *(self.index(v, names) for v in atom[4:]))
+        elif kind == "s":
+            if isinstance(atom[1], int) or int(power) != power:
+                base = atom[1] if isinstance(atom[1], int) else ("size", atom[1])
+                node, power = ("sqrt", base), 2 * power
+            else:
+                node = ("size", atom[1])
+        elif kind == "p":
+            node = ("place", self.index(atom[1], names))
+        elif kind == "F":
+            to = {name: self.index(value, names) for name, value in atom[3]}
+            node = checker.apply(atom[1], checker.put(atom[2], to))
+        elif kind == "E":
+            node = ("exp", self.form(atom[1], names))
+        elif kind == "S":
+            node = checker.apply(atom[1], atom[2])
+        else:
+            node = checker.apply(atom[1], self.form(atom[2], names))
+        return node if power == 1 else ("^", node, int(power))
+
+    def form(self, form: Form, names: Mapping[Any, str]) -> Any:
+        """Return a form as a term."""
+        return ("+", *(self.mono(mono, c, names) for mono, c in form)) if len(form) != 1 else self.mono(*form[0], names)
+
+    def mono(self, mono: Any, coefficient: Any, names: Mapping[Any, str]) -> Any:
+        """Return a canonical monomial as a term."""
+        factors, bound, chains = mono
+        inner = dict(names)
+        scope = []
+        for v, space in bound:
+            self.count += 1
+            inner[v] = f"w{self.count}"
+            scope.append((inner[v], space))
+        term = masked(Term(coefficient, dict(factors), {}, dict(chains)))
+        body = self.product(term, inner)
+        return ("sum", tuple(scope), body) if scope else body
+
+    def product(self, term: Term, names: Mapping[Any, str]) -> Any:
+        """Return a term without its sum."""
+        coefficient = Fraction(term.coefficient)
+        p, q = coefficient.numerator, coefficient.denominator
+        number = p if q == 1 else ("num", p, q)
+        factors = [self.atom(atom, power, names) for atom, power in term.powers.items()]
+        if not factors:
+            return number
+        return factors[0] if number == 1 and len(factors) == 1 else ("*", *(() if number == 1 else (number,)), *factors)
+
+
+class Recorder(Normaliser):
+    """A normaliser that notes the steps of its outermost level."""
+
+    def __init__(self, engine: Engine, spaces: Mapping[str, Any], proofs: Proofs) -> None:
+        super().__init__(engine.setting, engine.budget, equations=engine.equations)
+        self.space_of.update(spaces)
+        self.depth, self.uses, self.proofs, self.writer = 0, [], proofs, proofs.writer
+
+    def normal(self, terms: Sequence[Term], known: Known | None = None) -> Form:
+        self.depth += 1
+        try:
+            return super().normal(terms, known)
+        finally:
+            self.depth -= 1
+
+    # uses
+
+    def use(self, context: Term, rule: Any, exponent: int = 1) -> None:
+        """Note a use: the context is multiplied by the difference of the sides of the rule."""
+        scope = tuple((f"b{v}", space) for v, space in context.bound.items())
+        self.uses.append((scope, self.writer.product(context, {}), exponent, rule))
+
+    def prove(self, node: Any) -> Any:
+        """Return a proof that a term vanishes, as uses."""
+        return self.proofs.uses(node, self.space_of)
+
+    def show(self, form: Form) -> Any:
+        return self.writer.form(form, {})
+
+    def where(self, term: Term, known: Known, seen: set[Any]) -> Any:
+        """Return the indicator of an order of open variables, and of those that are known to differ."""
+        masks = masked(Term(chains={s: tuple((v,) for v in vs) for s, vs in known.items()}))
+        for atom in term.powers:
+            if atom[0] == "n" and set(atom[1:]) <= seen:
+                masks.times(atom)
+        return self.writer.product(masks, {})
+
+    def note(self, use: Use) -> None:
+        if self.depth == 1:
+            values = tuple(self.writer.index(v, {}) for v in use.values)
+            self.use(use.context, (*use.equation.name, values))
+
+    def _resolved(self, term: Term, atom: Atom, power: Any) -> list[Term]:
+        if self.depth != 1:
+            return super()._resolved(term, atom, power)
+        known, form = self.argument(term, atom)
+        if any(a[0] == "d" for mono, _ in form for a, _ in mono[0]):
+            return super()._resolved(term, atom, power)
+        context = masked(term.without(atom))
+        argument = self.writer.atom(("F", "exp", *atom[2:]), 1, {})[1]
+        row = self._row(form)
+        if row is not None:
+            return self._select(context, atom, power, known, form, row, argument)
+        result = self.apply(atom[1], form, power, known)
+        where = self.where(term, known, set(variables(atom)))
+        self.function(context, where, atom[1], argument, power, self.steps[-1])
+        return self.product([[masked(term.without(atom))], result])
+
+    def function(self, context: Term, where: Any, name: str, argument: Any, power: int, step: Step) -> None:
+        """Note how a function was applied."""
+        if step.kind == "exp":
+            after = [(("log", self.show(form)), c) for form, c in step.logarithms]
+            after += [(self.show(step.rest), 1)] if step.rest else []
+            if after == [(argument, 1)]:
+                return
+            self.use(context, self._exp(where, [(argument, 1)], after), power)
+            for form, c in step.logarithms:
+                if c < 0:
+                    self._negative(context, where, form, c, power)
+            return
+        if step.kind == "none":
+            proof = self.prove(("*", where, argument))
+            self.use(context, ("factor", where, name, argument, (), 0, proof), power)
+            return
+        parts = self.parts(step.scale)
+        core = 1 if step.rest == ONE and step.kind == "factor" else self.show(step.rest)
+        if parts or core != argument:
+            difference = ("+", argument, ("*", -1, core, *(("^", part, k) for part, k in parts)))
+            proof = self.prove(("*", where, difference))
+            self.use(context, ("factor", where, name, argument, parts, core, proof), power)
+        if step.kind in ("flip", "sign"):
+            outer = self.product([[context.copy()], [step.scale.copy()]])[0]
+            if power != 1:
+                raise Undecided("a power of a relu that changes its sign", remedy="restate the claim")
+            if step.kind == "sign":
+                self.use(outer, ("sign", where, core, step.sign))
+            else:
+                turned = self.show(scaled(step.rest, -1))
+                self.use(outer, ("flip", where, core, turned, self.prove(("*", where, ("+", core, turned)))))
+
+    def parts(self, scale: Term) -> tuple[Any, ...]:
+        """Return the factors of a scale with their powers; a reciprocal is its base to the negative power."""
+        found: list[Any] = []
+        c = Fraction(scale.coefficient)
+        found += [(c.numerator, 1)] if c.numerator != 1 else []
+        found += [(c.denominator, -1)] if c.denominator != 1 else []
+        for atom, power in scale.powers.items():
+            if atom[:2] == ("f", "1/"):
+                found.append((self.show(atom[2]), -power))
+            elif atom[0] == "s" and int(power) != power:
+                found.append((("sqrt", ("size", atom[1]) if isinstance(atom[1], str) else atom[1]), int(2 * power)))
+            else:
+                found.append((self.writer.atom(atom, 1, {}), power))
+        return tuple(found)
+
+    def _exp(self, where: Any, before: Sequence[Any], after: Sequence[Any]) -> Any:
+        powers = [("*", k, a) for a, k in before] + [("*", -k, b) for b, k in after]
+        return ("exp", where, tuple(before), tuple(after), self.prove(("*", where, ("+", *powers))))
+
+    def _negative(self, context: Term, where: Any, form: Form, c: int, power: int) -> None:
+        raise Undecided("the exponential of a negative logarithm", remedy="restate the claim")
+
+    def _select(
+        self, context: Term, atom: Atom, power: int, known: Known, form: Form, row: Any, argument: Any
+    ) -> list[Term]:
+        entry, chosen, inner = self.select(form, known, row)
+        node = self.show(inner)
+        names = {v: v if isinstance(v, str) else f"b{v}" for mono, _ in inner for a, _ in mono[0] for v in variables(a)}
+        shown = self.writer.atom(entry, 1, {})
+        space = self.space_of[chosen]
+        difference = ("+", argument, ("*", -1, ("sum", ((f"b{chosen}", space),), ("*", shown, node))))
+        rule = ("select", atom[1], shown, f"b{chosen}", space, node, argument, self.prove(difference))
+        rest = context.copy().times(atom, power - 1)
+        self.use(rest, rule)
+        env = tuple(sorted((name, v) for v, name in names.items()))
+        result = rest.times(entry).times(("F", atom[1], node, env))
+        result.bound[chosen] = space
+        return [result]
+
+    def resolve(self, term: Term) -> list[Term] | None:
+        if self.depth == 1:
+            for atom, power in term.powers.items():
+                if atom[:2] == ("f", "sqrt") and power > 1:
+                    context = masked(term.without(atom)).times(atom, power % 2)
+                    self.use(context, ("square", self.show(atom[2])), power // 2)
+                    return super().resolve(term)
+                if atom[0] == "F":
+                    break
+        return super().resolve(term)
+
+    # exponents
+
+    def with_exponent(self, term: Term, form: Form) -> Term:
+        result = super().with_exponent(term, form)
+        if self.depth == 1:
+            before = [(self.show(a[1]), e) for a, e in term.powers.items() if a[0] == "E"]
+            after = [(self.show(form), 1)] if form else []
+            if before != after:
+                context = masked(term.without(*(a for a in term.powers if a[0] == "E")))
+                seen = {v for a in term.powers if a[0] == "E" for v in variables(a)}
+                known = {s: tuple(b[0] for b in bs) for s, bs in term.chains.items()}
+                self.use(context, self._exp(self.where(term, known, seen), before, after))
+        return result
+
+    def _finish(self, table: dict[Any, Any], term: Term, known: Known | None) -> list[Term]:
+        left = super()._finish(table, term, known)
+        if self.depth == 1 and not left:
+            self._name(term)
+        return left
+
+    def _name(self, term: Term) -> None:
+        """Write the functions of a finished term as those of its canonical monomial."""
+        term = self._folded_primes(term)
+        nested = [a for a in term.powers if a[0] in ("E", "f")]
+        if not nested:
+            return
+        to = self.numbering(Term(powers=self.sorted_legs(term.powers)[1], bound=term.bound, chains=term.chains))
+        if to is None:
+            return
+        back = {number: f"b{v}" for v, number in to.items()}
+        current = term
+        for atom in nested:
+            image = self.renamed_form(atom[-1], to)
+            old, new = self.show(atom[-1]), self.writer.form(image, back)
+            function = "exp" if atom[0] == "E" else atom[1]
+            power = current.powers[atom]
+            rest = current.without(atom)
+            if _closed(old) != _closed(new):
+                seen = set(variables(atom))
+                order = {s: tuple(b[0] for b in bs if b[0] in seen) for s, bs in term.chains.items()}
+                where = self.where(term, order, seen)
+                if function == "exp":
+                    self.use(masked(rest), self._exp(where, [(old, 1)], [(new, 1)]), power)
+                else:
+                    proof = self.prove(("*", where, ("+", old, ("*", -1, new))))
+                    self.use(masked(rest), ("factor", where, function, old, (), new, proof), power)
+            current = rest.times(("S", function, new), power)
+
+    # denominators
+
+    def difference(self, terms: Sequence[Term]) -> Form:
+        form = self.normal(terms)
+        while uneven := self.denominators(form, None):
+            cleared = []
+            for mono, c in form:
+                term = masked(self.thaw(mono, c))
+                for atom, e in uneven.get(arrangement(mono, None), {}).items():
+                    self._clear(mono, term, atom, e)
+                cleared.append(term)
+            self.depth += 1  # what follows is on the same level
+            self.depth -= 1
+            form = self.normal(cleared)
+        return form
+
+    def _clear(self, mono: Any, term: Term, atom: Atom, highest: int) -> None:
+        """Multiply a term by a denominator divided by itself, and keep the reciprocals apart, in place."""
+        missing = highest - term.powers.get(atom, 0)
+        seen = set(variables(atom))
+        known = {s: tuple(b[0] for b in bs if b[0] in seen) for s, bs in mono[2]}
+        node = self.show(atom[2])
+        if missing:
+            where = self.where(term, known, seen)
+            reason = self.proofs.nonzero(node, atom[2], where, known, self)
+            self.use(term.copy(-1), ("inverse", where, node, reason), missing)
+        term.times(atom, -highest)  # the engine opens what is missing; the reciprocals are inert from here on
+        term.times(("S", "1/", node), highest)
+
+
+class Proofs:
+    """Proofs of statements, each made once; and reasons for conditions."""
+
+    def __init__(self, engine: Engine, claim: Mapping[str, Any]) -> None:
+        self.engine, self.claim, self.writer = engine, claim, Writer()
+        self.made: dict[Any, Any] = {}
+        self.pool: tuple[Any, ...] = ()
+
+    def uses(self, node: Any, spaces: Mapping[Any, str]) -> Any:
+        """Return a proof that a term vanishes for all values of its open indices, as uses."""
+        if node not in self.made:
+            if len(self.made) > MOST_STATEMENTS:
+                raise Undecided("the certificate has too many steps", remedy="split the claim into smaller ones")
+            names = list(_closed(node)[1])
+            typed = {name: spaces[int(name[1:]) if name[:1] == "b" and name not in spaces else name] for name in names}
+            recorder = Recorder(self.engine, typed, self)
+            recorder.opened = opened(recorder, names)
+            if recorder.difference(recorder.expand(node, {name: name for name in names})):
+                raise Undecided("a step of the proof could not be certified", remedy="this is a gap in the library")
+            self.made[node] = tuple(recorder.uses)
+        return self.made[node]
+
+    def nonzero(self, node: Any, form: Form, where: Any, known: Known, run: Normaliser) -> Any:
+        """Return why a normalised denominator does not vanish: by its sign, or by a condition of the claim."""
+        for sign in (1, -1):
+            if run.positive(scaled(form, sign), known):
+                return ("sign", sign)
+        return self.condition("!=", node, form, where, known, run)
+
+    def condition(self, relation: str, node: Any, form: Form, where: Any, known: Known, run: Normaliser) -> Any:
+        """Return the condition of the pool that makes another one hold, with its indices and a factor."""
+        free = list(dict.fromkeys(v for mono, _ in form for a, _ in mono[0] for v in variables(a)))
+        free += [v for vs in known.values() for v in vs if v not in free]
+        for number, (other, term, scope) in enumerate(self.pool):
+            if other not in checker.STRONGER[relation]:
+                continue
+            for indices in self._assignments(scope, free, run):
+                env = {name: v for (name, _), v in zip(scope, indices, strict=True)}
+                found, order = run.narrowed(run.normal(run.expand(term, env), known), known)
+                if not found:
+                    continue
+                scale, rest = run.shared(found, order, positive=relation != "!=")
+                mine, rest_mine = run.shared(form, order, positive=relation != "!=")
+                if rest != rest_mine:
+                    continue
+                for atom, power in mine.powers.items():
+                    scale.times(atom, -power)
+                scale.coefficient /= mine.coefficient
+                recorder = Recorder(self.engine, run.space_of, self)
+                parts = recorder.parts(scale)
+                shown = tuple(self.writer.index(v, {}) for v in indices)
+                instance = checker.put(term, dict(zip((n for n, _ in scope), shown, strict=True)))
+                powers = (("^", part, k) for part, k in parts)
+                statement = ("*", where, ("+", instance, ("*", -1, node, *powers)))
+                return (number, shown, parts, self.uses(statement, run.space_of))
+        raise Undecided(f"no condition says that {text(node)} is {relation} 0", remedy="restate the claim")
+
+    def _assignments(self, scope: Any, free: list[Any], run: Normaliser) -> Any:
+        choices = [[v for v in free if run.space_of[v] == space] for _, space in scope]
+        return islice(product(*choices), MOST_ASSIGNMENTS)
+
+
+def _closed(node: Any) -> tuple[Any, tuple[str, ...]]:
+    """Return a term up to the names of its indices, and the names of the free ones."""
+    free: dict[str, str] = {}
+    return checker.put(node, {}, free), tuple(free)
+
+
+def certificate(claim: Mapping[str, Any], engine: Engine, definitions: Sequence[tuple[int, str]]) -> dict[str, Any]:
+    """Return a certificate of a claim that the engine proves.
+
+    Raises
+    ------
+    Undecided
+        If a step has no rule in the checker.
+    """
+    proofs = Proofs(engine, claim)
+    setting = engine.setting
+    proof: dict[str, Any] = {
+        "refine": setting.refined,
+        "components": tuple(sorted(setting.components)),
+        "definitions": tuple(definitions),
+        "domain": (),
+        "cases": (),
+        "labels": (),
+    }
+    left, right, assumed = checker.pools(claim)
+    reasons = []
+    for ours, theirs in ((left, right), (right, left)):
+        proofs.pool = (*theirs, *assumed)
+        for condition in ours:
+            if condition not in theirs:
+                reasons += list(_reasons(condition, engine, proofs))
+    proof["domain"] = tuple(reasons)
+    proofs.pool = (*left, *right, *assumed)
+    probe = engine()
+    points = list(probe.ranges(list(claim["free"]))) if claim["lhs"] != claim["rhs"] else []
+    cases = [_case(claim, engine, proofs, values, probe.space_of) for values, _ in points]
+    proof["cases"] = tuple(cases)
+    whole = {"format": checker.FORMAT, "version": checker.VERSION, "claim": claim, "proof": proof}
+    proof["labels"] = _labels(whole, engine)
+    return whole
+
+
+def _reasons(condition: Any, engine: Engine, proofs: Proofs) -> Iterator[Any]:
+    """Yield why a condition of one side holds."""
+    relation, node, scope = condition
+    run = engine()
+    ((values, _),) = run.ranges(list(scope))
+    env = {name: value for (name, _), value in zip(scope, values, strict=True)}
+    free = opened(run, values)
+    if not any(len(vs) > 1 for vs in free.values()):
+        known = {s: vs for s, vs in free.items() if vs}
+        form = run.normal(run.expand(node, env), {s: free.get(s, ()) for s in run.setting.refined})
+        for sign in (1, -1) if relation == "!=" else (1,):
+            if run.positive(scaled(form, sign), known, relation != ">="):
+                yield ("sign", sign)
+                return
+        yield proofs.condition(relation, node, form, 1, known, run)
+        return
+    yield ("sign", 1)
+
+
+def _case(claim: Mapping[str, Any], engine: Engine, proofs: Proofs, values: Any, spaces: Mapping[Any, str]) -> Any:
+    """Return the uses that prove a claim at one choice of summands and basis vectors."""
+    recorder = Recorder(engine, spaces, proofs)
+    recorder.opened = opened(recorder, values)
+    env = {name: value for (name, _), value in zip(claim["free"], values, strict=True)}
+    node = ("+", claim["lhs"], ("*", -1, claim["rhs"]))
+    if recorder.difference(recorder.expand(node, env)):
+        raise Undecided("a step of the proof could not be certified", remedy="this is a gap in the library")
+    return tuple(recorder.uses)
+
+
+def _labels(whole: Mapping[str, Any], engine: Engine) -> Any:
+    """Run the checker with the labeller at hand, and return the orders of bound variables that it asked for."""
+    tensors = engine.setting.tensors
+    found: list[Any] = []
+
+    def label(_: Any, powers: Mapping[Any, Any], term: Any, rank: Mapping[Any, Any], loose: Sequence[Any]) -> Any:
+        plain = Term(powers={_atom(atom): power for atom, power in powers.items()}, bound=term.bound)
+        order = canonical_order(tensors, plain, rank, loose)
+        place = {v: k for k, v in enumerate(loose)}
+        if isinstance(order, Odd):
+            found.append((-1, *(place[order.image[v]] for v in loose)))
+        else:
+            found.append(tuple(place[v] for v in order))
+        return found[-1]
+
+    try:
+        checker.verify(whole, label)
+    except checker.Rejected as reason:
+        raise Undecided(f"the proof could not be certified: {reason}", remedy="this is a gap in the library") from None
+    return tuple(found)
+
+
+def _atom(atom: Any) -> Atom:
+    """Return an atom of the checker as one of the normal form, for its graph."""
+
+    def value(v: Any) -> Any:
+        if not isinstance(v, tuple):
+            return v
+        if v[0] == "#":
+            return f"#{v[1]}@{v[2]}"
+        return ("+", v[1], value(v[2]), v[3]) if v[0] == "+" else ("*", *map(value, v[1:]))
+
+    values = tuple(map(value, atom[2:]))
+    if atom[0] == "t":
+        return ("t", atom[1], *values)
+    if atom[0] == "delta":
+        return ("d", *values)
+    if atom[0] == "size":
+        return ("s", atom[1])
+    return ("F", atom[0], atom[1], tuple((str(k), v) for k, v in enumerate(values)))
