@@ -154,6 +154,8 @@ class Expansion:
             return [self.size(node[1])]
         if kind == "^":
             return self._power(node, env)
+        if kind == "place":
+            return [Term(powers={("p", self.value(node[1], env)): 1})]
         if kind in FUNCTIONS:
             return [Term(powers={("F", kind, node[1], restricted(node[1], env)): 1})]
         if kind in ("decay", "gap"):
@@ -315,7 +317,7 @@ def free_names(node: Any) -> set[str]:
         elif kind in ("+", "*", "^") or kind in FUNCTIONS:
             stack += [(part, hidden) for part in here[1:]]
         elif kind not in ("num", "size"):
-            first = 1 if kind in ("delta", "le", "lt", "near") else 3 if kind in ("decay", "gap") else 2
+            first = 1 if kind in ("delta", "le", "lt", "near", "place") else 3 if kind in ("decay", "gap") else 2
             last = 3 if kind == "near" else len(here)
             for index in here[first:last]:
                 found.update(name for name in _index_names(index) if name not in hidden)

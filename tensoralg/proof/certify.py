@@ -15,23 +15,34 @@ from typing import Any
 
 from tensoralg.errors import Undecided
 from tensoralg.normal import Normaliser
-from tensoralg.normal.functions import Step, arrangement
+from tensoralg.normal.functions import Step, arrangement, primes
 from tensoralg.normal.graph import Odd, canonical_order
 from tensoralg.normal.order import masked
 from tensoralg.normal.rules import Use
-from tensoralg.normal.terms import ONE, Atom, Form, Known, Term, scaled, variables
+from tensoralg.normal.terms import ONE, Atom, Form, Known, Term, mono_variables, scaled, variables
 from tensoralg.proof import checker
 from tensoralg.proof.decide import Engine, opened
+from tensoralg.proof.domain import arrangements
 from tensoralg.proof.show import text
 
 MOST_STATEMENTS, MOST_ASSIGNMENTS = 2_000, 120
 
 
 class Writer:
-    """Prints terms and forms in the language of certificates; bound variables get names of their own."""
+    """Prints terms and forms in the language of certificates; bound variables get names of their own.
 
-    def __init__(self) -> None:
-        self.count = 0
+    Parameters
+    ----------
+    prefix : str
+        What the names of the bound variables of one statement start with.
+    """
+
+    def __init__(self, prefix: str = "b") -> None:
+        self.prefix, self.count = prefix, 0
+
+    def name(self, variable: Any) -> str:
+        """Return the name of a variable."""
+        return variable if isinstance(variable, str) else f"{self.prefix}{variable}"
 
     def index(self, value: Any, names: Mapping[Any, str]) -> Any:
         """Return an index value as an index."""
@@ -42,7 +53,7 @@ class Writer:
         if isinstance(value, str) and value.startswith("#"):
             place, space = value[1:].split("@")
             return ("#", int(place), space)
-        return names.get(value, value if isinstance(value, str) else f"b{value}")
+        return names.get(value) or self.name(value)
 
     def atom(self, atom: Atom, power: Any, names: Mapping[Any, str]) -> Any:
         """Return a power of an atom as a term."""
@@ -61,16 +72,14 @@ class Writer:
             name = "decay" if kind == "D" else "gap"
             node = (name, atom[1], atom[2], *(self.index(v, names) for v in atom[4:]))
         elif kind == "s":
-            if isinstance(atom[1], int) or int(power) != power:
-                base = atom[1] if isinstance(atom[1], int) else ("size", atom[1])
-                node, power = ("sqrt", base), 2 * power
-            else:
-                node = ("size", atom[1])
+            node = atom[1] if isinstance(atom[1], int) else ("size", atom[1])
+            while int(power) != power or (isinstance(atom[1], int) and node == atom[1]):
+                node, power = ("sqrt", node), 2 * power
         elif kind == "p":
             node = ("place", self.index(atom[1], names))
         elif kind == "F":
             to = {name: self.index(value, names) for name, value in atom[3]}
-            node = checker.apply(atom[1], checker.put(atom[2], to))
+            node = checker.apply(atom[1], checker.put(atom[2], to.__getitem__))
         elif kind == "E":
             node = ("exp", self.form(atom[1], names))
         elif kind == "S":
@@ -80,8 +89,9 @@ class Writer:
         return node if power == 1 else ("^", node, int(power))
 
     def form(self, form: Form, names: Mapping[Any, str]) -> Any:
-        """Return a form as a term."""
-        return ("+", *(self.mono(mono, c, names) for mono, c in form)) if len(form) != 1 else self.mono(*form[0], names)
+        """Return a form as a term, its bound names by their depth."""
+        monos = [self.mono(mono, c, names) for mono, c in form]
+        return checker.put(monos[0] if len(monos) == 1 else ("+", *monos), lambda name: name)
 
     def mono(self, mono: Any, coefficient: Any, names: Mapping[Any, str]) -> Any:
         """Return a canonical monomial as a term."""
@@ -113,7 +123,9 @@ class Recorder(Normaliser):
     def __init__(self, engine: Engine, spaces: Mapping[str, Any], proofs: Proofs) -> None:
         super().__init__(engine.setting, engine.budget, equations=engine.equations)
         self.space_of.update(spaces)
-        self.depth, self.uses, self.proofs, self.writer = 0, [], proofs, proofs.writer
+        self.depth, self.proofs = 0, proofs
+        self.writer = Writer(proofs.prefix())
+        self.uses: list[Any] = []
 
     def normal(self, terms: Sequence[Term], known: Known | None = None) -> Form:
         self.depth += 1
@@ -126,12 +138,12 @@ class Recorder(Normaliser):
 
     def use(self, context: Term, rule: Any, exponent: int = 1) -> None:
         """Note a use: the context is multiplied by the difference of the sides of the rule."""
-        scope = tuple((f"b{v}", space) for v, space in context.bound.items())
+        scope = tuple((self.writer.name(v), space) for v, space in context.bound.items())
         self.uses.append((scope, self.writer.product(context, {}), exponent, rule))
 
     def prove(self, node: Any) -> Any:
         """Return a proof that a term vanishes, as uses."""
-        return self.proofs.uses(node, self.space_of)
+        return self.proofs.uses(node, {self.writer.name(v): space for v, space in self.space_of.items()})
 
     def show(self, form: Form) -> Any:
         return self.writer.form(form, {})
@@ -163,6 +175,7 @@ class Recorder(Normaliser):
         result = self.apply(atom[1], form, power, known)
         where = self.where(term, known, set(variables(atom)))
         self.function(context, where, atom[1], argument, power, self.steps[-1])
+        self._exponents_outside(context, where, atom[1], power, self.steps[-1], result)
         return self.product([[masked(term.without(atom))], result])
 
     def function(self, context: Term, where: Any, name: str, argument: Any, power: int, step: Step) -> None:
@@ -173,9 +186,6 @@ class Recorder(Normaliser):
             if after == [(argument, 1)]:
                 return
             self.use(context, self._exp(where, [(argument, 1)], after), power)
-            for form, c in step.logarithms:
-                if c < 0:
-                    self._negative(context, where, form, c, power)
             return
         if step.kind == "none":
             proof = self.prove(("*", where, argument))
@@ -197,17 +207,33 @@ class Recorder(Normaliser):
                 turned = self.show(scaled(step.rest, -1))
                 self.use(outer, ("flip", where, core, turned, self.prove(("*", where, ("+", core, turned)))))
 
+    def _exponents_outside(
+        self, context: Term, where: Any, name: str, power: int, step: Step, result: list[Term]
+    ) -> None:
+        """Note that a power of an exponential, taken out of a denominator or root, is an exponential."""
+        found = next((atom for atom in step.scale.powers if atom[0] == "E"), None)
+        if found is None or name not in ("1/", "sqrt") or step.kind != "factor":
+            return
+        inside, k = self.show(found[1]), step.scale.powers[found]
+        half = ("*", ("num", 1, 2), inside)
+        before = [(inside, -k * power)] if name == "1/" else [(half, (k % 2) * power), (inside, (k // 2) * power)]
+        (term,) = result
+        after = [(self.show(atom[1]), e) for atom, e in term.powers.items() if atom[0] == "E"]
+        plain = term.without(*(atom for atom in term.powers if atom[0] == "E"))
+        self.use(self.product([[context.copy()], [plain]])[0], self._exp(where, before, after))
+
     def parts(self, scale: Term) -> tuple[Any, ...]:
-        """Return the factors of a scale with their powers; a reciprocal is its base to the negative power."""
+        """Return the factors of a scale with their powers."""
         found: list[Any] = []
         c = Fraction(scale.coefficient)
-        found += [(c.numerator, 1)] if c.numerator != 1 else []
-        found += [(c.denominator, -1)] if c.denominator != 1 else []
+        found += [(-1, 1)] if c < 0 else []
+        found += primes(abs(c))
         for atom, power in scale.powers.items():
             if atom[:2] == ("f", "1/"):
-                found.append((self.show(atom[2]), -power))
+                found.append((("^", self.show(atom[2]), -1), power))
             elif atom[0] == "s" and int(power) != power:
-                found.append((("sqrt", ("size", atom[1]) if isinstance(atom[1], str) else atom[1]), int(2 * power)))
+                root = self.writer.atom(atom, Fraction(1, Fraction(power).denominator), {})
+                found.append((root, Fraction(power).numerator))
             else:
                 found.append((self.writer.atom(atom, 1, {}), power))
         return tuple(found)
@@ -216,19 +242,16 @@ class Recorder(Normaliser):
         powers = [("*", k, a) for a, k in before] + [("*", -k, b) for b, k in after]
         return ("exp", where, tuple(before), tuple(after), self.prove(("*", where, ("+", *powers))))
 
-    def _negative(self, context: Term, where: Any, form: Form, c: int, power: int) -> None:
-        raise Undecided("the exponential of a negative logarithm", remedy="restate the claim")
-
     def _select(
         self, context: Term, atom: Atom, power: int, known: Known, form: Form, row: Any, argument: Any
     ) -> list[Term]:
         entry, chosen, inner = self.select(form, known, row)
         node = self.show(inner)
-        names = {v: v if isinstance(v, str) else f"b{v}" for mono, _ in inner for a, _ in mono[0] for v in variables(a)}
+        names = {v: self.writer.name(v) for mono, _ in inner for v in mono_variables(mono)}
         shown = self.writer.atom(entry, 1, {})
         space = self.space_of[chosen]
-        difference = ("+", argument, ("*", -1, ("sum", ((f"b{chosen}", space),), ("*", shown, node))))
-        rule = ("select", atom[1], shown, f"b{chosen}", space, node, argument, self.prove(difference))
+        difference = ("+", argument, ("*", -1, ("sum", ((self.writer.name(chosen), space),), ("*", shown, node))))
+        rule = ("select", atom[1], shown, self.writer.name(chosen), space, node, argument, self.prove(difference))
         rest = context.copy().times(atom, power - 1)
         self.use(rest, rule)
         env = tuple(sorted((name, v) for v, name in names.items()))
@@ -242,6 +265,13 @@ class Recorder(Normaliser):
                 if atom[:2] == ("f", "sqrt") and power > 1:
                     context = masked(term.without(atom)).times(atom, power % 2)
                     self.use(context, ("square", self.show(atom[2])), power // 2)
+                    return super().resolve(term)
+                if atom[:2] == ("f", "1/") and power < 0:
+                    seen = set(variables(atom))
+                    known = {s: tuple(b[0] for b in bs if b[0] in seen) for s, bs in term.chains.items()}
+                    where, node = self.where(term, known, seen), self.show(atom[2])
+                    reason = self.proofs.nonzero(node, atom[2], where, known, self)
+                    self.use(masked(term).copy(-1), ("inverse", where, node, reason), -power)
                     return super().resolve(term)
                 if atom[0] == "F":
                     break
@@ -276,7 +306,7 @@ class Recorder(Normaliser):
         to = self.numbering(Term(powers=self.sorted_legs(term.powers)[1], bound=term.bound, chains=term.chains))
         if to is None:
             return
-        back = {number: f"b{v}" for v, number in to.items()}
+        back = {number: self.writer.name(v) for v, number in to.items()}
         current = term
         for atom in nested:
             image = self.renamed_form(atom[-1], to)
@@ -284,7 +314,7 @@ class Recorder(Normaliser):
             function = "exp" if atom[0] == "E" else atom[1]
             power = current.powers[atom]
             rest = current.without(atom)
-            if _closed(old) != _closed(new):
+            if checker.spread(old) != checker.spread(new):
                 seen = set(variables(atom))
                 order = {s: tuple(b[0] for b in bs if b[0] in seen) for s, bs in term.chains.items()}
                 where = self.where(term, order, seen)
@@ -304,42 +334,33 @@ class Recorder(Normaliser):
             for mono, c in form:
                 term = masked(self.thaw(mono, c))
                 for atom, e in uneven.get(arrangement(mono, None), {}).items():
-                    self._clear(mono, term, atom, e)
+                    # the engine opens what is missing; the reciprocals are inert from here on
+                    term.times(atom, -e).times(("S", "1/", self.show(atom[2])), e)
                 cleared.append(term)
-            self.depth += 1  # what follows is on the same level
-            self.depth -= 1
             form = self.normal(cleared)
         return form
-
-    def _clear(self, mono: Any, term: Term, atom: Atom, highest: int) -> None:
-        """Multiply a term by a denominator divided by itself, and keep the reciprocals apart, in place."""
-        missing = highest - term.powers.get(atom, 0)
-        seen = set(variables(atom))
-        known = {s: tuple(b[0] for b in bs if b[0] in seen) for s, bs in mono[2]}
-        node = self.show(atom[2])
-        if missing:
-            where = self.where(term, known, seen)
-            reason = self.proofs.nonzero(node, atom[2], where, known, self)
-            self.use(term.copy(-1), ("inverse", where, node, reason), missing)
-        term.times(atom, -highest)  # the engine opens what is missing; the reciprocals are inert from here on
-        term.times(("S", "1/", node), highest)
 
 
 class Proofs:
     """Proofs of statements, each made once; and reasons for conditions."""
 
     def __init__(self, engine: Engine, claim: Mapping[str, Any]) -> None:
-        self.engine, self.claim, self.writer = engine, claim, Writer()
+        self.engine, self.claim, self.count = engine, claim, 0
         self.made: dict[Any, Any] = {}
         self.pool: tuple[Any, ...] = ()
+
+    def prefix(self) -> str:
+        """Return a new prefix for the names of bound variables."""
+        self.count += 1
+        return f"b{self.count}."
 
     def uses(self, node: Any, spaces: Mapping[Any, str]) -> Any:
         """Return a proof that a term vanishes for all values of its open indices, as uses."""
         if node not in self.made:
             if len(self.made) > MOST_STATEMENTS:
                 raise Undecided("the certificate has too many steps", remedy="split the claim into smaller ones")
-            names = list(_closed(node)[1])
-            typed = {name: spaces[int(name[1:]) if name[:1] == "b" and name not in spaces else name] for name in names}
+            names = list(dict.fromkeys(checker.spread(node)[1]))
+            typed = {name: spaces[name] for name in names}
             recorder = Recorder(self.engine, typed, self)
             recorder.opened = opened(recorder, names)
             if recorder.difference(recorder.expand(node, {name: name for name in names})):
@@ -347,16 +368,16 @@ class Proofs:
             self.made[node] = tuple(recorder.uses)
         return self.made[node]
 
-    def nonzero(self, node: Any, form: Form, where: Any, known: Known, run: Normaliser) -> Any:
+    def nonzero(self, node: Any, form: Form, where: Any, known: Known, run: Recorder) -> Any:
         """Return why a normalised denominator does not vanish: by its sign, or by a condition of the claim."""
         for sign in (1, -1):
             if run.positive(scaled(form, sign), known):
                 return ("sign", sign)
         return self.condition("!=", node, form, where, known, run)
 
-    def condition(self, relation: str, node: Any, form: Form, where: Any, known: Known, run: Normaliser) -> Any:
+    def condition(self, relation: str, node: Any, form: Form, where: Any, known: Known, run: Recorder) -> Any:
         """Return the condition of the pool that makes another one hold, with its indices and a factor."""
-        free = list(dict.fromkeys(v for mono, _ in form for a, _ in mono[0] for v in variables(a)))
+        free = list(dict.fromkeys(v for mono, _ in form for v in mono_variables(mono)))
         free += [v for vs in known.values() for v in vs if v not in free]
         for number, (other, term, scope) in enumerate(self.pool):
             if other not in checker.STRONGER[relation]:
@@ -373,24 +394,17 @@ class Proofs:
                 for atom, power in mine.powers.items():
                     scale.times(atom, -power)
                 scale.coefficient /= mine.coefficient
-                recorder = Recorder(self.engine, run.space_of, self)
-                parts = recorder.parts(scale)
-                shown = tuple(self.writer.index(v, {}) for v in indices)
-                instance = checker.put(term, dict(zip((n for n, _ in scope), shown, strict=True)))
+                parts = run.parts(scale)
+                shown = tuple(run.writer.index(v, {}) for v in indices)
+                instance = checker.put(term, checker.bind(scope, shown).__getitem__)
                 powers = (("^", part, k) for part, k in parts)
                 statement = ("*", where, ("+", instance, ("*", -1, node, *powers)))
-                return (number, shown, parts, self.uses(statement, run.space_of))
+                return (number, shown, parts, run.prove(statement))
         raise Undecided(f"no condition says that {text(node)} is {relation} 0", remedy="restate the claim")
 
     def _assignments(self, scope: Any, free: list[Any], run: Normaliser) -> Any:
         choices = [[v for v in free if run.space_of[v] == space] for _, space in scope]
         return islice(product(*choices), MOST_ASSIGNMENTS)
-
-
-def _closed(node: Any) -> tuple[Any, tuple[str, ...]]:
-    """Return a term up to the names of its indices, and the names of the free ones."""
-    free: dict[str, str] = {}
-    return checker.put(node, {}, free), tuple(free)
 
 
 def certificate(claim: Mapping[str, Any], engine: Engine, definitions: Sequence[tuple[int, str]]) -> dict[str, Any]:
@@ -430,22 +444,26 @@ def certificate(claim: Mapping[str, Any], engine: Engine, definitions: Sequence[
 
 
 def _reasons(condition: Any, engine: Engine, proofs: Proofs) -> Iterator[Any]:
-    """Yield why a condition of one side holds."""
+    """Yield why a condition of one side holds, for every summand and basis vector of its indices."""
     relation, node, scope = condition
-    run = engine()
-    ((values, _),) = run.ranges(list(scope))
-    env = {name: value for (name, _), value in zip(scope, values, strict=True)}
-    free = opened(run, values)
-    if not any(len(vs) > 1 for vs in free.values()):
-        known = {s: vs for s, vs in free.items() if vs}
-        form = run.normal(run.expand(node, env), {s: free.get(s, ()) for s in run.setting.refined})
-        for sign in (1, -1) if relation == "!=" else (1,):
-            if run.positive(scaled(form, sign), known, relation != ">="):
-                yield ("sign", sign)
-                return
+    run = Recorder(engine, {}, proofs)
+    for values, _ in run.ranges(list(scope)):
+        env = {name: value for (name, _), value in zip(scope, values, strict=True)}
+        signs = [
+            [
+                sign
+                for sign in ((1, -1) if relation == "!=" else (1,))
+                if run.positive(scaled(run.normal(run.expand(node, placed), known), sign), known, relation != ">=")
+            ]
+            for placed, known in arrangements(run, env)
+        ]
+        common = set(signs[0]).intersection(*signs)
+        if common:
+            yield ("sign", max(common))
+            continue
+        known = {s: vs for s, vs in opened(run, values).items()}
+        form = run.normal(run.expand(node, env), known)
         yield proofs.condition(relation, node, form, 1, known, run)
-        return
-    yield ("sign", 1)
 
 
 def _case(claim: Mapping[str, Any], engine: Engine, proofs: Proofs, values: Any, spaces: Mapping[Any, str]) -> Any:

@@ -15,12 +15,13 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from itertools import combinations, product
-from math import factorial
+from math import factorial, floor
 from typing import Any
 
 FORMAT, VERSION = "tensoralg certificate", 1
 LONGEST, DEEPEST, WORK, BITS = 50_000_000, 200, 100_000, 20_000
 FUNCTIONS = ("exp", "log", "sqrt", "relu")
+INVERTIBLE = ("t", "size", "place", "f")
 STRONGER = {"!=": ("!=", ">"), ">": (">",), ">=": (">", ">=")}
 
 
@@ -94,36 +95,45 @@ def chains(start: tuple[Any, ...], placed: list[Any], limits: list[Any]) -> Iter
         yield from chains((*start[:k], (placed[0],), *start[k:]), placed[1:], limits)
 
 
-def put(node: Any, to: Mapping[str, Any], free: dict[str, str] | None = None) -> Any:
-    """Return a term with its free indices replaced, its bound ones renamed; names not in `to` are numbered in `free`."""
+def put(node: Any, to: Callable[[str], Any], depth: int = 0) -> Any:
+    """Return a term with its free indices replaced and its bound ones renamed by their depth."""
 
     def index(old: Any) -> Any:
-        if isinstance(old, tuple):
-            return (
-                (*old[:2], index(old[2]), old[3])
-                if old[0] == "+"
-                else old
-                if old[0] == "#"
-                else ("*", *map(index, old[1:]))
-            )
-        if old in ("+", "-") or old in to:
-            return to.get(old, old)
-        if free is None:
-            raise Rejected("an unknown index")
-        return free.setdefault(old, f"${len(free)}")
+        if not isinstance(old, tuple):
+            return old if old in ("+", "-") else to(old)
+        if old[0] == "*":
+            return ("*", *map(index, old[1:]))
+        return old if old[0] == "#" else (*old[:2], index(old[2]), old[3])
 
     if isinstance(node, int) or node[0] in ("num", "size"):
         return node
     kind = node[0]
     if kind == "sum":
-        inner = {name: f"%{len(to) + k}" for k, (name, _) in enumerate(node[1])}
-        return (kind, tuple((inner[n], space) for n, space in node[1]), put(node[2], {**to, **inner}, free))
+        inner = {name: f"%{depth + k}" for k, (name, _) in enumerate(node[1])}
+        body = put(node[2], lambda name: inner[name] if name in inner else to(name), depth + len(inner))
+        return (kind, tuple((inner[name], space) for name, space in node[1]), body)
     if kind == "^":
-        return (kind, put(node[1], to, free), node[2])
+        return (kind, put(node[1], to, depth), node[2])
     if kind in ("+", "*", *FUNCTIONS):
-        return (kind, *(put(part, to, free) for part in node[1:]))
+        return (kind, *(put(part, to, depth) for part in node[1:]))
     first, last = {"t": (2, None), "near": (1, 3), "decay": (3, None), "gap": (3, None)}.get(kind, (1, None))
     return (*node[:first], *map(index, node[first:last]), *(node[last:] if last else ()))
+
+
+def spread(node: Any, env: Mapping[str, Any] | None = None) -> tuple[Any, tuple[Any, ...]]:
+    """Return a term with its free indices numbered by occurrence, and their values (their names without `env`)."""
+    found: list[Any] = []
+
+    def place(value: Any) -> Any:
+        if not isinstance(value, tuple):
+            found.append(value)
+            return f"${len(found) - 1}"
+        if value[0] == "*":
+            return ("*", *map(place, value[1:]))
+        return value if value[0] == "#" else (*value[:2], place(value[2]), value[3])
+
+    body = put(node, place if env is None else lambda name: place(env[name]))
+    return body, tuple(found)
 
 
 def bind(scope: Any, values: Any) -> dict[str, Any]:
@@ -144,7 +154,6 @@ class Checker:
         self.counter, self.work, self.hints = 0, WORK, iter(proof["labels"])
         self.defined: dict[str, Any] = {}
         self.domain: tuple[Any, ...] = ()
-        self.closures: dict[Any, Any] = {}
         for k, side in proof["definitions"]:  # a body sees the earlier definitions only, so it cannot loop
             given = claim["given"][k]
             entry, body = (given["lhs"], given["rhs"]) if side == "lhs" else (given["rhs"], given["lhs"])
@@ -248,7 +257,7 @@ class Checker:
         if kind == "^":
             return self.power(node[1], node[2], env)
         if kind in FUNCTIONS:
-            return [Term(1, {self.closed(kind, node[1], env): 1})]
+            return [self.root(node[1], env) if kind == "sqrt" else Term(1, {self.closed(kind, node[1], env): 1})]
         if kind == "t":
             return self.entry(node[1], [self.value(index, env) for index in node[2:]])
         if kind in ("decay", "gap"):
@@ -267,17 +276,24 @@ class Checker:
         if exponent >= 0:
             return self.product(*(self.expand(base, env) for _ in range(exponent)))
         terms = self.expand(base, env)
-        if len(terms) == 1 and not terms[0].bound and all(a[0] in ("t", "size", "place") for a in terms[0].powers):
+        if len(terms) == 1 and not terms[0].bound and all(a[0] in INVERTIBLE for a in terms[0].powers):
             return [Term(terms[0].coefficient ** exponent, {a: e * exponent for a, e in terms[0].powers.items()})]
         return [Term(1, {self.closed("1/", base, env): -exponent})]
 
+    def root(self, node: Any, env: Any) -> Term:
+        """Return a square root; those of sizes and whole numbers are powers of sizes."""
+        (term, *more) = self.expand(node, env) or [Term(0)]
+        c = term.coefficient
+        if not more and not term.bound and all(a[0] == "size" for a in term.powers):
+            if c == 1 or (c > 1 and c.denominator == 1 and not term.powers):
+                whole = {("size", int(c)): Fraction(1)} if c > 1 else term.powers
+                return Term(1, {a: Fraction(e) / 2 for a, e in whole.items()})
+        return Term(1, {self.closed("sqrt", node, env): 1})
+
     def closed(self, function: str, node: Any, env: Any) -> Any:
         """Return a function as an atom: its argument up to the names of indices, and the values of the free ones."""
-        if node not in self.closures:
-            free: dict[str, str] = {}
-            self.closures[node] = (put(node, {}, free), tuple(free))
-        body, names = self.closures[node]
-        return ("f", (function, body), *(env[name] for name in names))
+        body, values = spread(node, env)
+        return ("f", (function, body), *values)
 
     def entry(self, name: str, values: list[Any]) -> list[Term]:
         if tuple(map(self.kind, values)) != self.claim["tensors"][name]["legs"]:
@@ -361,6 +377,8 @@ class Checker:
                     rest.times(other if other in done else renamed(other, {gone: kept}), power)
             term = rest.times(atom) if fixed else rest
             done |= {atom} if fixed else set()
+        for atom, power in [(a, e) for a, e in term.powers.items() if a[0] == "size" and isinstance(a[1], int)]:
+            term = term.copy(Fraction(atom[1]) ** floor(power)).times(atom, -floor(power))
         used = {v for a in term.powers for v in variables(a)}
         for v in [v for v in term.bound if v not in used]:
             size = self.size(self.claim["spaces"][term.bound.pop(v)][0])
@@ -472,9 +490,7 @@ class Checker:
 
     def zero(self, node: Any, env: Any, uses: Any) -> None:
         """Check that a term vanishes for all values of its free indices, by uses of equations."""
-        free: dict[str, str] = {}
-        put(node, {}, free)
-        opened = open_variables({name: env[name] for name in free})
+        opened = open_variables({name: env[name] for name in spread(node)[1]})
         scope = {name: value for name, value in env.items() if set(leaves(value)) <= set(opened)}
         terms = self.expand(node, scope)
         for bound, context, exponent, rule in uses:
@@ -493,7 +509,7 @@ class Checker:
         kind, *rest = rule
         if kind == "given":
             given = self.claim["given"][rest[0]]
-            to = self.at(given["free"], rest[1], env)
+            to = self.at(given["free"], rest[1], env).__getitem__
             return put(given["lhs"], to), put(given["rhs"], to)
         if kind == "square":
             return ("^", ("sqrt", rest[0]), 2), rest[0]
@@ -555,7 +571,7 @@ class Checker:
         for part, k in parts:
             if relation != "!=" or (k < 0 and not isinstance(part, int)):
                 self.holds(">", part, where, env, ("sign", 1), ())
-        instance = put(other, self.at(scope, indices, env))
+        instance = put(other, self.at(scope, indices, env).__getitem__)
         powers = [("^", part, k) for part, k in parts]
         self.zero(("*", where, ("+", instance, ("*", -1, node, *powers))), env, uses)
 
@@ -616,11 +632,18 @@ def image_of(function: str, parts: Any, core: Any) -> Any:
         return 0
     last = () if core == 1 else (apply(function, core),)
     if function == "log":
-        return ("+", 0, *(("*", k, part[1] if walkable(part, "exp") else ("log", part)) for part, k in parts), *last)
+        return ("+", 0, *(("*", k, logarithm(part)) for part, k in parts), *last)
     if function == "sqrt":
-        half = [("exp", ("*", ("num", 1, 2), p[1])) if walkable(p, "exp") else ("sqrt", p) for p, _ in parts]
-        return ("*", *(("^", h, k) for h, (_, k) in zip(half, parts, strict=True)), *last)
+        halves = [("exp", ("*", ("num", 1, 2), p[1])) if walkable(p, "exp") else ("sqrt", p) for p, _ in parts]
+        powers = [(("^", p, k // 2), ("^", h, k % 2)) for h, (p, k) in zip(halves, parts, strict=True)]
+        return ("*", *(f for pair in powers for f in pair), *last)
     return ("*", *(("^", part, -k if function == "1/" else k) for part, k in parts), *last)
+
+
+def logarithm(part: Any) -> Any:
+    if walkable(part, "^"):
+        return ("*", part[2], ("log", part[1]))
+    return part[1] if walkable(part, "exp") else ("log", part)
 
 
 def walkable(node: Any, kind: str) -> bool:
@@ -647,9 +670,8 @@ def conditions(node: Any, scope: Mapping[str, Any]) -> list[Any]:
     relation = {"log": ">", "sqrt": ">="}.get(node[0]) or ("!=" if node[0] == "^" and node[2] < 0 else "")
     found = []
     for part in [node[1]] if relation in (">", ">=") else factors(node[1]) if relation else []:
-        free: dict[str, str] = {}
-        put(part, {}, free)
-        found.append((relation, part, tuple((name, scope[name]) for name in free)))
+        names = dict.fromkeys(spread(part)[1])
+        found.append((relation, part, tuple((name, scope[name]) for name in names)))
     return found + [c for part in (node[1:] if node[0] in ("+", "*") else node[1:2]) for c in conditions(part, scope)]
 
 
@@ -702,9 +724,9 @@ def verify(certificate: Any, label: Callable[..., Any] | None = None) -> Any:
     reasons = iter(proof["domain"])
     for ours, theirs in ((left, right), (right, left)):
         for relation, node, scope in [c for c in ours if c not in theirs]:
-            reason = next(reasons)
             for values, _ in checker.ranges(scope):
-                checker.holds(relation, node, 1, bind(scope, values), reason, (*theirs, *assumed))
+                env = bind(scope, values) | {v: v for v in open_variables(bind(scope, values))}
+                checker.holds(relation, node, 1, env, next(reasons), (*theirs, *assumed))
     cases = iter(proof["cases"])
     for values, _ in checker.ranges(claim["free"]) if claim["lhs"] != claim["rhs"] else ():
         env = bind(claim["free"], values) | {v: v for value in values for v in leaves(value)}

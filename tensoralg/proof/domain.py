@@ -84,7 +84,7 @@ def is_known(make: Callable[[], Normaliser], condition: Condition) -> bool:
     """Whether a condition holds wherever its term is defined, for all values and in every order of its indices."""
     run = make()
     for env in _placements(run, condition.scope):
-        for placed, known in _arrangements(run, env):
+        for placed, known in arrangements(run, env):
             form = run.normal(run.expand(condition.term, placed), known)
             strict = condition.relation != ">= 0"
             negated = tuple((mono, -c) for mono, c in form)
@@ -101,7 +101,7 @@ def _placements(run: Normaliser, scope: tuple[tuple[str, Any], ...]) -> Iterator
         yield dict(zip(names, values, strict=True))
 
 
-def _arrangements(run: Normaliser, env: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+def arrangements(run: Normaliser, env: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Yield every order of the free variables in refined spaces, equal ones made one."""
     free = list(dict.fromkeys(v for value in env.values() for v in leaves(value)))
     groups = {s: [v for v in free if run.space_of[v] == s] for s in run.setting.refined}
@@ -125,7 +125,7 @@ def key(make: Callable[[], Normaliser], condition: Condition) -> Any:
         forms = []
         run = make()
         for env in _placements(run, tuple((names[name], space) for name, space in condition.scope)):
-            for placed, known in _arrangements(run, env):
+            for placed, known in arrangements(run, env):
                 inner = {name: placed[names[name]] for name, _ in condition.scope}
                 form, order = run.narrowed(run.normal(run.expand(condition.term, inner), known), known)
                 forms.append(_essence(run, form, order, condition.relation))

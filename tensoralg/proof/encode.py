@@ -10,6 +10,7 @@ an int, ``("num", p, q)``               a number
 ``("near", i, j, width)``               j - width < i <= j
 ``("decay", gate, (), t, s, index..)``  the gates at s < r <= t; t may be "+", s may be "-"
 ``("gap", gate, (), t, s, index..)``    the gates at s < r < t (in proofs only)
+``("place", i)``                        the position of an ordered index, from 1 (in proofs only)
 ``("+", term..)``, ``("*", term..)``    sum and product
 ``("^", term, int)``                    a power
 ``("sum", ((i, space)..), term)``       the sum over indices

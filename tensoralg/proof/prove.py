@@ -29,6 +29,7 @@ from tensoralg.expr.replace import replace_tensor
 from tensoralg.expr.rewrite import substitute
 from tensoralg.expr.tensor import Tensor
 from tensoralg.normal import MAX_TERMS, unify
+from tensoralg.proof.certify import certificate
 from tensoralg.proof.decide import Decision, decide, engine_for, show
 from tensoralg.proof.encode import encode_claim
 from tensoralg.proof.refute import Claim, Search, counterexample, legs_dimensions, search, shrink
@@ -275,17 +276,20 @@ def _decide(stated: Stated, budget: int) -> Verdict | str:
             reason = reason or stopped.what
             continue
         if not decision.missing:
-            return _proved(stated, decision)
+            try:
+                return _proved(stated, decision, certificate(encoded, engine, stated.definitions))
+            except (Undecided, BudgetExceeded) as stopped:
+                return f"the normal forms agree, but {stopped.what}"
         reason = decision.missing
     return reason
 
 
-def _proved(stated: Stated, decision: Decision) -> Verdict:
+def _proved(stated: Stated, decision: Decision, proof: dict[str, Any]) -> Verdict:
     how = "for these sizes" if stated.claim.fixed else "for all sizes"
     domain = [show(condition) for condition in decision.domain]
     reason = f"the normal forms of both sides agree {how}" + (" on their common domain" if domain else "")
     evidence = {"domain": domain} if domain else {}
-    return Verdict("proved", reason, certificate=stated.encoded, evidence=evidence)
+    return Verdict("proved", reason, certificate=proof, evidence=evidence)
 
 
 def _components(claim: Claim, fixed: Mapping[str, int]) -> int:
