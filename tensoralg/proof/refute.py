@@ -47,6 +47,7 @@ class Claim:
     tensors: Mapping[str, Tensor]
     fixed: Mapping[str, int]
     defined: tuple[tuple[Tensor, Definition], ...] = ()
+    hypotheses: tuple[tuple[Definition, Definition], ...] = ()
 
     @property
     def dimensions(self) -> list[str]:
