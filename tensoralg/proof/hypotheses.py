@@ -107,7 +107,7 @@ def degree_in(node: Expr, name: str) -> int:
     Examples
     --------
     >>> import tensoralg as ta
-    >>> [degree_in(ta.parse(text, {"i": "n"}, free=()), "x") for text in ("y[i]", "x[i]*y[i]", "x[i]*x[i]", "1/x[i]")]
+    >>> [degree_in(ta.parse(text, {"i": "n"}, free="i"), "x") for text in ("y[i]", "x[i]*y[i]", "x[i]*x[i]", "1/x[i]")]
     [0, 1, 2, 2]
     """
     if isinstance(node, Entry | Decay):

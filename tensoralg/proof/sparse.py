@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 MOST_MONOMIALS = 64
 MOST_ENTRIES = 100_000
 LARGEST_RELATION = 250_000
+# the plain witness; entries that tell a power from its base, and sizes that tell n from 1; the order turned round
+STYLES = ((1, 0, False), (5, 1, False), (5, 1, True))
 BUDGETS = (60_000, 500_000)  # rows, for all witnesses that are tried together
 
 
@@ -227,9 +229,9 @@ def sparse_search(claim: Claim) -> Counterexample | None:
         sources = [(e, n) for side in (claim.left, claim.right) for e in [Expansion(side)] for n in e.networks()]
         for budget in BUDGETS:
             work = Work(budget)
-            for heights in (1, 5):
+            for style in STYLES:
                 for expansion, network in sources:
-                    found = _witness(claim, expansion, network, heights, work)
+                    found = _witness(claim, expansion, network, style, work)
                     if found is not None:
                         return found
     except (BudgetExceeded, Undecided):
@@ -241,12 +243,15 @@ def _generic(symbol: Tensor) -> bool:
     return set(symbol.facts) <= {"symmetric", "antisymmetric"}
 
 
-def _witness(claim: Claim, expansion: Expansion, network: Network, heights: int, work: Work) -> Counterexample | None:
+def _witness(
+    claim: Claim, expansion: Expansion, network: Network, style: tuple[int, int, bool], work: Work
+) -> Counterexample | None:
     """Return the counterexample that a network suggests, if both sides can be evaluated there and differ."""
-    numbers = _numbering(expansion, network)
+    heights, spare, turned = style
+    numbers = _numbering(expansion, network, turned)
     if numbers is None:
         return None
-    sizes = _sizes(claim, expansion.spaces, numbers)
+    sizes = _sizes(claim, expansion.spaces, numbers, spare)
     if sizes is None:
         return None
     tensors = _support(claim, network, numbers, sizes, heights)
@@ -267,7 +272,7 @@ def _witness(claim: Claim, expansion: Expansion, network: Network, heights: int,
     return Counterexample(sizes, plain, at, *values)
 
 
-def _numbering(expansion: Expansion, network: Network) -> dict[int, int] | None:
+def _numbering(expansion: Expansion, network: Network, turned: bool) -> dict[int, int] | None:
     """Return a basis vector for each variable: one for variables that a delta joins, in an order that masks allow."""
     merged: dict[int, int] = {}
 
@@ -290,7 +295,7 @@ def _numbering(expansion: Expansion, network: Network) -> dict[int, int] | None:
             before[high].add(low)
     counts: Counter[str] = Counter()
     numbers: dict[int, int] = {}
-    waiting = list(used)
+    waiting = list(reversed(used)) if turned else list(used)
     while waiting:
         ready = [v for v in waiting if before[v] <= numbers.keys()]
         if not ready:
@@ -303,12 +308,12 @@ def _numbering(expansion: Expansion, network: Network) -> dict[int, int] | None:
     return {v: numbers[root(v)] for v in (*used, *merged)}
 
 
-def _sizes(claim: Claim, spaces: Sequence[Space], numbers: Mapping[int, int]) -> dict[str, int] | None:
-    sizes = {name: claim.fixed.get(name, 1) for name in claim.dimensions}
+def _sizes(claim: Claim, spaces: Sequence[Space], numbers: Mapping[int, int], spare: int) -> dict[str, int] | None:
+    sizes = {name: claim.fixed.get(name, 1 + spare) for name in claim.dimensions}
     for variable, number in numbers.items():
         dimension = spaces[variable].dimension
         if isinstance(dimension, sympy.Symbol) and dimension.name not in claim.fixed:
-            sizes[dimension.name] = max(sizes[dimension.name], number + 1)
+            sizes[dimension.name] = max(sizes[dimension.name], number + 1 + spare)
         elif number >= extent(spaces[variable], sizes):
             return None
     return sizes
@@ -328,7 +333,9 @@ def _support(
                 raise BudgetExceeded(f"a witness has more than {MOST_ENTRIES} entries", remedy="split the claim")
             if not images.keys() & entries[name].keys():
                 # distinct heights tell a power from its base, which counting maps cannot
-                entries[name].update({row: sign * (1 + count % heights) for row, sign in images.items()})
+                entries[name].update(
+                    {row: sign * (1 + (count + heights // 2) % heights) for row, sign in images.items()}
+                )
     made = {}
     for name, symbol in claim.tensors.items():
         legs = [leg for leg in symbol.legs if isinstance(leg, Space)]
