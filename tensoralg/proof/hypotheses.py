@@ -88,7 +88,7 @@ def residual(equation: Equation, values: Mapping[str, Any], sizes: Mapping[str, 
     """Return the differences of the two sides at all entries."""
     left, right = (_value(side, values, sizes) for side in equation)
     order = [equation[1].free.index(name) for name in equation[0].free]
-    return list((left - np.transpose(right, order)).flat)
+    return list(np.asarray(left - np.transpose(right, order), dtype=object).flat)
 
 
 def _value(side: Definition, values: Mapping[str, Any], sizes: Mapping[str, int]) -> Any:

@@ -138,11 +138,9 @@ def growing_sizes(claim: Claim) -> Iterator[dict[str, int]]:
     """Yield sizes to try, small ones first: all equal, then mixed, as large as the claim has indices."""
     names = [n for n in claim.dimensions if n not in claim.fixed]
     fixed = {n: claim.fixed[n] for n in claim.dimensions if n in claim.fixed}
-    most = dict.fromkeys(names, 2)
-    for side in (claim.left, claim.right):
-        for name, count in _mentions(side).items():
-            if name in most:
-                most[name] = max(most[name], min(count, 10))
+    # hypotheses bind, so they need room beside the claim: a 2 x 2 matrix whose rows and columns sum to 1 is symmetric
+    counts = [_largest(claim.left, claim.right), *(_largest(*equation) for equation in claim.hypotheses)]
+    most = {name: max(2, min(10, sum(count.get(name, 0) for count in counts))) for name in names}
     top = max(most.values(), default=1)
     seen = set()
     mixed = [(2, 1), (1, 2), (3, 2), (2, 3)] if len(names) > 1 else []
@@ -154,6 +152,12 @@ def growing_sizes(claim: Claim) -> Iterator[dict[str, int]]:
             if option not in seen:
                 seen.add(option)
                 yield {**fixed, **dict(zip(names, option, strict=True))}
+
+
+def _largest(left: Definition, right: Definition) -> dict[str, int]:
+    """Return what `_mentions` finds, the larger of both sides."""
+    ours, theirs = _mentions(left), _mentions(right)
+    return {name: max(ours.get(name, 0), theirs.get(name, 0)) for name in ours.keys() | theirs.keys()}
 
 
 def _mentions(side: Definition) -> dict[str, int]:
