@@ -57,7 +57,8 @@ class Effort:
         for one in self.sums:
             total += _work(one, sizes, limit - total)
             if total > limit:
-                self.hopeless.append(dict(sizes))
+                if min(sizes.values(), default=1) > 1:  # at size 1 all orders cost alike, and a bad one may be taken
+                    self.hopeless.append(dict(sizes))
                 return inf
         return total
 
@@ -82,7 +83,10 @@ def _summed(node: Expr, term: Expr) -> _Sum:
 
 
 def _work(one: _Sum, sizes: Mapping[str, int], limit: float) -> float:
-    """Return the work of eliminating the bound indices of a sum, the one that makes the smallest array first."""
+    """Return the work of eliminating the bound indices of a sum, the one that makes the smallest array first.
+
+    Ties are broken as `tensoralg.expr.evaluate` breaks them: numbers of axes depend on that.
+    """
     extents = {name: size_of(space.dimension, sizes) for name, space in one.spaces.items()}
     points = prod(extents.values())
     if points * len(one.factors) <= PLAIN and len(extents) <= MOST_AXES:
@@ -100,18 +104,19 @@ def _work(one: _Sum, sizes: Mapping[str, int], limit: float) -> float:
         return prod(extents[label] for label in labels)
 
     waiting = set(one.bound)
-    queue = [(price(union(name)), name) for name in one.bound]
+    ranks = {name: rank for rank, name in enumerate(one.bound)}
+    queue = [(price(union(name)), rank, name) for name, rank in ranks.items()]
     heapq.heapify(queue)
     total: float = 0
     following = len(arrays)
     while waiting:
-        expected, name = heapq.heappop(queue)
+        expected, rank, name = heapq.heappop(queue)
         if name not in waiting:
             continue
         labels = union(name)
         cost = price(labels)
         if cost != expected:
-            heapq.heappush(queue, (cost, name))
+            heapq.heappush(queue, (cost, rank, name))
             continue
         if len(labels) > MOST_AXES or total > limit:
             return inf
@@ -126,7 +131,7 @@ def _work(one: _Sum, sizes: Mapping[str, int], limit: float) -> float:
         for label in rest:
             holders[label].add(following)
             if label in waiting:
-                heapq.heappush(queue, (price(union(label)), label))
+                heapq.heappush(queue, (price(union(label)), ranks[label], label))
         following += 1
     left = frozenset().union(*arrays.values())
     return inf if len(left) > MOST_AXES else total + price(left)

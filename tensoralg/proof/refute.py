@@ -37,12 +37,15 @@ SHRINKING_STEPS = 600
 DRAWS = 6  # random tensors tried at each smaller size
 # Large entries make a polynomial vanish by accident rarely (Schwartz-Zippel); under exp they only overflow.
 POLYNOMIAL_RANGES = (2, 9, 999)
+LONG_RANGES = (99, 999, 9999)  # a product of many factors vanishes if one of them does
+LONG = 40  # factors
 FUNCTION_RANGES = (1, 2, 3)
 WIDE = 16
 EXACT_WORK = 3_000_000  # multiplications of exact numbers that one evaluation may take
 MODULAR_FROM = 30_000  # multiplications from which residues are quicker
 MOST_SHRUNK = 12  # tensors; more are shown as they were found
-SHRINKING_WORK = 20_000_000
+SHRINKING_WORK = 4_000_000
+PER_FACTOR = 400  # multiplications that take as long as preparing the contraction of one factor
 GIVE_UP = 4  # sizes in succession at which no tensors satisfied the hypotheses
 
 
@@ -231,7 +234,8 @@ def search(claim: Claim, random: Random, tries: int = 3, levels: int | None = No
     agreed: list[dict[str, int]] = []
     result = Search(agreed=agreed)
     functions = any(node.kind == "apply" for side in (claim.left, claim.right) for node in walk(side))
-    ranges = FUNCTION_RANGES if functions else POLYNOMIAL_RANGES
+    long = len(claim.tensors) > MOST_SHRUNK and is_long(claim)
+    ranges = FUNCTION_RANGES if functions else LONG_RANGES if long else POLYNOMIAL_RANGES
     residues = not functions and _generic(claim)
     effort = Effort((claim.left, claim.right))
     barren, reason = 0, ""
@@ -269,6 +273,11 @@ def search(claim: Claim, random: Random, tries: int = 3, levels: int | None = No
             agreed.append(dict(sizes))
     result.impossible = reason if not agreed and not result.undefined else ""
     return result
+
+
+def is_long(claim: Claim) -> bool:
+    """Whether a claim is about large networks, so that a sparse witness is found sooner than a dense one."""
+    return sum(node.kind == "entry" for side in (claim.left, claim.right) for node in walk(side)) > LONG
 
 
 def _generic(claim: Claim) -> bool:
@@ -345,14 +354,16 @@ def shrink(claim: Claim, found: Difference) -> Difference:
     """
     if len(found.tensors) > MOST_SHRUNK:
         return found
-    cost = Effort((claim.left, claim.right)).at(found.sizes, SHRINKING_WORK)
+    effort = Effort((claim.left, claim.right))
+    factors = sum(node.kind == "entry" for side in (claim.left, claim.right) for node in walk(side))
+    cost = effort.at(found.sizes, SHRINKING_WORK) + PER_FACTOR * factors
     tries = min(SHRINKING_STEPS, int(SHRINKING_WORK / max(cost, 1)))
-    best, before = _descend(claim, found), None
+    best, before = _descend(claim, found, effort) if tries > DRAWS else found, None
     while best is not before and tries > 0:
         before = best
         for step in _steps(claim, best):
             candidate = step(best)
-            if candidate is not None and tries > 0:
+            if candidate is not None and tries > 0 and effort.at(candidate[0], EXACT_WORK) <= EXACT_WORK:
                 tries -= 1
                 best = _still_differs(claim, *candidate) or best
     return best
@@ -368,7 +379,7 @@ def _still_differs(claim: Claim, sizes: dict[str, int], tensors: dict[str, Any])
         return None
 
 
-def _descend(claim: Claim, found: Difference) -> Difference:
+def _descend(claim: Claim, found: Difference, effort: Effort) -> Difference:
     """Return a difference at smaller sizes, if random tensors show one there."""
     random = Random(0)
     improved = True
@@ -377,8 +388,10 @@ def _descend(claim: Claim, found: Difference) -> Difference:
         for name, size in found.sizes.items():
             if size == 1 or name in claim.fixed:
                 continue
+            sizes = {**found.sizes, name: size - 1}
+            if effort.at(sizes, EXACT_WORK) > EXACT_WORK:
+                continue
             for _ in range(DRAWS):
-                sizes = {**found.sizes, name: size - 1}
                 try:
                     smaller = compare(claim, sizes, draw(claim, sizes, random, largest=1))
                 except (EvaluationError, Undecided):

@@ -337,3 +337,18 @@ def test_claims_without_hypotheses_need_no_more_than_before():
     assert isinstance(made, Claim)
     assert made.hypotheses == ()
     assert prod(search(made, Random(0)).found.sizes.values()) > 1
+
+
+def test_long_chains_are_searched_though_their_size_one_is_not_evaluated():
+    """At size 1 all orders of elimination cost alike, and the one taken can have more axes than arrays may."""
+    random = Random(3)
+    count = 150
+    links = [(random.randrange(max(0, v - 3), v), v) for v in range(1, count)]
+    legs = [[f"e{k}" for k, link in enumerate(links) if v in link] for v in range(count)]
+    names = {",".join(f"e{k}" for k in range(len(links))): "n"}
+    text = "*".join(f"M{v}[{','.join(here)}]" for v, here in enumerate(legs))
+    turned = next(v for v in range(75, count) if len(legs[v]) > 1)
+    wrong = text.replace(f"M{turned}[{','.join(legs[turned])}]", f"M{turned}[{','.join(legs[turned][::-1])}]")
+    found = search(claim(text, wrong, indices=names), Random(0)).found
+    assert found.left != found.right
+    assert found.sizes == {"n": 2}
