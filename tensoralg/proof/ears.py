@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+DEEPEST = 24  # a longer cycle filters nothing until it closes, so it may as well start anywhere
 Node = tuple[bool, int]  # (is a factor, its number): factors and variables are the vertices of one bipartite graph
 
 
@@ -50,7 +51,7 @@ def joining_order(links: Mapping[int, Sequence[int]]) -> list[int]:
 def _shortest_cycle(around: Mapping[Node, Sequence[Node]]) -> list[Node]:
     """Return a shortest cycle, by breadth-first search from every factor no deeper than the best one needs."""
     best: list[Node] = []
-    length = len(around) + 1
+    length = 2 * DEEPEST + 1
     for start in around:
         if start[0]:
             found = _meeting(around, [start], set(), (length - 1) // 2, closed=True)

@@ -236,7 +236,9 @@ class Contraction:
                 found.add(number)
                 stack += [n for v in links[number] for n in self.holders[v] if n in self.alive and n not in found]
         self.alive -= found
-        return joining_order({n: links[n] for n in sorted(found)})
+        # of cycles that are equally short, one where few positions are left
+        few = sorted(found, key=lambda n: (prod(len(self.domains[v]) for v in links[n]), n))
+        return joining_order({n: links[n] for n in few})
 
     def _join(self, order: list[int]) -> None:
         last = {v: step for step, number in enumerate(order) for v in self.factors[number][1]}
