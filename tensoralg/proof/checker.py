@@ -531,7 +531,7 @@ class Checker:
             before, after, uses = rest
             powers = [("*", k, a) for a, k in before] + [("*", -k, b) for b, k in after]
             self.zero(("*", where, ("+", *powers)), env, uses)
-            image = [("^", b[1] if b[0] == "log" else ("exp", b), k) for b, k in after]
+            image = [("^", b[1] if walkable(b, "log") else ("exp", b), k) for b, k in after]
             return ("*", where, *(("^", ("exp", a), k) for a, k in before)), ("*", where, *image)
         if kind == "flip":
             one, two, uses = rest
@@ -681,7 +681,9 @@ def factors(node: Any) -> list[Any]:
         return [f for part in node[1:] for f in factors(part)]
     if isinstance(node, tuple) and (node[0] == "sqrt" or (node[0] == "^" and node[2] > 0)):
         return factors(node[1])
-    return [] if (isinstance(node, tuple) and node[0] in ("exp", "size")) or (isinstance(node, int) and node) else [node]
+    return (
+        [] if (isinstance(node, tuple) and node[0] in ("exp", "size")) or (isinstance(node, int) and node) else [node]
+    )
 
 
 def pools(claim: Any) -> tuple[list[Any], list[Any], list[Any]]:

@@ -32,7 +32,8 @@ from tensoralg.normal import MAX_TERMS, unify
 from tensoralg.proof.certify import certificate
 from tensoralg.proof.decide import Decision, decide, engine_for, show
 from tensoralg.proof.encode import encode_claim
-from tensoralg.proof.refute import Claim, Search, counterexample, legs_dimensions, search, shrink
+from tensoralg.proof.refute import Claim, Search, counterexample, is_long, legs_dimensions, search, shrink
+from tensoralg.proof.sparse import sparse_search
 from tensoralg.proof.verdict import Verdict
 from tensoralg.spaces import Index, check_sizes
 
@@ -117,13 +118,16 @@ def check_options(given: object, sizes: object, budget: object, seed: object) ->
 def _prove(stated: Stated, budget: int, seed: int) -> Verdict:
     random = Random(seed)
     claim = stated.claim
-    first = search(claim, random, tries=1, levels=3) if not claim.hypotheses else Search(agreed=[])
+    sparse = sparse_search(claim) if is_long(claim) else None
+    if sparse is not None:
+        return Verdict("refuted", "the sides differ at an exact sparse witness", counterexample=sparse)
+    first = search(claim, random, tries=1, levels=3)
     if first.found is not None:
         return _refuted(claim, first.found)
     outcome = _decide(stated, budget)
     if isinstance(outcome, Verdict):
         return outcome
-    second = search(claim, random) if not claim.hypotheses else Search(agreed=[])
+    second = search(claim, random)
     if second.found is not None:
         return _refuted(claim, second.found)
     return Verdict("unknown", outcome, evidence=_evidence(second))

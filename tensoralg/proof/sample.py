@@ -50,8 +50,8 @@ def sample(tensors: Mapping[str, Tensor], sizes: Mapping[str, int], random: Rand
         if name not in found:
             partner = symbol.inverse_of or ""
             if partner not in found:
-                found[partner] = _invertible(_side(symbol, sizes), random)[0]
-            found[name] = _tidied(inverse(found[partner]))
+                found[partner] = invertible(_side(symbol, sizes), random)[0]
+            found[name] = tidied(inverse(found[partner]))
     values = {name: found[name] for name in tensors}
     if not satisfies(tensors, values):
         raise Undecided(
@@ -60,57 +60,56 @@ def sample(tensors: Mapping[str, Tensor], sizes: Mapping[str, int], random: Rand
     return values
 
 
-def _base(symbol: Tensor, invertible: bool, sizes: Mapping[str, int], random: Random, largest: int) -> Any:
+def _base(symbol: Tensor, inverted: bool, sizes: Mapping[str, int], random: Random, largest: int) -> Any:
     plain = set(symbol.facts) <= {"inverse_of"}
-    return (
-        _invertible(_side(symbol, sizes), random)[0] if invertible and plain else _one(symbol, sizes, random, largest)
-    )
+    return invertible(_side(symbol, sizes), random)[0] if inverted and plain else _one(symbol, sizes, random, largest)
 
 
 def _side(symbol: Tensor, sizes: Mapping[str, int]) -> int:
-    rows, columns = _shape(symbol, sizes)
+    rows, columns = shape_of(symbol, sizes)
     if rows != columns:
         raise Undecided(f"{symbol.name} cannot be invertible at sizes {rows} x {columns}", remedy="it has to be square")
     return rows
 
 
-def _shape(symbol: Tensor, sizes: Mapping[str, int]) -> tuple[int, ...]:
+def shape_of(symbol: Tensor, sizes: Mapping[str, int]) -> tuple[int, ...]:
+    """Return the shape of a tensor at given sizes."""
     return tuple(size_of(leg.dimension, sizes) for leg in symbol.legs)
 
 
 def _one(symbol: Tensor, sizes: Mapping[str, int], random: Random, largest: int) -> Any:
-    shape = _shape(symbol, sizes)
+    shape = shape_of(symbol, sizes)
     structured = [fact for fact in ("permutation", "isometry", "projection") if getattr(symbol, fact)]
     if structured and (len(structured) > 1 or symbol.symmetric or symbol.antisymmetric or symbol.positive):
         if structured == ["projection"] and symbol.symmetric and not symbol.positive:
-            frame = _rotation(shape[0], random)
-            return frame.dot(_diagonal(shape[0], random)).dot(frame.T)
+            frame = rotation(shape[0], random)
+            return frame.dot(diagonal(shape[0], random)).dot(frame.T)
         raise Undecided(
             f"no tensors with all the facts of {symbol.name} can be made here", remedy="declare fewer facts"
         )
     if symbol.permutation:
-        order = random.sample(range(shape[0]), shape[0])
-        return _array(shape, lambda p: int(order[p[0]] == p[1]))
+        return permutation(shape[0], random)
     if symbol.isometry:
         if shape[0] < shape[1]:
             raise Undecided(f"{symbol.name} cannot be an isometry at sizes {shape}", remedy="it needs rows >= columns")
-        return _rotation(shape[0], random)[:, : shape[1]]
+        return rotation(shape[0], random)[:, : shape[1]]
     if symbol.projection:
-        frame, inverse = _invertible(shape[0], random)
-        return frame.dot(_diagonal(shape[0], random)).dot(inverse)
+        return projection(shape[0], random)
     low = 1 if symbol.positive else -largest
-    return symmetrised(symbol, _array(shape, lambda p: random.randint(low, largest)))
+    return symmetrised(symbol, array_of(shape, lambda p: random.randint(low, largest)))
 
 
-def _array(shape: tuple[int, ...], entry: Any) -> Any:
+def array_of(shape: tuple[int, ...], entry: Any) -> Any:
+    """Return an array of Python objects with the entry for each position."""
     values = np.empty(shape, dtype=object)
     for position in np.ndindex(*shape):
         values[position] = entry(position)
     return values
 
 
-def _diagonal(size: int, random: Random) -> Any:
-    return _array((size, size), lambda p: random.randint(0, 1) if p[0] == p[1] else 0)
+def diagonal(size: int, random: Random) -> Any:
+    """Return a random diagonal matrix of zeros and ones."""
+    return array_of((size, size), lambda p: random.randint(0, 1) if p[0] == p[1] else 0)
 
 
 def symmetrised(symbol: Tensor, values: Any) -> Any:
@@ -130,26 +129,52 @@ def symmetrised(symbol: Tensor, values: Any) -> Any:
     return result
 
 
-def _rotation(size: int, random: Random) -> Any:
+def rotation(size: int, random: Random) -> Any:
     """Return a rational orthogonal matrix: Cayley's transform (1 - A)(1 + A)^-1 of a skew A, columns permuted."""
     skew = np.zeros((size, size), dtype=object)
     for i in range(size):
         for j in range(i):
             skew[i, j] = Fraction(random.randint(-1, 1))
             skew[j, i] = -skew[i, j]
-    one = _array((size, size), lambda p: Fraction(int(p[0] == p[1])))
-    rotation = (one - skew).dot(inverse(one + skew))
+    one = array_of((size, size), lambda p: Fraction(int(p[0] == p[1])))
+    turned = (one - skew).dot(inverse(one + skew))
     signs = [random.choice((-1, 1)) for _ in range(size)]
     order = random.sample(range(size), size)
-    return _array((size, size), lambda p: _tidy(rotation[p[0], order[p[1]]] * signs[p[1]]))
+    return array_of((size, size), lambda p: tidy(turned[p[0], order[p[1]]] * signs[p[1]]))
 
 
-def _invertible(size: int, random: Random) -> tuple[Any, Any]:
+def invertible(size: int, random: Random) -> tuple[Any, Any]:
     """Return a unimodular integer matrix and its inverse, as a product of a lower and an upper triangle."""
-    lower = _array((size, size), lambda p: Fraction(1 if p[0] == p[1] else random.randint(-1, 1) if p[0] > p[1] else 0))
-    upper = _array((size, size), lambda p: Fraction(1 if p[0] == p[1] else random.randint(-1, 1) if p[0] < p[1] else 0))
+    lower = array_of(
+        (size, size), lambda p: Fraction(1 if p[0] == p[1] else random.randint(-1, 1) if p[0] > p[1] else 0)
+    )
+    upper = array_of(
+        (size, size), lambda p: Fraction(1 if p[0] == p[1] else random.randint(-1, 1) if p[0] < p[1] else 0)
+    )
     matrix = lower.dot(upper)
-    return _tidied(matrix), _tidied(inverse(matrix))
+    return tidied(matrix), tidied(inverse(matrix))
+
+
+def conjugated(matrix: Any, frame: Any, inverse_frame: Any) -> Any:
+    """Return a matrix in another frame."""
+    return tidied(frame.dot(matrix).dot(inverse_frame))
+
+
+def projection(size: int, random: Random) -> Any:
+    """Return a random projection, oblique in general."""
+    return conjugated(diagonal(size, random), *invertible(size, random))
+
+
+def symmetric_projection(size: int, random: Random) -> Any:
+    """Return a random orthogonal projection."""
+    frame = rotation(size, random)
+    return conjugated(diagonal(size, random), frame, frame.T)
+
+
+def permutation(size: int, random: Random) -> Any:
+    """Return a random permutation matrix."""
+    order = random.sample(range(size), size)
+    return array_of((size, size), lambda p: int(order[p[0]] == p[1]))
 
 
 def inverse(matrix: Any) -> Any:
@@ -179,12 +204,14 @@ def inverse(matrix: Any) -> Any:
     return work[:, size:]
 
 
-def _tidy(value: Any) -> Any:
+def tidy(value: Any) -> Any:
+    """Return a number, as an int if it is one."""
     return value.numerator if isinstance(value, Fraction) and value.denominator == 1 else value
 
 
-def _tidied(matrix: Any) -> Any:
-    return _array(matrix.shape, lambda p: _tidy(matrix[p]))
+def tidied(matrix: Any) -> Any:
+    """Return a matrix whose integers are ints."""
+    return array_of(matrix.shape, lambda p: tidy(matrix[p]))
 
 
 def satisfies(tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> bool:

@@ -1,0 +1,364 @@
+"""Witnesses for networks that are too large to be evaluated densely: a few entries, at large sizes.
+
+Give every index of a product M a basis vector of its own, and set to 1 the entries that M then names (and
+their images under declared symmetries), to 0 all others.  At this point M counts the maps of the network
+into itself that respect tensors, legs and symmetries, so it is at least 1 unless signs cancel; a product N
+counts those of its own network into that of M, often none (L. Lovasz, *Operations with structures*, Acta
+Math. Acad. Sci. Hung. 18 (1967), counts homomorphisms in this way).  Both sides are then evaluated as
+joins of the tables of entries: exact, and by code that shares nothing with `tensoralg.normal`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import permutations, product
+from math import prod
+from typing import TYPE_CHECKING
+
+import sympy
+
+from tensoralg.errors import BudgetExceeded, Undecided
+from tensoralg.expr.nodes import Bind, Definition, Delta, Entry, Expr, Mask, Number, Pow, Size
+from tensoralg.expr.tensor import Tensor
+from tensoralg.proof.joins import Contraction, Factor, Row, Table, Work, picker
+from tensoralg.proof.verdict import Counterexample
+from tensoralg.spaces import Index, IndexTerm, Space
+
+if TYPE_CHECKING:
+    from tensoralg.proof.refute import Claim
+
+MOST_MONOMIALS = 64
+MOST_ENTRIES = 100_000
+LARGEST_RELATION = 250_000
+# the plain witness; entries that tell a power from its base, and sizes that tell n from 1; the order turned round
+STYLES = ((1, 0, False), (5, 1, False), (5, 1, True))
+BUDGETS = (60_000, 500_000)  # rows, for all witnesses that are tried together
+
+
+# networks
+
+
+@dataclass
+class Network:
+    """One product: a coefficient, sizes, and factors over variables, all but the free ones summed.
+
+    A factor is the name of a tensor, or one of ``= < <=``, with its variables.
+    """
+
+    coefficient: Fraction = Fraction(1)
+    sizes: tuple[str, ...] = ()
+    variables: tuple[int, ...] = ()
+    factors: tuple[tuple[str, tuple[int, ...]], ...] = ()
+
+    def times(self, other: Network) -> Network:
+        return Network(
+            self.coefficient * other.coefficient,
+            self.sizes + other.sizes,
+            self.variables + other.variables,
+            self.factors + other.factors,
+        )
+
+
+@dataclass
+class Expansion:
+    """A side of a claim as a sum of networks, every bound index a variable of its own."""
+
+    side: Definition
+    spaces: list[Space] = field(default_factory=list)
+    free: dict[str, int] = field(default_factory=dict)
+
+    def networks(self) -> list[Network]:
+        """Return the networks.
+
+        Raises
+        ------
+        Undecided
+            If the side holds what no network can say: functions, quotients, decays, windows, composite spaces.
+        BudgetExceeded
+            If there are too many networks.
+        """
+        self.free = {index.name: self._variable(index) for index in self.side.legs}
+        return self._expand(self.side.body, dict(self.free))
+
+    def _variable(self, index: Index) -> int:
+        if not isinstance(index.space, Space):
+            raise Undecided(f"index {index} is over {index.space}", remedy="split composite spaces first")
+        self.spaces.append(index.space)
+        return len(self.spaces) - 1
+
+    def _expand(self, node: Expr, scope: dict[str, int]) -> list[Network]:
+        if isinstance(node, Number):
+            return [Network(coefficient=node.value)] if node.value else []
+        if isinstance(node, Size):
+            return [Network(sizes=(node.name,))]
+        if isinstance(node, Entry):
+            return [Network(factors=((node.tensor.name, self._places(node.args, scope)),))]
+        if isinstance(node, Delta | Mask):
+            sign = "=" if isinstance(node, Delta) else "<" if node.strict else "<="
+            return [Network(factors=((sign, self._places((node.left, node.right), scope)),))]
+        if isinstance(node, Bind):
+            inner = {index.name: self._variable(index) for index in node.indices}
+            bound = Network(variables=tuple(inner.values()))
+            return [bound.times(part) for part in self._expand(node.summand, {**scope, **inner})]
+        if node.kind == "add":
+            return _counted([part for term in node.children() for part in self._expand(term, scope)])
+        if node.kind == "mul":
+            return self._product(node.children(), scope)
+        if isinstance(node, Pow) and node.exponent >= 0:
+            return self._product((node.base,) * node.exponent, scope)
+        raise Undecided(f"{node.kind} is no part of a network", remedy="evaluate densely")
+
+    def _product(self, factors: Sequence[Expr], scope: dict[str, int]) -> list[Network]:
+        total, single = [Network()], []
+        for factor in factors:
+            parts = self._expand(factor, scope)
+            if len(parts) == 1:
+                single.append(parts[0])  # joined at the end: one long product would be copied at every step
+            else:
+                total = _counted([left.times(right) for left in total for right in parts])
+        merged = Network(
+            prod((part.coefficient for part in single), start=Fraction(1)),
+            tuple(name for part in single for name in part.sizes),
+            tuple(v for part in single for v in part.variables),
+            tuple(f for part in single for f in part.factors),
+        )
+        return [merged.times(part) for part in total]
+
+    def _places(self, terms: tuple[IndexTerm, ...], scope: Mapping[str, int]) -> tuple[int, ...]:
+        if not all(isinstance(term, Index) for term in terms):
+            raise Undecided("an index addresses a composite space", remedy="split composite spaces first")
+        return tuple(scope[str(term)] for term in terms)
+
+
+def _counted(parts: list[Network]) -> list[Network]:
+    if len(parts) > MOST_MONOMIALS:
+        raise BudgetExceeded(f"a side has more than {MOST_MONOMIALS} products", remedy="split the claim")
+    return parts
+
+
+# evaluation
+
+
+@dataclass(frozen=True)
+class SparseTensor:
+    """A tensor by its nonzero entries, position to value."""
+
+    shape: tuple[int, ...]
+    entries: Mapping[Row, int | Fraction]
+
+
+class Evaluator:
+    """Evaluates networks at sparse tensors; the tables of a tensor are shared by its factors."""
+
+    def __init__(self, sizes: Mapping[str, int], tensors: Mapping[str, SparseTensor], work: Work) -> None:
+        self.sizes, self.tensors, self.work = sizes, tensors, work
+        self._tables: dict[tuple[str, tuple[int, ...], int], Table] = {}
+
+    def side(self, side: Definition, at: Mapping[str, int]) -> int | Fraction:
+        """Return the value of a side at positions of its free indices."""
+        expansion = Expansion(side)
+        networks = expansion.networks()
+        pinned = {variable: at[name] for name, variable in expansion.free.items()}
+        total = sum((self.network(n, expansion.spaces, pinned) for n in networks), start=Fraction(0))
+        return total.numerator if total.denominator == 1 else total
+
+    def network(self, network: Network, spaces: Sequence[Space], pinned: Mapping[int, int]) -> Fraction:
+        """Return the value of one network."""
+        extents = {v: extent(spaces[v], self.sizes) for v in (*network.variables, *pinned)}
+        total = network.coefficient * prod(self.sizes[name] for name in network.sizes)
+        factors = [self._factor(name, places, extents) for name, places in network.factors]
+        used = {v for _, variables in factors for v in variables}
+        total *= prod(extents[v] for v in network.variables if v not in used)
+        return total * Fraction(Contraction(factors, pinned, self.work).value())
+
+    def _factor(self, name: str, places: tuple[int, ...], extents: Mapping[int, int]) -> Factor:
+        distinct = tuple(dict.fromkeys(places))
+        pattern = tuple(distinct.index(v) for v in places)
+        size = 0 if name in self.tensors else extents[places[0]]
+        key = (name, pattern, size)
+        if key not in self._tables:
+            entries = self.tensors[name].entries if name in self.tensors else self._relation(name, size)
+            first = [pattern.index(k) for k in range(len(distinct))]
+            take = picker(first)
+            rows = [
+                (take(row), value)
+                for row, value in entries.items()
+                if value and all(row[first[k]] == x for k, x in zip(pattern, row, strict=True))
+            ]
+            self.work.spend(len(entries))
+            self._tables[key] = Table(rows, len(distinct))
+        return self._tables[key], distinct
+
+    def _relation(self, sign: str, size: int) -> dict[Row, int]:
+        if sign == "=":
+            return {(k, k): 1 for k in range(size)}
+        if size * size > LARGEST_RELATION:
+            raise BudgetExceeded(f"an order relation over {size} basis vectors is too large", remedy="smaller sizes")
+        return {(j, k): 1 for k in range(size) for j in range(k + (sign == "<="))}
+
+
+def extent(space: Space, sizes: Mapping[str, int]) -> int:
+    """Return the number of basis vectors of a space."""
+    return space.dimension if isinstance(space.dimension, int) else sizes[str(space.dimension)]
+
+
+# witnesses
+
+
+def sparse_search(claim: Claim) -> Counterexample | None:
+    """Return a sparse witness against a claim about large networks, confirmed exactly; None if none is found.
+
+    Its `tensors` are ``{"shape": [...], "entries": [[[position, ...], value], ...]}`` for each name, all other
+    entries being 0.  The work is bounded by numbers of rows, so the answer does not depend on the machine.
+
+    Examples
+    --------
+    >>> import tensoralg as ta
+    >>> from tensoralg.proof.prove import state
+    >>> left, right = (ta.parse(text, {"i,j,k": "n"}, free=()) for text in ("A[i,j]*A[j,k]", "A[i,j]*A[k,j]"))
+    >>> witness = sparse_search(state(left, right, [], None)[0])
+    >>> witness.sizes, witness.tensors["A"]["entries"], witness.lhs, witness.rhs
+    ({'n': 3}, [[[0, 1], 1], [[1, 2], 1]], 1, 2)
+    """
+    if claim.defined or claim.hypotheses or not all(map(_generic, claim.tensors.values())):
+        return None
+    try:
+        sources = [(e, n) for side in (claim.left, claim.right) for e in [Expansion(side)] for n in e.networks()]
+        for budget in BUDGETS:
+            work = Work(budget)
+            for style in STYLES:
+                for expansion, network in sources:
+                    found = _witness(claim, expansion, network, style, work)
+                    if found is not None:
+                        return found
+    except (BudgetExceeded, Undecided):
+        return None
+    return None
+
+
+def _generic(symbol: Tensor) -> bool:
+    return set(symbol.facts) <= {"symmetric", "antisymmetric"}
+
+
+def _witness(
+    claim: Claim, expansion: Expansion, network: Network, style: tuple[int, int, bool], work: Work
+) -> Counterexample | None:
+    """Return the counterexample that a network suggests, if both sides can be evaluated there and differ."""
+    heights, spare, turned = style
+    numbers = _numbering(expansion, network, turned)
+    if numbers is None:
+        return None
+    sizes = _sizes(claim, expansion.spaces, numbers, spare)
+    if sizes is None:
+        return None
+    tensors = _support(claim, network, numbers, sizes, heights)
+    at = {name: numbers[variable] for name, variable in expansion.free.items()}
+    share = Work(max(1, (work.limit - work.done) // 2))
+    try:
+        values = [Evaluator(sizes, tensors, share).side(side, at) for side in (claim.left, claim.right)]
+    except BudgetExceeded:
+        return None
+    finally:
+        work.done += share.done
+    if values[0] == values[1]:
+        return None
+    plain = {
+        name: {"shape": list(t.shape), "entries": [[list(row), value] for row, value in sorted(t.entries.items())]}
+        for name, t in tensors.items()
+    }
+    return Counterexample(sizes, plain, at, *values)
+
+
+def _numbering(expansion: Expansion, network: Network, turned: bool) -> dict[int, int] | None:
+    """Return a basis vector for each variable: one for variables that a delta joins, in an order that masks allow."""
+    merged: dict[int, int] = {}
+
+    def root(variable: int) -> int:
+        while variable in merged:
+            variable = merged[variable]
+        return variable
+
+    for sign, places in network.factors:
+        if sign == "=" and root(places[0]) != root(places[1]):
+            merged[root(places[1])] = root(places[0])
+    used = dict.fromkeys(root(v) for _, places in network.factors for v in places)
+    used.update(dict.fromkeys(root(v) for v in expansion.free.values()))
+    before: dict[int, set[int]] = {v: set() for v in used}
+    for sign, places in network.factors:
+        low, high = (root(v) for v in places) if sign in ("<", "<=") else (0, 0)
+        if sign == "<" and low == high:
+            return None  # the product is zero
+        if low != high:
+            before[high].add(low)
+    counts: Counter[str] = Counter()
+    numbers: dict[int, int] = {}
+    waiting = list(reversed(used)) if turned else list(used)
+    while waiting:
+        ready = [v for v in waiting if before[v] <= numbers.keys()]
+        if not ready:
+            return None  # a cycle of masks: the vectors would have to coincide
+        for variable in ready:
+            name = expansion.spaces[variable].name
+            numbers[variable] = counts[name]
+            counts[name] += 1
+        waiting = [v for v in waiting if v not in numbers]
+    return {v: numbers[root(v)] for v in (*used, *merged)}
+
+
+def _sizes(claim: Claim, spaces: Sequence[Space], numbers: Mapping[int, int], spare: int) -> dict[str, int] | None:
+    sizes = {name: claim.fixed.get(name, 1 + spare) for name in claim.dimensions}
+    for variable, number in numbers.items():
+        dimension = spaces[variable].dimension
+        if isinstance(dimension, sympy.Symbol) and dimension.name not in claim.fixed:
+            sizes[dimension.name] = max(sizes[dimension.name], number + 1 + spare)
+        elif number >= extent(spaces[variable], sizes):
+            return None
+    return sizes
+
+
+def _support(
+    claim: Claim, network: Network, numbers: Mapping[int, int], sizes: Mapping[str, int], heights: int
+) -> dict[str, SparseTensor]:
+    """Return tensors whose nonzero entries are those that a network names, and their images under symmetries."""
+    entries: dict[str, dict[Row, int]] = {name: {} for name in claim.tensors}
+    total = 0
+    for count, (name, places) in enumerate(network.factors):
+        if name in entries:
+            images = _orbit(claim.tensors[name], tuple(numbers[v] for v in places))
+            total += len(images)
+            if total > MOST_ENTRIES:
+                raise BudgetExceeded(f"a witness has more than {MOST_ENTRIES} entries", remedy="split the claim")
+            if not images.keys() & entries[name].keys():
+                # distinct heights tell a power from its base, which counting maps cannot
+                entries[name].update(
+                    {row: sign * (1 + (count + heights // 2) % heights) for row, sign in images.items()}
+                )
+    made = {}
+    for name, symbol in claim.tensors.items():
+        legs = [leg for leg in symbol.legs if isinstance(leg, Space)]
+        if len(legs) < len(symbol.legs):
+            raise Undecided(f"{symbol} has a leg over a composite space", remedy="split composite spaces first")
+        made[name] = SparseTensor(tuple(extent(leg, sizes) for leg in legs), entries[name])
+    return made
+
+
+def _orbit(symbol: Tensor, row: Row) -> dict[Row, int]:
+    """Return the images of a position under the symmetries of a tensor, with their signs; none if the entry is 0."""
+    images: dict[Row, int] = {}
+    groups = [(g, g in symbol.antisymmetric) for g in (*symbol.symmetric, *symbol.antisymmetric)]
+    orders = [list(permutations(range(len(group)))) for group, _ in groups]
+    if prod(map(len, orders)) > MOST_ENTRIES:
+        raise BudgetExceeded(f"{symbol} has too many symmetries", remedy="evaluate densely")
+    for choice in product(*orders):
+        image, sign = list(row), 1
+        for (group, odd), order in zip(groups, choice, strict=True):
+            for slot, k in zip(group, order, strict=True):
+                image[slot] = row[group[k]]
+            if odd and sum(a > b for k, a in enumerate(order) for b in order[k + 1 :]) % 2:
+                sign = -sign
+        if images.setdefault(tuple(image), sign) != sign:
+            return {}
+    return images
