@@ -465,12 +465,9 @@ class Checker:
         bound = sorted((v for v in term.bound if v in rank), key=lambda v: rank[v]) + [loose[k] for k in order]
         to = {v: -1 - k for k, v in enumerate(bound)}
         flip, powers = self.sorted_legs(powers, to)
-        blocks = sorted((s, tuple(tuple(to.get(v, v) for v in b) for b in bs)) for s, bs in term.chains.items())
-        return (
-            tuple(sorted(powers.items(), key=repr)),
-            tuple(term.bound[v] for v in bound),
-            tuple(blocks),
-        ), sign * flip
+        filled = [(s, bs) for s, bs in sorted(term.chains.items()) if bs]
+        blocks = tuple((s, tuple(tuple(to.get(v, v) for v in b) for b in bs)) for s, bs in filled)
+        return (tuple(sorted(powers.items(), key=repr)), tuple(term.bound[v] for v in bound), blocks), sign * flip
 
     def normal(self, terms: list[Term], opened: Any) -> dict[Any, Any]:
         """Return the normal form of a sum of terms whose open variables are `opened`."""
@@ -488,9 +485,9 @@ class Checker:
 
     # proofs
 
-    def zero(self, node: Any, env: Any, uses: Any) -> None:
+    def zero(self, node: Any, env: Any, uses: Any, names: Any = None) -> None:
         """Check that a term vanishes for all values of its free indices, by uses of equations."""
-        opened = open_variables({name: env[name] for name in spread(node)[1]})
+        opened = open_variables({name: env[name] for name in names or spread(node)[1]})
         scope = {name: value for name, value in env.items() if set(leaves(value)) <= set(opened)}
         terms = self.expand(node, scope)
         for bound, context, exponent, rule in uses:
@@ -732,7 +729,7 @@ def verify(certificate: Any, label: Callable[..., Any] | None = None) -> Any:
     cases = iter(proof["cases"])
     for values, _ in checker.ranges(claim["free"]) if claim["lhs"] != claim["rhs"] else ():
         env = bind(claim["free"], values) | {v: v for value in values for v in leaves(value)}
-        checker.zero(("+", claim["lhs"], ("*", -1, claim["rhs"])), env, next(cases))
+        checker.zero(("+", claim["lhs"], ("*", -1, claim["rhs"])), env, next(cases), list(env))
     return claim
 
 
