@@ -208,7 +208,8 @@ class Ordering(Expansion):
             gaps, kept = [0], []
             for v, *_ in blocks:
                 above, below = self.weight(term, v, 5), self.weight(term, v, 4)
-                if v not in term.bound or not self._carries(term, v, above) or self.lighter(term, space, v) is None:
+                heavy = self._heavier(above, below)
+                if v not in term.bound or not self._carries(term, v, heavy) or self.lighter(term, space, v) is None:
                     gaps.append(0)
                     kept.append(v)
                 elif above == below:
@@ -217,7 +218,7 @@ class Ordering(Expansion):
                     gaps[-1] += 1
                 else:
                     lighter = self.lighter(whole, space, v) or ()
-                    pieces = self.resolvent(self.with_exponent(whole, lighter), space, v, above, below)
+                    pieces = self.resolvent(self.with_exponent(whole, lighter), space, v, above, below, heavy)
                     return [done for piece in pieces for done in self.settle(piece)]
             counts += self._counts(space, gaps, kept)
         return [Term(t.coefficient, t.powers, t.bound, term.chains) for t in self.product([[term], *counts])]
@@ -278,9 +279,22 @@ class Ordering(Expansion):
         result.chains[space] = tuple(block for block in term.chains[space] if block[0] != v)
         return result
 
-    def resolvent(self, term: Term, space: str, v: Any, above: Weight, below: Weight) -> list[Term]:
+    def _heavier(self, above: Weight, below: Weight) -> Weight:
+        """Return the weight that a block must carry to be rewritten.
+
+        It is the weight of the gap above; where the two gaps differ only in constant gates, of which a block carries
+        as many as its monomial has, it is the larger of the two, so that rewriting comes to an end.
+        """
+        timed = [{k: e for k, e in w.items() if self.setting.legs[k[0]]} for w in (above, below)]
+        if timed[0] != timed[1]:
+            return above
+        return max(above, below, key=lambda w: (sum(w.values()), repr(sorted(w.items(), key=repr))))
+
+    def resolvent(self, term: Term, space: str, v: Any, above: Weight, below: Weight, heavy: Weight) -> list[Term]:
+        """Return a term with a block that carries one weight rewritten as the block with the other, and the ends."""
+        light, sign = (below, 1) if heavy == above else (above, -1)
         return [
-            self._reweighed(term, v, above, below),
-            self.dropped(term, space, v, above, above),
-            self.dropped(term, space, v, above, below).copy(-1),
+            self._reweighed(term, v, heavy, light),
+            self.dropped(term, space, v, heavy, above).copy(sign),
+            self.dropped(term, space, v, heavy, below).copy(-sign),
         ]

@@ -280,10 +280,12 @@ class Recorder(Normaliser):
 
     def refine(self, term: Term, known: Known | None) -> list[Term]:
         if self.depth == 1:
+            current = term.copy()
             for atom, power in term.powers.items():
                 if atom[0] == "D" and atom[4] != "+" and atom[5] != "-":
                     later, earlier, *args = (self.writer.index(v, {}) for v in atom[4:])
-                    self.use(term.without(atom), ("causal", *atom[1:3], tuple(args), later, earlier), power)
+                    self.use(current.without(atom), ("causal", *atom[1:3], tuple(args), later, earlier), power)
+                    current.times(("m", False, atom[5], atom[4]))
         return super().refine(term, known)
 
     def _on_chain(
@@ -377,11 +379,11 @@ class Recorder(Normaliser):
                     current.times(("G", gate, wraps, space, high, low, *args))
         return super().counted_out(term, space, v, weight)
 
-    def resolvent(self, term: Term, space: str, v: Any, above: Any, below: Any) -> list[Term]:
+    def resolvent(self, term: Term, space: str, v: Any, above: Any, below: Any, heavy: Any) -> list[Term]:
         if self.depth == 1:
             stops = ["-", *(block[0] for block in term.chains[space]), "+"]
             low, high = stops[stops.index(v) - 1], stops[stops.index(v) + 1]
-            context = masked(self.dropped(term, space, v, above, {}))
+            context = masked(self.dropped(term, space, v, heavy, {})).copy(1 if heavy == above else -1)
             weights = [
                 tuple(
                     (gate, wraps, tuple(self.writer.index(a, {}) for a in args), k)
@@ -391,7 +393,7 @@ class Recorder(Normaliser):
             ]
             ends = (self.writer.index(x, {}) for x in (low, high))
             self.use(context, ("resolvent", space, *ends, *weights))
-        return super().resolvent(term, space, v, above, below)
+        return super().resolvent(term, space, v, above, below, heavy)
 
     # exponents
 
