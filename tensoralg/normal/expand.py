@@ -165,15 +165,6 @@ class Expansion:
             args = tuple(self.value(i, env) for i in node[5:])
             return self._decay("D" if kind == "decay" else "G", node[1], node[2], later, earlier, args)
         left, right = (self.value(index, env) for index in node[1:3])
-        if kind == "near":
-            if isinstance(left, tuple) or is_fixed(left) or is_fixed(right):
-                raise Undecided(
-                    "a window over a composite space, or by components", remedy="windows run over one ordered space"
-                )
-            whole = node[3] == ("size", self.setting.spaces[self.atomic(left)][0])
-            if whole or node[3] == 1:
-                return self.relation("le" if whole else "delta", left, right)
-            return [Term(powers={("w", node[3], left, right): 1})]
         return self.relation(kind, left, right)
 
     def size(self, name: str) -> Term:
@@ -325,9 +316,8 @@ def free_names(node: Any) -> set[str]:
         elif kind in ("+", "*", "^", "unit") or kind in FUNCTIONS:
             stack += [(part, hidden) for part in here[1:]]
         elif kind not in ("num", "size"):
-            first = 1 if kind in ("delta", "le", "lt", "near", "place") else 3 if kind in ("decay", "gap") else 2
-            last = 3 if kind == "near" else len(here)
-            for index in here[first:last]:
+            first = 1 if kind in ("delta", "le", "lt", "place") else 3 if kind in ("decay", "gap") else 2
+            for index in here[first:]:
                 found.update(name for name in _index_names(index) if name not in hidden)
     return found
 

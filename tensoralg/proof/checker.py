@@ -1,13 +1,12 @@
 """The trusted file: checks that a certificate proves its claim.  It imports nothing but the standard library.
 
-A proof of ``lhs = rhs`` is a list of *uses*: ``sum(bound: context * (l^k - r^k))`` where ``l = r`` is a hypothesis
-or an instance of a rule (`Checker.instance`, `path`) whose own conditions are proved in the same way.  Its check is one
-expansion: ``lhs - rhs - (all uses)`` must vanish when products are multiplied out, deltas eliminated, ordered indices
-arranged in strict chains, and equal monomials collected; functions and decays are opaque factors.  Nothing is
-searched: for every monomial the certificate gives an order of its bound variables in which equal monomials are
-literally equal, or an odd automorphism.  A wrong hint can only make the check fail.  Functions are total here (1/0
-and log(0) are some numbers), so no step divides by what may be 0: a rule that needs ``!= 0``, ``> 0`` or ``>= 0`` asks
-for a reason, a known sign or a condition of the claim's own domain.  docs/decision.md has the theory.
+A proof of ``lhs = rhs`` is a list of *uses*: ``sum(bound: context * (l^k - r^k))`` where ``l = r`` is a hypothesis or an
+instance of a rule whose conditions are proved in the same way.  Its check is one expansion: ``lhs - rhs - (all uses)``
+must vanish when products are multiplied out, deltas eliminated, ordered indices arranged in strict chains, and equal
+monomials collected; functions and decays are opaque factors.  Nothing is searched: for every monomial the certificate
+gives an order of its bound variables in which equal monomials are literally equal, or an odd automorphism; a wrong
+hint can only make the check fail.  Functions are total here (1/0 and log(0) are some numbers): a rule that needs
+``!= 0``, ``> 0`` or ``>= 0`` asks for a reason, a sign or a condition of the claim's own domain.  See docs/decision.md.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from itertools import combinations, pairwise, product
-from math import factorial, floor
+from math import floor
 from typing import Any
 
 FORMAT, VERSION = "tensoralg certificate", 1
 LONGEST, DEEPEST, WORK, BITS = 50_000_000, 200, 100_000, 20_000
 FUNCTIONS = ("exp", "log", "sqrt", "relu", "unit")  # unit(x) is 1/x, and 1 where x is 0
-INDICATORS = ("delta", "lt", "le", "near")
+INDICATORS = ("delta", "lt", "le")
 STRONGER = {"!=": ("!=", ">"), ">": (">",), ">=": (">", ">=")}
 
 
@@ -89,18 +88,14 @@ def open_variables(env: Mapping[str, Any]) -> list[Any]:
 def chains(start: tuple[Any, ...], placed: list[Any], limits: list[Any]) -> Iterator[tuple[Any, ...]]:
     """Yield the arrangements of variables in strict chains of blocks that satisfy all relations."""
     rank = {v: k for k, block in enumerate(start) for v in block}
-    for kind, a, b in limits:
-        if a in rank and b in rank:
-            x, y = rank[a], rank[b]
-            if not (x < y if kind == "lt" else x == y if kind == "delta" else x <= y):
-                return
+    pairs = [(kind, rank[a] - rank[b]) for kind, a, b in limits if a in rank and b in rank]
+    if not all(d < 0 if kind == "lt" else d == 0 if kind == "delta" else d <= 0 for kind, d in pairs):
+        return
     if not placed:
         yield start
-        return
-    for k in range(len(start)):
-        yield from chains((*start[:k], (*start[k], placed[0]), *start[k + 1 :]), placed[1:], limits)
-    for k in range(len(start) + 1):
-        yield from chains((*start[:k], (placed[0],), *start[k:]), placed[1:], limits)
+    for k in range(2 * len(start) + 1 if placed else 0):
+        old, new = (start[k // 2],) if k % 2 else (), (start[k // 2] if k % 2 else ()) + (placed[0],)
+        yield from chains((*start[: k // 2], new, *start[k // 2 + len(old) :]), placed[1:], limits)
 
 
 def put(node: Any, to: Callable[[str], Any], depth: int = 0) -> Any:
@@ -116,8 +111,8 @@ def put(node: Any, to: Callable[[str], Any], depth: int = 0) -> Any:
         return (kind, put(node[1], to, depth), node[2])
     if kind in ("+", "*", *FUNCTIONS):
         return (kind, *(put(part, to, depth) for part in node[1:]))
-    first, last = {"t": (2, None), "near": (1, 3), "decay": (3, None), "gap": (3, None)}.get(kind, (1, None))
-    return (*node[:first], *(mapped(i, to) for i in node[first:last]), *(node[last:] if last else ()))
+    first = {"t": 2, "decay": 3, "gap": 3}.get(kind, 1)
+    return (*node[:first], *(mapped(i, to) for i in node[first:]))
 
 
 def spread(node: Any, env: Mapping[str, Any] | None = None) -> tuple[Any, tuple[Any, ...]]:
@@ -175,23 +170,19 @@ def apply(function: str, argument: Any) -> Any:
 
 
 def image(function: str, parts: Any, core: Any) -> Any:
-    """Return a function of a product of powers of positive parts (nonzero ones for 1/) and a core."""
+    """Return a function of a product of powers of positive parts (nonzero ones for 1/ and unit) and a core."""
+    last = () if core == 1 else (("unit", core) if function == "1/" else (function, core),)
     if core == 0:
         return 0
-    if function in ("1/", "unit"):
-        return ("*", *(("^", part, -k) for part, k in parts), core if core == 1 else ("unit", core))
-    last = () if core == 1 else (apply(function, core),)
     if function == "log":
-        logs = [
-            ("*", -1, ("log", p[1])) if is_kind(p, "unit") else p[1] if is_kind(p, "exp") else ("log", p)
-            for p, _ in parts
-        ]
+        turned = {"exp": lambda x: x, "unit": lambda x: ("*", -1, ("log", x))}
+        logs = [turned[p[0]](p[1]) if is_kind(p, *turned) else ("log", p) for p, _ in parts]
         return ("+", 0, *(("*", k, log) for log, (_, k) in zip(logs, parts, strict=True)), *last)
-    if function == "relu":
-        return ("*", *(("^", part, k) for part, k in parts), *last)
-    half = [("exp", ("*", ("num", 1, 2), p[1])) if is_kind(p, "exp") else ("sqrt", p) for p, _ in parts]
-    powers = [(("^", p, k // 2), ("^", h, k % 2)) for h, (p, k) in zip(half, parts, strict=True)]
-    return ("*", *(f for pair in powers for f in pair), *last)
+    if function == "sqrt":
+        half = [("exp", ("*", ("num", 1, 2), p[1])) if is_kind(p, "exp") else ("sqrt", p) for p, _ in parts]
+        whole = [("^", p, k // 2) for p, k in parts]
+        return ("*", *whole, *(("^", h, k % 2) for h, (_, k) in zip(half, parts, strict=True)), *last)
+    return ("*", *(("^", part, k if function == "relu" else -k) for part, k in parts), *last)
 
 
 def path(tensors: Any, kind: str, *rest: Any) -> tuple[Any, Any]:
@@ -213,49 +204,36 @@ def path(tensors: Any, kind: str, *rest: Any) -> tuple[Any, Any]:
     if kind == "resolvent":
         space, low, high, above, below = rest
 
-        def weight(gates: Any, b: Any, a: Any) -> Any:
-            return (
-                "*",
-                1,
-                *(("^", ("gap", g, w if tensors[g]["legs"] else space, b, a, *x), k) for g, w, x, k in gates),
-            )
+        def gap(gates: Any, b: Any, a: Any) -> Any:
+            wraps = [w if tensors[gate]["legs"] else space for gate, w, _, _ in gates]
+            return ("*", 1, *(("^", ("gap", g[0], w, b, a, *g[2]), g[3]) for g, w in zip(gates, wraps, strict=True)))
 
-        contents = [
-            ("*", sign, *(("^", step(gate, wraps, "%r", args), k) for gate, wraps, args, k in gates))
-            for sign, gates in ((1, above), (-1, below))
-        ]
-        masks = (before(low, "%r"), before("%r", high))
-        body = ("*", *masks, weight(above, high, "%r"), ("+", *contents), weight(below, "%r", low))
-        right = ("*", before(low, high), ("+", weight(above, high, low), ("*", -1, weight(below, high, low))))
-        if "%r" in spread(right)[1] or any(len(args) > 1 for _, _, args, _ in (*above, *below)):
+        there = [("*", 1, *(("^", step(g[0], g[1], "%r", g[2]), g[3]) for g in gates)) for gates in (above, below)]
+        body = (gap(above, high, "%r"), ("+", there[0], ("*", -1, there[1])), gap(below, "%r", low))
+        right = ("*", before(low, high), ("+", gap(above, high, low), ("*", -1, gap(below, high, low))))
+        if "%r" in spread(right)[1] or any(len(g[2]) > 1 for g in (*above, *below)):
             raise Rejected("a reserved name, or matrices, which do not commute")
-        return ("sum", (("%r", space),), body), right
+        return ("sum", (("%r", space),), ("*", before(low, "%r"), before("%r", high), *body)), right
     gate, wraps, args, later, *middle, earlier = rest
     whole, legs, matrix = (gate, wraps, later, earlier, *args), tensors[gate]["legs"], len(args) == 2
-    if {"%h", "%k"} & set(spread(("decay", *whole))[1]):
-        raise Rejected("a reserved name")
     if kind == "stay":
         return ("decay", gate, wraps, later, later, *args), ("delta", *args) if matrix else 1
-    if kind == "causal":
-        return ("decay", *whole), ("*", ("le", earlier, later), ("decay", *whole))
-    if kind == "step" and later == "+":
-        return ("decay", *whole), ("gap", *whole)
-    names = ("%h", "%k")[: (1 if kind == "step" else 2) if matrix else 0]
+    if kind == "causal" or (kind == "step" and later == "+"):
+        return ("decay", *whole), ("gap", *whole) if later == "+" else ("*", ("le", earlier, later), ("decay", *whole))
+    names = (("%h",) if kind == "step" else ("%h", "%k")) if matrix else ()
+    if set(names) & set(spread(("decay", *whole))[1]):
+        raise Rejected("a reserved name")
     stops = (*args[:1], *names, *args[1:])
     pairs = [stops[k : k + 2] if matrix else args for k in range(3)]
     scope = tuple((name, legs[2]) for name in names)
     if kind == "step":
-        there, gap = before(earlier, later), ("gap", gate, wraps, later, earlier, *pairs[1])
-        return ("*", there, ("decay", *whole)), ("sum", scope, ("*", there, step(gate, wraps, later, pairs[0]), gap))
-    there = ("*", before(earlier, middle[0]), before(middle[0], later))
-    gaps = [
-        ("gap", gate, wraps, b, a, *x) for b, a, x in ((later, middle[0], pairs[0]), (middle[0], earlier, pairs[2]))
-    ]
-    return ("*", there, ("gap", *whole)), (
-        "sum",
-        scope,
-        ("*", there, gaps[0], step(gate, wraps, middle[0], pairs[1]), gaps[1]),
-    )
+        there, left = before(earlier, later), ("decay", *whole)
+        parts = [step(gate, wraps, later, pairs[0]), ("gap", gate, wraps, later, earlier, *pairs[1])]
+    else:
+        there, left = ("*", before(earlier, middle[0]), before(middle[0], later)), ("gap", *whole)
+        parts = [("gap", gate, wraps, later, middle[0], *pairs[0]), step(gate, wraps, middle[0], pairs[1])]
+        parts += [("gap", gate, wraps, middle[0], earlier, *pairs[2])]
+    return ("*", there, left), ("sum", scope, ("*", there, *parts))
 
 
 class Checker:
@@ -378,24 +356,24 @@ class Checker:
             return self.power(node[1], node[2], env)
         if kind in FUNCTIONS:
             return [self.root(node[1], env) if kind == "sqrt" else self.closed(kind, node[1], env)]
-        if kind in ("delta", "le", "lt", "near"):
-            left, right = self.value(node[1], env), self.value(node[2], env)
-            if self.kind(left) != self.kind(right):
-                raise Rejected("a relation between two spaces")
-            return self.relation(kind, left, right) if kind != "near" else self.window(node[3], left, right)
-        values = [self.value(i, env) for i in node[{"decay": 3, "gap": 3, "t": 2, "place": 1}[kind] :]]
-        if kind == "place":
-            return [Term(1, {("place", "", *values): 1})]
-        return (
-            self.entry(node[1], values) if kind == "t" else self.decay(kind, node[1], node[2], *values[:2], values[2:])
-        )
+        values = [self.value(i, env) for i in node[{"decay": 3, "gap": 3, "t": 2}.get(kind, 1) :]]
+        if kind in INDICATORS and self.kind(values[0]) == self.kind(values[1]):
+            return self.relation(kind, *values)
+        if kind in ("decay", "gap"):
+            return self.decay(kind, node[1], node[2], *values[:2], values[2:])
+        if kind not in ("place", "t"):
+            raise Rejected("no term of the language")
+        return self.entry(node[1], values) if kind == "t" else [Term(1, {("place", "", *values): 1})]
 
     def power(self, base: Any, exponent: int, env: Any) -> list[Term]:
         """Return a power; only what is never zero has powers of both signs."""
         if exponent >= 0:
             return self.product(*(self.expand(base, env) for _ in range(exponent)))
         (term, *more) = self.expand(base, env) or [Term(0)]
-        safe = [a[1][0] in ("exp", "unit") if a[0] == "f" else a[0] in ("size", "place") or a[1] in self.units for a in term.powers]
+        safe = [
+            a[1][0] in ("exp", "unit") if a[0] == "f" else a[0] in ("size", "place") or a[1] in self.units
+            for a in term.powers
+        ]
         if term.coefficient and all(safe) and not more and not term.bound:
             return [Term(term.coefficient**exponent, {a: e * exponent for a, e in term.powers.items()})]
         return [Term(1, {next(iter(self.closed("1/", base, env).powers)): -exponent})]
@@ -443,15 +421,6 @@ class Checker:
         if isinstance(left, tuple) and isinstance(right, tuple):
             return [Term()] if kind != "delta" and left[1] < right[1] else []
         return [Term(1, {(kind, "", *(sorted((left, right), key=str) if kind == "delta" else (left, right))): 1})]
-
-    def window(self, width: Any, left: Any, right: Any) -> list[Term]:
-        """Return right - width < left <= right as a factor; width 1 is a delta, the whole dimension a mask."""
-        if isinstance(left, tuple) or isinstance(right, tuple):
-            raise Rejected("a window over a composite space")
-        whole = width == ("size", self.claim["spaces"][self.kind(left)][0])
-        if whole or width == 1:
-            return self.relation("le" if whole else "delta", left, right)
-        return [Term(1, {("near", width, left, right): 1})]
 
     def decay(self, kind: str, gate: str, wraps: Any, later: Any, earlier: Any, args: list[Any]) -> list[Term]:
         """Return a decay as an atom; over a direct sum, as the product of those over its summands."""
@@ -508,34 +477,29 @@ class Checker:
         """Return a term as a sum over strict chains of the variables in one space; empty blocks are counted."""
         placed = [v for v in opened if self.space_of[v] == space] + [v for v, s in term.bound.items() if s == space]
         inside = [a for a in term.powers if a[0] in INDICATORS and self.kind(a[2]) == space]
-        rest = [(a, e) for a, e in term.powers.items() if a not in inside]
         size, result = [self.size(self.claim["spaces"][space][0]), Term()], []
         for blocks in chains((), placed, [(a[0], *a[2:]) for a in inside]) if placed else ():
             self.spend()
             to = {v: min(b, key=lambda v: (v in term.bound, str(v))) for b in blocks for v in b}
             piece = Term(term.coefficient, {}, {v: s for v, s in term.bound.items() if to.get(v, v) == v})
-            for atom, power in rest:
-                piece.times(renamed(atom, to), power)
-            for near in sorted((renamed(a, to) for a in inside if a[0] == "near"), key=str):
-                same = [w for w in piece.powers if w[0] == "near" and w[2:] == near[2:]]
-                whole = [w for w in same if isinstance(w[1], int) and isinstance(near[1], int)]
-                if near[2] != near[3] or not (isinstance(near[1], int) or near[1][0] == "size"):
-                    piece.times(min([near, *whole], key=lambda w: w[1]) if whole else near)
-                    for wider in [w for w in whole if w[1] > near[1]]:
-                        del piece.powers[wider]
+            for atom, power in term.powers.items():
+                if atom not in inside:
+                    piece.times(renamed(atom, to), power)
             used = {v for a in piece.powers for v in variables(a)}
-            kept, counts, number = [], [Term()], 0
+            kept: list[Any] = []
+            counts, number = [Term()], 0
             for block in (*blocks, ()):
-                if block and to[block[0]] in piece.bound and to[block[0]] not in used:
-                    del piece.bound[to[block[0]]]
+                first = to[block[0]] if block else None
+                if first in piece.bound and first not in used:
+                    del piece.bound[first]
                     number += 1
                     continue
-                high = [Term(1, {("place", "", to[block[0]]): 1})] if block else size
+                high = [Term(1, {("place", "", first): 1})] if block else size
                 low = [Term(-1, {("place", "", kept[-1][0]): 1})] if kept else []
                 for j in range(number):
-                    counts = self.product(counts, [t.copy() for t in (*high, *low, Term(-1 - j))])
-                counts = [t.copy(Fraction(1, factorial(number))) for t in counts]
-                kept += [(to[b], *sorted((v for v in block if v in opened and to[v] != v), key=str)) for b in block[:1]]
+                    line = [t.copy(Fraction(1, j + 1)) for t in (*high, *low, Term(-1 - j))]
+                    counts = self.product(counts, line)
+                kept += [(first, *sorted((v for v in block if v in opened and v != first), key=str))] if block else []
                 number = 0
             for full in self.product([piece], counts):
                 result.append(Term(full.coefficient, full.powers, full.bound, {**term.chains, space: tuple(kept)}))
@@ -655,7 +619,7 @@ class Checker:
             self.zero(("*", where, ("+", one, two)), env, uses)
             return ("*", where, ("relu", one)), ("*", where, ("+", one, ("relu", two)))
         if kind == "sign":
-            self.holds(">=", ("*", rest[1], rest[0]), where, env, ("sign", 1))
+            self.holds(">=", ("*", rest[1], rest[0]), where, env, rest[2])
             return ("*", where, ("relu", rest[0])), ("*", where, rest[0]) if rest[1] == 1 else 0
         function, argument, parts, core, reasons, uses = rest
         self.zero(("*", where, ("+", argument, ("*", -1, core, *(("^", part, k) for part, k in parts)))), env, uses)
@@ -684,10 +648,12 @@ class Checker:
             for part, inner in zip(parts, reason[1:], strict=True):
                 self.holds(relation, part, where, env, inner)
             return
-        if reason[0] == "sign":
-            if reason[1] not in (1, -1) or (reason[1] == -1 and relation != "!="):
-                raise Rejected("no such sign")
-            if not self.positive(("*", reason[1], node), where, env, relation != ">="):
+        if reason[0] == "sign":  # of the term itself, or of one that is equal to it
+            _, sign, *equal = reason
+            for other, uses in [equal] if equal else ():
+                self.zero(("*", where, ("+", ("*", sign, node), ("*", -1, other))), env, uses)
+            known = self.sign(equal[0] if equal else node)
+            if known < (relation != ">=") or (sign != 1 and (sign != -1 or relation != "!=" or not equal)):
                 raise Rejected("a sign is not known")
             return
         number, indices, parts, uses = reason
@@ -700,49 +666,30 @@ class Checker:
         powers = [("^", part, k) for part, k in parts]
         self.zero(("*", where, ("+", instance, ("*", -1, node, *powers))), env, uses)
 
-    def positive(self, node: Any, where: Any, env: Any, strict: bool) -> bool:
-        """Whether a term is known to be positive (not negative) where an indicator is 1.
+    def sign(self, node: Any) -> int:
+        """Return 1 if a term is positive wherever it is defined, 0 if it is not negative, -1 if neither is known.
 
-        In every order of the open indices: coefficients not negative once each size and place is 1 plus something,
-        factors not negative, and (if strict) one positive term that is never an empty sum.
+        Sums without masks are never empty, as named spaces have a dimension of at least 1.
         """
-        opened = open_variables({name: env[name] for name in spread(("*", node, where), None)[1]})
-        everywhere, table = (self.normal(self.expand(x, env), opened) for x in (where, ("*", where, node)))
-        groups: dict[Any, dict[Any, Any]] = {}
-        for (powers, _, blocks), c in table.items():
-            sizes = tuple(f for f in powers if f[0][0] in ("size", "place"))
-            groups.setdefault((tuple(f for f in powers if f not in sizes), blocks), {})[sizes] = c
-        reached = set()
-        for (powers, blocks), polynomial in groups.items():
-            signs = [1 if a[0] in ("delta", "lt", "le") else self.sign(a, e) for a, e in powers]
-            shifted: dict[Any, Any] = {}
-            for sizes, c in polynomial.items():
-                whole = all(isinstance(e, int) and e > 0 for _, e in sizes)
-                flat = [a for a, e in sizes for _ in range(e)] if whole else [("power", sizes)][: c > 0]
-                for chosen in product((0, 1), repeat=len(flat)):
-                    name = tuple(sorted((str(a) for a, x in zip(flat, chosen, strict=True) if x)))
-                    shifted[name] = shifted.get(name, 0) + c
-            if min([*shifted.values(), *signs]) < 0:
-                return False
-            free = [tuple(b for b in bs if not isinstance(b[0], int) or b[0] > 0) for _, bs in blocks]
-            filled = all(len(f) == len(bs) or (not f and len(bs) == 1) for f, (_, bs) in zip(free, blocks, strict=True))
-            if shifted.get((), 0) > 0 and min(signs, default=1) > 0 and filled:
-                reached.add(tuple(f for f in free if f))
-        orders = {tuple(f for _, bs in blocks if (f := tuple(bs))) for _, _, blocks in everywhere}
-        return not strict or orders <= reached
-
-    def sign(self, atom: Any, power: Any) -> int:
-        """Return 1 if a power of an atom is positive, 0 if it is not negative, -1 if neither is known."""
-        facts = self.claim["tensors"][atom[1]].get("facts", ()) if atom[0] == "t" else ()
-        function, body = atom[1] if atom[0] == "f" else ("", 0)
-        env = {f"${k}": value for k, value in enumerate(atom[2:])}
-        if (
-            function == "exp"
-            or "positive" in facts
-            or (function in ("1/", "unit", "sqrt") and self.positive(body, 1, env, True))
-        ):
+        if isinstance(node, int):
+            return (node > 0) - (node < 0)
+        kind, facts = node[0], self.claim["tensors"][node[1]].get("facts", ()) if node[0] == "t" else ()
+        if kind in ("+", "*"):
+            signs = [self.sign(part) for part in node[1:]]
+            return -1 if kind == "+" and min(signs) < 0 else max(signs) if kind == "+" else min(signs)
+        if kind in ("exp", "size", "place") or (kind == "t" and "positive" in facts) or (kind == "num" and node[1] > 0):
             return 1
-        return 0 if power % 2 == 0 or "permutation" in facts or function in ("relu", "sqrt") else -1
+        if kind == "sum" and is_kind(node[2], "*"):  # sum(a: P[t,a]*x[a]) for a permutation P is one of the x
+            chosen = [
+                f for f in node[2][1:] if f[0] == "t" and "permutation" in self.claim["tensors"][f[1]].get("facts", ())
+            ]
+            free = len(chosen) == 1 and any(chosen[0][2:].count(name) == 1 for name, _ in node[1])
+            return min(self.sign(f) for f in node[2][1:] if not free or f != chosen[0])
+        if kind in ("sum", "unit", "sqrt", "^"):
+            inner = self.sign(node[2] if kind == "sum" else node[1])
+            weak = (kind == "sqrt" or (kind == "^" and node[2] % 2 == 0)) and inner < 1
+            return 0 if weak else inner
+        return 0 if kind in (*INDICATORS, "relu") or "permutation" in facts else -1
 
 
 def frozen(value: Any, depth: int = 0) -> Any:
