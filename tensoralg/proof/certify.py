@@ -526,7 +526,7 @@ class Proofs:
                     return ("sign", 1)
                 return ("sign", sign, shown, run.prove(("*", where, ("+", ("*", sign, node), ("*", -1, shown)))))
         parts = checker.factors(node) if relation == "!=" else []
-        if len(parts) == 1 and parts[0] == node or relation != "!=":
+        if (len(parts) == 1 and parts[0] == node) or relation != "!=":
             return self._condition(relation, node, form, where, known, run)
         env = {name: run.named(name) for name in checker.spread(node)[1]}
         return (
