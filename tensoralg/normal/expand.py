@@ -39,6 +39,8 @@ class Setting:
         The dimensions (as text) whose indices are written out.
     definitions : mapping of str to (names, term)
         Tensors that hypotheses define by others; no definition leads back to itself.
+    orders : dict
+        Canonical orders found before (`tensoralg.normal.graph`).
     """
 
     spaces: Mapping[str, tuple[Any, bool]]
@@ -48,6 +50,7 @@ class Setting:
     refined: tuple[str, ...] = ()
     components: frozenset[str] = frozenset()
     definitions: Mapping[str, tuple[tuple[str, ...], Any]] = field(default_factory=dict)
+    orders: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 class Expansion:
@@ -107,13 +110,23 @@ class Expansion:
 
     def ranges(self, indices: Sequence[tuple[str | None, Any]]) -> Iterator[tuple[tuple[Any, ...], dict[Any, str]]]:
         """Yield the joint values of several indices, given as (name or None, space)."""
-        if not indices:
-            yield (), {}
+        plain = 0  # a thousand indices over named spaces are no thousand nested loops
+        while plain < len(indices) and self._whole(indices[plain][1]):
+            plain += 1
+        found = [next(self.values(space, name)) for name, space in indices[:plain]]
+        first = tuple(value for value, _ in found)
+        bound = {v: space for _, own in found for v, space in own.items()}
+        if plain == len(indices):
+            yield first, bound
             return
-        (name, space), *rest = indices
-        for value, bound in self.values(space, name):
-            for values, more in self.ranges(rest):
-                yield (value, *values), bound | more
+        name, space = indices[plain]
+        for value, own in self.values(space, name):
+            for values, more in self.ranges(indices[plain + 1 :]):
+                yield (*first, value, *values), bound | own | more
+
+    def _whole(self, space: Any) -> bool:
+        """Whether an index over a space has one value, a variable."""
+        return isinstance(space, str) and str(self.setting.spaces[space][0]) not in self.setting.components
 
     def value(self, index: Any, env: Mapping[str, Any]) -> Any:
         """Return the value of an index of the language."""

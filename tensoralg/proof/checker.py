@@ -188,15 +188,22 @@ class Checker:
             for k, part in enumerate(space[1:]):
                 yield from ((("+", k, v, space), b) for v, b in self.values(part, name and f"{name}.{k}"))
 
-    def ranges(self, indices: Any) -> Iterator[Any]:
-        """Yield (values, variables that they bind) for several indices, given as (name or None, space)."""
-        if not indices:
-            yield (), {}
-            return
-        for value, bound in self.values(indices[0][1], indices[0][0]):
-            for values, more in self.ranges(indices[1:]):
-                self.spend()
-                yield (value, *values), bound | more
+    def ranges(self, indices: Any) -> list[Any]:
+        """Return (values, variables that they bind) for several indices, given as (name or None, space)."""
+        found: list[Any] = [([], {})]
+        for name, space in indices:
+            grown: list[Any] = []
+            for values, bound in found:
+                options = list(self.values(space, name))
+                self.spend(len(options))
+                if len(options) == 1:  # in place: a sum may have a thousand indices
+                    values.append(options[0][0])
+                    bound.update(options[0][1])
+                    grown.append((values, bound))
+                else:
+                    grown += [([*values, value], bound | more) for value, more in options]
+            found = grown
+        return [(tuple(values), bound) for values, bound in found]
 
     def kind(self, value: Any) -> Any:
         """Return the space of a value."""

@@ -78,9 +78,10 @@ class Encoder:
 
     def __call__(self, expr: Expr) -> Any:
         """Return a term in the language of certificates."""
-        if expr not in self.memo:
-            self.memo[expr] = self._encode(expr)
-        return self.memo[expr]
+        found = self.memo.get(expr)
+        if found is None:
+            found = self.memo[expr] = self._encode(expr)
+        return found
 
     def _encode(self, expr: Expr) -> Any:
         if isinstance(expr, Entry):
