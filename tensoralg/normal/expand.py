@@ -212,6 +212,9 @@ class Expansion:
         return result
 
     def _sum(self, node: Any, env: Mapping[str, Any]) -> list[Term]:
+        parts = factored(node)
+        if len(parts) > 1:  # equal summands can be collected in each part before the parts are multiplied
+            return self.product([self.expand(part, env) for part in parts])
         names = [name for name, _ in node[1]]
         terms = []
         for values, bound in self.ranges([(None, space) for _, space in node[1]]):
@@ -303,6 +306,35 @@ class Expansion:
         for position, _ in wraps:
             clock = clock[1 + position]
         return clock
+
+
+def factored(node: Any) -> list[Any]:
+    """Return a sum of a product that holds sums as factors that share no summed index.
+
+    Examples
+    --------
+    >>> factored(("sum", (("i", "V"), ("j", "V")), ("*", ("+", ("t", "a", "i"), 1), ("t", "b", "j"))))
+    [('sum', (('i', 'V'),), ('+', ('t', 'a', 'i'), 1)), ('sum', (('j', 'V'),), ('t', 'b', 'j'))]
+    """
+    _, scope, body = node
+    if not (isinstance(body, tuple) and body[0] == "*" and any(isinstance(f, tuple) and f[0] == "+" for f in body)):
+        return [node]
+    bound = {name for name, _ in scope}
+    groups: list[tuple[set[str], list[Any]]] = []
+    for factor in body[1:]:
+        names, factors = free_names(factor) & bound, [factor]
+        touching = [group for group in groups if group[0] & names]
+        for group in touching:
+            groups.remove(group)
+            names, factors = names | group[0], group[1] + factors
+        groups.append((names, factors))
+    idle = bound.difference(*(names for names, _ in groups))
+    made = []
+    for names, factors in groups:
+        inner = factors[0] if len(factors) == 1 else ("*", *factors)
+        kept = tuple(pair for pair in scope if pair[0] in names)
+        made.append(("sum", kept, inner) if kept else inner)
+    return made if not idle else [*made, ("sum", tuple(pair for pair in scope if pair[0] in idle), 1)]
 
 
 def restricted(node: Any, env: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:

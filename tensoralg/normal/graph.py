@@ -6,6 +6,7 @@ from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any
 
 from tensoralg.expr.tensor import Tensor
@@ -30,7 +31,7 @@ def canonical_order(
     term: Term,
     rank: Mapping[Any, Any],
     loose: Sequence[Any],
-    memo: dict[Any, Any] | None = None,
+    memo: dict[Any, Any],
 ) -> list[Any] | Odd:
     """Return the loose bound variables of a term in canonical order, or an odd automorphism.
 
@@ -42,31 +43,82 @@ def canonical_order(
         What tells the variables that stand in a chain.
     loose : sequence
         The bound variables that stand in no chain.
-    memo : dict, optional
-        Orders found before, for terms that are equal up to the names of their loose variables.
+    memo : dict
+        Orders found before, of connected parts that are equal up to the names of their loose variables.
     """
-    if memo is None:
+    if any(atom[0] in ("E", "f", "F", "S") for atom in term.powers):
         return _Graph(tensors, rank).order(term, loose)
-    place: dict[Any, Any] = {v: k for k, v in enumerate(loose)}
-    atoms = tuple((_at(atom, place, rank), power) for atom, power in term.powers.items())
-    key = (atoms, tuple(term.bound[v] for v in loose))
-    if key not in memo:
-        found = _Graph(tensors, rank).order(term, loose)
-        images = [found.image[v] for v in loose] if isinstance(found, Odd) else found
-        memo[key] = (isinstance(found, Odd), tuple(place[v] for v in images))
-    odd, places = memo[key]
-    if odd:
-        return Odd({v: loose[k] for v, k in zip(loose, places, strict=True)})
-    return [loose[k] for k in places]
+    found = []
+    for part, atoms in separated(term.powers, loose):
+        place: dict[Any, Any] = {v: k for k, v in enumerate(part)}
+        key = (tuple((_at(a, place, rank), e) for a, e in atoms.items()), tuple(term.bound[v] for v in part))
+        if key not in memo:
+            order = _Graph(tensors, rank).order(Term(powers=atoms, bound=term.bound), part)
+            if isinstance(order, Odd):
+                memo[key] = (None, tuple(place[order.image[v]] for v in part))
+            else:
+                memo[key] = (_look(tensors, term, rank, atoms, order), tuple(place[v] for v in order))
+        look, places = memo[key]
+        image = [part[k] for k in places]
+        if look is None:
+            return Odd({**{v: v for v in loose}, **dict(zip(part, image, strict=True))})
+        found.append((look, image))
+    found.sort(key=itemgetter(0))
+    return [v for _, image in found for v in image]
+
+
+def separated(powers: Mapping[Atom, Any], loose: Sequence[Any]) -> list[tuple[list[Any], dict[Atom, Any]]]:
+    """Return the connected parts of a product: their loose variables and their atoms."""
+    root = {v: v for v in loose}
+
+    def find(v: Any) -> Any:
+        while root[v] != v:
+            root[v] = root[root[v]]
+            v = root[v]
+        return v
+
+    holds: list[tuple[Any, Atom, Any]] = []
+    for atom, power in powers.items():
+        inside = [v for v in variables(atom) if v in root]
+        if inside:
+            first = find(inside[0])
+            for v in inside[1:]:
+                root[find(v)] = first
+            holds.append((first, atom, power))
+    parts: dict[Any, tuple[list[Any], dict[Atom, Any]]] = {}
+    for v in loose:
+        parts.setdefault(find(v), ([], {}))[0].append(v)
+    for v, atom, power in holds:
+        parts[find(v)][1][atom] = power
+    return list(parts.values())
+
+
+def _look(
+    tensors: Mapping[str, Tensor], term: Term, rank: Mapping[Any, Any], atoms: Mapping[Atom, Any], order: Sequence[Any]
+) -> str:
+    """Return what a connected part looks like, its variables in canonical order: equal for isomorphic parts only."""
+    place = {v: k for k, v in enumerate(order)}
+    written = []
+    for atom, power in atoms.items():
+        head, *values = (_at(atom, place, rank)) if atom[0] == "t" else (_at(atom, place, rank), ())
+        if atom[0] == "t":
+            symbol = tensors[atom[1]]
+            for group in (*symbol.symmetric, *symbol.antisymmetric):
+                chosen = sorted((values[g] for g in group), key=repr)
+                for g, value in zip(group, chosen, strict=True):
+                    values[g] = value
+        elif atom[0] in ("d", "n"):
+            values = sorted((_named(v, place, rank) for v in atom[1:]), key=repr)
+            head = atom[0]
+        written.append(repr((head, values, power)))
+    return repr((sorted(written), [term.bound[v] for v in order]))
 
 
 def _at(atom: Atom, place: Mapping[Any, Any], rank: Mapping[Any, Any]) -> Any:
     """Return an atom with its loose variables numbered, so that it does not matter what they are called."""
     if atom[0] == "t":
         return (atom[1], *(place[v] if v in place else _named(v, place, rank) for v in atom[2:]))
-    if atom[0] in ("s", "S", "E", "f"):
-        return (*atom, *((v, place.get(v)) for v in variables(atom)))
-    first = FIRST_VALUE.get(atom[0], 3)
+    first = FIRST_VALUE[atom[0]]
     return ("", *atom[:first], *(_named(v, place, rank) for v in atom_values(atom)))
 
 
