@@ -49,7 +49,8 @@ def canonical_order(
     if any(atom[0] in ("E", "f", "F", "S") for atom in term.powers):
         return _Graph(tensors, rank).order(term, loose)
     found = []
-    for part, atoms in separated(term.powers, loose):
+    parts = separated(term.powers, loose)
+    for part, atoms in parts:
         place: dict[Any, Any] = {v: k for k, v in enumerate(part)}
         key = (tuple((_at(a, place, rank), e) for a, e in atoms.items()), tuple(term.bound[v] for v in part))
         if key not in memo:
@@ -57,9 +58,12 @@ def canonical_order(
             if isinstance(order, Odd):
                 memo[key] = (None, tuple(place[order.image[v]] for v in part))
             else:
-                memo[key] = (_look(tensors, term, rank, atoms, order), tuple(place[v] for v in order))
+                memo[key] = ("", tuple(place[v] for v in order))
         look, places = memo[key]
         image = [part[k] for k in places]
+        if look == "" and len(parts) > 1:
+            look = _look(tensors, term, rank, atoms, image)
+            memo[key] = (look, places)
         if look is None:
             return Odd({**{v: v for v in loose}, **dict(zip(part, image, strict=True))})
         found.append((look, image))

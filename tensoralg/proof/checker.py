@@ -70,6 +70,11 @@ def moved(value: Any, to: Mapping[Any, Any]) -> Any:
     return value if value[0] == "#" else ("*", *(moved(part, to) for part in value[1:]))
 
 
+def outline(value: Any) -> str:
+    """Return a value as text, its variables blanked."""
+    return str(moved(value, dict.fromkeys(leaves(value), 0))) if isinstance(value, tuple) else "0"
+
+
 def variables(atom: Any) -> Iterator[Any]:
     return (v for value in atom[2:] for v in leaves(value))
 
@@ -435,13 +440,11 @@ class Checker:
         """Return a sign and the factors, renamed, with their symmetric legs sorted; sign 0 where an entry vanishes."""
         sign, result = 1, Term()
         for old, power in powers.items():
-            atom = list(renamed(old, to))
+            atom = list(renamed(old, to) if to else old)
             tensor = self.claim["tensors"][atom[1]] if atom[0] == "t" else {}
             for kind in ("symmetric", "antisymmetric"):
                 for group in tensor.get(kind, ()):
-                    legs = [
-                        (str(moved(v, dict.fromkeys(leaves(v), 0))), str(v), v) for v in (atom[2 + g] for g in group)
-                    ]
+                    legs = [(outline(v), str(v), v) for v in (atom[2 + g] for g in group)]
                     keys = [leg[:2] for leg in legs]
                     if kind == "antisymmetric":
                         sign *= (
@@ -699,13 +702,14 @@ def pools(claim: Any) -> tuple[list[Any], list[Any], list[Any]]:
 
 def frozen(value: Any, depth: int = 0) -> Any:
     """Return JSON lists as tuples; refuse what is no part of the language."""
-    if depth > DEEPEST or not isinstance(value, str | int | list | tuple | dict) or isinstance(value, bool):
-        raise Rejected("too deep, or neither text, integer nor list")
-    if isinstance(value, dict):
+    kind = type(value)
+    if kind is str or (kind is int and value.bit_length() <= BITS):
+        return value
+    if depth > DEEPEST or kind not in (list, tuple, dict):
+        raise Rejected("too deep, a number that is too large, or neither text, integer nor list")
+    if kind is dict:
         return {str(key): frozen(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, int) and value.bit_length() > BITS:
-        raise Rejected("a number is too large")
-    return value if isinstance(value, str | int) else tuple(frozen(item, depth + 1) for item in value)
+    return tuple([frozen(item, depth + 1) for item in value])
 
 
 def verify(certificate: Any, label: Callable[..., Any] | None = None) -> Any:

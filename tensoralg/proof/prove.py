@@ -182,10 +182,7 @@ def state(
                 spaces=(index.space, other.space),
             )
     equations = list(zip(rest[::2], rest[1::2], strict=True))
-    known = all_dimensions(left) | all_dimensions(right) | legs_dimensions(tensors.values())
-    for side in rest:
-        known |= all_dimensions(side)
-    checked = check_sizes(sizes, known)
+    checked = check_sizes(sizes, _dimensions([left, right, *rest], tensors)) if sizes else {}
     encoded = encode_claim(left, right, equations, tensors, checked)
     defined, definitions = _definitions(equations, tensors)
     for symbol, body in defined:
@@ -203,6 +200,10 @@ def state(
             hypotheses.append(pair)
     claim = Claim(left, right, tensors, checked, tuple(defined), tuple(hypotheses))
     return Stated(claim, encoded, tuple(definitions))
+
+
+def _dimensions(sides: Iterable[Definition], tensors: Mapping[str, Tensor]) -> set[str]:
+    return legs_dimensions(tensors.values()).union(*map(all_dimensions, sides))
 
 
 def _definitions(

@@ -76,8 +76,7 @@ def test_values_agree_with_plain_loops(seed):
     random = Random(seed)
     legs = random.choice([(), (T.index("t"),), (T.index("t"), D.index("f"))])
     side = random_network(random, legs)
-    extents = {"T": 3, "D": 2}
-    tensors = {s.name: sparse(random, tuple(extents[leg.name] for leg in s.legs)) for s in SYMBOLS}
+    tensors = {s.name: sparse(random, tuple(SIZES[leg.name] for leg in s.legs)) for s in SYMBOLS}
     expected = oracle(side, SIZES, {name: dense(tensor) for name, tensor in tensors.items()})
     for place, value in expected.items():
         at = dict(zip(side.free, place, strict=True))
