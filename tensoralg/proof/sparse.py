@@ -258,7 +258,7 @@ def sparse_search(claim: Claim) -> Counterexample | None:
     >>> import tensoralg as ta
     >>> from tensoralg.proof.prove import state
     >>> left, right = (ta.parse(text, {"i,j,k": "n"}, free=()) for text in ("A[i,j]*A[j,k]", "A[i,j]*A[k,j]"))
-    >>> witness = sparse_search(state(left, right, [], None)[0])
+    >>> witness = sparse_search(state(left, right, [], None).claim)
     >>> witness.sizes, witness.tensors["A"]["entries"], witness.lhs, witness.rhs
     ({'n': 3}, [[[0, 1], 1], [[1, 2], 1]], 1, 2)
     """
