@@ -54,7 +54,9 @@ def canonical_order(
         place: dict[Any, Any] = {v: k for k, v in enumerate(part)}
         key = (tuple((_at(a, place, rank), e) for a, e in atoms.items()), tuple(term.bound[v] for v in part))
         if key not in memo:
-            order = _Graph(tensors, rank).order(Term(powers=atoms, bound=term.bound), part)
+            order = told_apart(tensors, atoms, part, term.bound)
+            if order is None:
+                order = _Graph(tensors, rank).order(Term(powers=atoms, bound=term.bound), part)
             if isinstance(order, Odd):
                 memo[key] = (None, tuple(place[order.image[v]] for v in part))
             else:
@@ -83,7 +85,8 @@ def separated(powers: Mapping[Atom, Any], loose: Sequence[Any]) -> list[tuple[li
 
     holds: list[tuple[Any, Atom, Any]] = []
     for atom, power in powers.items():
-        inside = [v for v in variables(atom) if v in root]
+        plain = atom[0] == "t" and tuple not in map(type, atom)
+        inside = [v for v in (atom[2:] if plain else variables(atom)) if v in root]
         if inside:
             first = find(inside[0])
             for v in inside[1:]:
@@ -95,6 +98,33 @@ def separated(powers: Mapping[Atom, Any], loose: Sequence[Any]) -> list[tuple[li
     for v, atom, power in holds:
         parts[find(v)][1][atom] = power
     return list(parts.values())
+
+
+def told_apart(
+    tensors: Mapping[str, Tensor], atoms: Mapping[Atom, Any], loose: Sequence[Any], spaces: Mapping[Any, str]
+) -> list[Any] | Odd | None:
+    """Return variables in the order of the legs at which they stand; None if that does not tell them apart.
+
+    An automorphism fixes variables that are told apart, so none is odd.
+    """
+    seen: dict[Any, list[Any]] = {v: [] for v in loose}
+    for atom, power in atoms.items():
+        if atom[0] != "t":
+            return None
+        symbol = tensors[atom[1]]
+        slot = {g: group[0] for group in (*symbol.symmetric, *symbol.antisymmetric) for g in group}
+        for k, value in enumerate(atom[2:]):
+            if value in seen:
+                seen[value].append((atom[1], slot.get(k, k), power))
+            elif isinstance(value, tuple):
+                return None
+    looks: dict[Any, Any] = {}
+    for v, legs in seen.items():
+        look = (spaces[v], *sorted(legs))
+        if look in looks:
+            return None
+        looks[look] = v
+    return [looks[look] for look in sorted(looks)]
 
 
 def _look(
