@@ -12,6 +12,8 @@ from typing import Any
 from tensoralg.expr.tensor import Tensor
 from tensoralg.normal.terms import FIRST_VALUE, Atom, Term, atom_values, leaves, shape, variables
 
+MOST_STEPS = 6
+
 
 @dataclass(frozen=True)
 class Odd:
@@ -102,29 +104,38 @@ def separated(powers: Mapping[Atom, Any], loose: Sequence[Any]) -> list[tuple[li
 
 def told_apart(
     tensors: Mapping[str, Tensor], atoms: Mapping[Atom, Any], loose: Sequence[Any], spaces: Mapping[Any, str]
-) -> list[Any] | Odd | None:
-    """Return variables in the order of the legs at which they stand; None if that does not tell them apart.
+) -> list[Any] | None:
+    """Return variables in the order of what stands around them; None if a few steps do not tell them apart.
 
     An automorphism fixes variables that are told apart, so none is odd.
     """
-    seen: dict[Any, list[Any]] = {v: [] for v in loose}
+    rank: dict[Any, int] = dict.fromkeys(loose, 0)
+    entries: list[tuple[Any, list[tuple[int, Any]]]] = []
     for atom, power in atoms.items():
-        if atom[0] != "t":
+        if atom[0] != "t" or tuple in map(type, atom):
             return None
         symbol = tensors[atom[1]]
         slot = {g: group[0] for group in (*symbol.symmetric, *symbol.antisymmetric) for g in group}
-        for k, value in enumerate(atom[2:]):
-            if value in seen:
-                seen[value].append((atom[1], slot.get(k, k), power))
-            elif isinstance(value, tuple):
-                return None
-    looks: dict[Any, Any] = {}
-    for v, legs in seen.items():
-        look = (spaces[v], *sorted(legs))
-        if look in looks:
+        legs = [(slot.get(k, k), value) for k, value in enumerate(atom[2:]) if value in rank]
+        free = [(slot.get(k, k), value) for k, value in enumerate(atom[2:]) if isinstance(value, str)]
+        entries.append(((atom[1], power, *sorted(free)), legs))
+    classes = 1
+    around: dict[Any, list[Any]] = {v: [spaces[v]] for v in loose}
+    for _ in range(MOST_STEPS):
+        for head, legs in entries:
+            here = (head, *sorted([(k, rank[v]) for k, v in legs]))
+            for k, v in legs:
+                around[v].append((k, here))
+        looks = {v: (rank[v], found[0], *sorted(found[1:])) for v, found in around.items()}
+        number = {look: k for k, look in enumerate(sorted(set(looks.values())))}
+        if len(number) == len(loose):
+            return sorted(loose, key=lambda v: number[looks[v]])
+        if len(number) == classes:
             return None
-        looks[look] = v
-    return [looks[look] for look in sorted(looks)]
+        classes = len(number)
+        rank = {v: number[look] for v, look in looks.items()}
+        around = {v: [""] for v in loose}
+    return None
 
 
 def _look(
