@@ -56,7 +56,7 @@ def canonical_order(
         place: dict[Any, Any] = {v: k for k, v in enumerate(part)}
         key = (tuple((_at(a, place, rank), e) for a, e in atoms.items()), tuple(term.bound[v] for v in part))
         if key not in memo:
-            order = told_apart(tensors, atoms, part, term.bound)
+            order: list[Any] | Odd | None = told_apart(tensors, atoms, part, term.bound)
             if order is None:
                 order = _Graph(tensors, rank).order(Term(powers=atoms, bound=term.bound), part)
             if isinstance(order, Odd):
