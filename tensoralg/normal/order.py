@@ -195,12 +195,18 @@ class Ordering(Expansion):
         """Count out the blocks of a chained term that only count, and apply the resolvent identity."""
         term = self.with_exponent(term, self.exponent(term))
         whole, counts = term, [[Term()]]
+        gated = any(atom[0] == "G" for atom in term.powers)
+        used = {v for atom in term.powers if atom[0] not in ("G", "E") for v in variables(atom)}
         for space, blocks in whole.chains.items():
             gaps, kept = [0], []
             for v, *_ in blocks:
+                if v not in term.bound or (v in used and not gated):
+                    gaps.append(0)
+                    kept.append(v)
+                    continue
                 above, below = self.weight(term, v, 5), self.weight(term, v, 4)
                 heavy = self._heavier(above, below)
-                if v not in term.bound or not self._carries(term, v, heavy) or self.lighter(term, space, v) is None:
+                if not self._carries(term, v, heavy) or self.lighter(term, space, v) is None:
                     gaps.append(0)
                     kept.append(v)
                 elif above == below:

@@ -283,15 +283,22 @@ class Checker:
             self.space_of[variable] = space
             yield variable, {} if name else {variable: space}
 
-    def ranges(self, indices: Any) -> Iterator[Any]:
-        """Yield (values, variables that they bind) for several indices, given as (name or None, space)."""
-        if not indices:
-            yield (), {}
-            return
-        for value, bound in self.values(indices[0][1], indices[0][0]):
-            for values, more in self.ranges(indices[1:]):
-                self.spend()
-                yield (value, *values), bound | more
+    def ranges(self, indices: Any) -> list[Any]:
+        """Return (values, variables that they bind) for several indices, given as (name or None, space)."""
+        found: list[Any] = [([], {})]
+        for name, space in indices:
+            grown: list[Any] = []
+            for values, bound in found:
+                options = list(self.values(space, name))
+                self.spend(len(options))
+                if len(options) == 1:  # in place: a sum may have a thousand indices
+                    values.append(options[0][0])
+                    bound.update(options[0][1])
+                    grown.append((values, bound))
+                else:
+                    grown += [([*values, value], bound | more) for value, more in options]
+            found = grown
+        return [(tuple(values), bound) for values, bound in found]
 
     def kind(self, value: Any) -> Any:
         """Return the space of a value."""
@@ -508,7 +515,7 @@ class Checker:
         """Return a sign and the factors, renamed, with their symmetric legs sorted; sign 0 where an entry vanishes."""
         sign, result = 1, Term()
         for old, power in powers.items():
-            atom = list(renamed(old, to))
+            atom = list(renamed(old, to) if to else old)
             tensor = self.claim["tensors"][atom[1]] if atom[0] == "t" else {}
             for kind in ("symmetric", "antisymmetric"):
                 for group in tensor.get(kind, ()):
@@ -694,13 +701,14 @@ class Checker:
 
 def frozen(value: Any, depth: int = 0) -> Any:
     """Return JSON lists as tuples; refuse what is no part of the language."""
-    if depth > DEEPEST or not isinstance(value, str | int | list | tuple | dict) or isinstance(value, bool):
-        raise Rejected("too deep, or neither text, integer nor list")
-    if isinstance(value, dict):
+    kind = type(value)
+    if kind is str or (kind is int and value.bit_length() <= BITS):
+        return value
+    if depth > DEEPEST or kind not in (list, tuple, dict):
+        raise Rejected("too deep, a number that is too large, or neither text, integer nor list")
+    if kind is dict:
         return {str(key): frozen(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, int) and value.bit_length() > BITS:
-        raise Rejected("a number is too large")
-    return value if isinstance(value, str | int) else tuple(frozen(item, depth + 1) for item in value)
+    return tuple([frozen(item, depth + 1) for item in value])
 
 
 def verify(certificate: Any, label: Callable[..., Any] | None = None) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 from tensoralg.expr.tensor import Tensor
@@ -84,6 +85,46 @@ def engine_for(
 def _definition(found: Mapping[str, Any], side: str) -> tuple[str, tuple[tuple[str, ...], Any]]:
     entry = found[side]
     return entry[1], (entry[2:], found["rhs" if side == "lhs" else "lhs"])
+
+
+def is_network(claim: Mapping[str, Any]) -> bool:
+    """Whether an encoded claim is about sums and products of entries, deltas and sizes, without hypotheses.
+
+    There normalising is only labelling, which is quick, and no step needs more than an expansion to be checked.
+    """
+    stack = [claim["lhs"], claim["rhs"]]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, int) or node[0] in ("t", "delta", "num", "size"):
+            continue
+        if node[0] == "sum":
+            stack.append(node[2])
+        elif node[0] in ("+", "*"):
+            stack += node[1:]
+        elif node[0] == "^" and node[2] > 0:
+            stack.append(node[1])
+        else:
+            return False
+    return not claim["given"]
+
+
+def monomials(node: Any) -> int:
+    """Return into how many monomials a term of the language expands, equal ones not collected.
+
+    Examples
+    --------
+    >>> monomials(("^", ("+", ("t", "a"), ("t", "b")), 3))
+    8
+    """
+    if isinstance(node, int) or node[0] in ("t", "delta", "num", "size"):
+        return 1
+    if node[0] == "sum":
+        return monomials(node[2])
+    if node[0] == "+":
+        return sum(map(monomials, node[1:]))
+    if node[0] == "^":
+        return int(monomials(node[1]) ** abs(node[2]))
+    return prod(map(monomials, node[1:])) if node[0] == "*" else 1
 
 
 def _refined(claim: Mapping[str, Any]) -> tuple[str, ...]:

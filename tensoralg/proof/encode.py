@@ -79,9 +79,10 @@ class Encoder:
 
     def __call__(self, expr: Expr) -> Any:
         """Return a term in the language of certificates."""
-        if expr not in self.memo:
-            self.memo[expr] = self._encode(expr)
-        return self.memo[expr]
+        found = self.memo.get(expr)
+        if found is None:
+            found = self.memo[expr] = self._encode(expr)
+        return found
 
     def _window(self, expr: Near) -> Any:
         """Return a window: ``delta + lt * W`` for a 0/1 tensor W of its width; of width 1 a delta, of the whole a mask.
