@@ -121,6 +121,7 @@ class Recorder(Normaliser):
     """A normaliser that notes the steps of its outermost level."""
 
     def __init__(self, engine: Engine, spaces: Mapping[str, Any], proofs: Proofs) -> None:
+        self.depth = 1 << 20  # what happens while the rules are made is no step of a proof
         super().__init__(engine.setting, engine.budget, equations=engine.equations)
         self.space_of.update(spaces)
         self.depth, self.proofs = 0, proofs
