@@ -22,6 +22,15 @@ FORMAT, VERSION = "tensoralg certificate", 1
 LONGEST, DEEPEST, WORK, BITS, HIGHEST = 50_000_000, 200, 200_000, 20_000, 1_000
 FUNCTIONS = ("exp", "log", "sqrt", "relu", "unit")  # unit(x) is 1/x, and 1 where x is 0
 INDICATORS = ("delta", "lt", "le")
+ARITY = {
+    "num": 3,
+    "size": 2,
+    "sum": 3,
+    "^": 3,
+    "place": 2,
+    **dict.fromkeys(FUNCTIONS, 2),
+    **dict.fromkeys(INDICATORS, 3),
+}
 STRONGER = {"!=": ("!=", ">"), ">": (">",), ">=": (">", ">=")}
 
 
@@ -270,6 +279,8 @@ class Checker:
     def values(self, space: Any, name: str | None = None) -> Iterator[Any]:
         """Yield (value, variables that it binds) for an index over a space; a named index binds none."""
         if not isinstance(space, str):
+            if space[0] not in ("*", "+") or len(space) < 3:
+                raise Rejected("a space that is none")
             parts = [(name and f"{name}.{k}", part) for k, part in enumerate(space[1:])]
             if space[0] == "*":
                 yield from ((("*", *values), bound) for values, bound in self.ranges(parts))
@@ -343,6 +354,8 @@ class Checker:
         if isinstance(node, int):
             return [Term(Fraction(node))] if node else []
         kind = node[0]
+        if len(node) != ARITY.get(kind, len(node)):
+            raise Rejected("a term of a wrong length")
         if kind == "num":
             return [Term(Fraction(node[1], node[2]))]
         if kind == "size":
