@@ -3,9 +3,10 @@
 A canonical monomial is ``(factors, bound, chains)`` with its bound variables numbered -1, -2, ... in an
 order that does not depend on how it was written.  That order comes from a coloured graph in which every
 leg is a vertex of its own (labellers ignore multiple edges) and legs of one symmetric group share a
-colour; variables that stand in a strict chain are told apart by their rank.  Colour refinement settles
-most monomials; the others go to igraph's BLISS, which is exact (T. Junttila & P. Kaski, *Engineering
-an efficient canonical labeling tool*, ALENEX 2007).
+colour; variables that stand in a strict chain are told apart by their rank.  Connected parts
+are labelled by themselves.  A few steps around every variable, then colour refinement, settle most of them; what
+still has symmetries is taken apart at the vertices that refinement tells apart, and the rest goes to igraph's BLISS,
+which is exact (T. Junttila & P. Kaski, *Engineering an efficient canonical labeling tool*, ALENEX 2007).
 
 A canonical monomial is the monomial written out in full, so equal canonical forms mean literally equal
 terms: soundness does not rest on the labelling, only completeness does.

@@ -87,15 +87,17 @@ def _definition(found: Mapping[str, Any], side: str) -> tuple[str, tuple[tuple[s
     return entry[1], (entry[2:], found["rhs" if side == "lhs" else "lhs"])
 
 
-def is_network(claim: Mapping[str, Any]) -> bool:
+def is_network(claim: Mapping[str, Any], masks: bool = False) -> bool:
     """Whether an encoded claim is about sums and products of entries, deltas and sizes, without hypotheses.
 
-    There normalising is only labelling, which is quick, and no step needs more than an expansion to be checked.
+    There normalising is only labelling, which is quick.  With masks it is not, but still no step needs more than an
+    expansion to be checked.
     """
+    simple = ("t", "delta", "num", "size", *(("le", "lt") if masks else ()))
     stack = [claim["lhs"], claim["rhs"]]
     while stack:
         node = stack.pop()
-        if isinstance(node, int) or node[0] in ("t", "delta", "num", "size"):
+        if isinstance(node, int) or node[0] in simple:
             continue
         if node[0] == "sum":
             stack.append(node[2])

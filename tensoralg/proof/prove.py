@@ -3,7 +3,8 @@
 A proof is an identity of normal forms (`tensoralg.normal`) on the common domain of the two sides; it
 holds for all sizes and all tensors with the declared facts.  Evaluation at finite sizes never proves: it
 is used to refute, and to stop the library from ever calling a claim proved that an exact evaluation
-contradicts.
+contradicts.  Claims about a few large networks are labelled first, because that is quicker; there the checker of
+the certificate stands guard alone.
 """
 
 from __future__ import annotations
@@ -321,7 +322,7 @@ def _components(claim: Claim, fixed: Mapping[str, int]) -> int:
         exponent = node.exponent if isinstance(node, Pow) and node.exponent > 0 else 1
         return int(size * prod(counts) ** exponent)
 
-    points = prod(fixed.get(str(leg.space.dimension), 1) for leg in claim.left.legs)
+    points: int = prod(fixed.get(str(leg.space.dimension), 1) for leg in claim.left.legs)
     return points * (written(claim.left.body) + written(claim.right.body))
 
 
