@@ -12,14 +12,14 @@ from math import floor
 from typing import Any
 
 from tensoralg.errors import Undecided
+from tensoralg.normal.completion import Completion
 from tensoralg.normal.order import masked
-from tensoralg.normal.rules import Rewriting
 from tensoralg.normal.terms import Atom, Form, Known, Term, collected, renamed_atom, scaled, variables
 
 HIDDEN = "d"  # an open delta that a renaming must not touch: ("F", "d", delta, ())
 
 
-class Normaliser(Rewriting):
+class Normaliser(Completion):
     """Normal forms over the spaces and tensors of one claim."""
 
     def normal(self, terms: Sequence[Term], known: Known | None = None) -> Form:
