@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
 from tensoralg.errors import BudgetExceeded, Undecided
@@ -195,18 +196,44 @@ class Completion(Rewriting):
     # overlaps
 
     def _complete(self) -> None:
-        rules, tried = self.theory.rules, 0
+        """Make rules of overlaps, those in small networks first."""
+        rules = self.theory.rules
         if len(rules) > MOST_COMPLETED:
             return
-        second = 0
-        while second < len(rules):
-            for first in range(second + 1):
-                for overlap in self._overlaps(rules[first].pattern, rules[second].pattern):
-                    tried += 1
-                    if tried > MOST_OVERLAPS or len(rules) >= MOST_RULES or self.theory.contradiction:
-                        return
-                    self._derive(rules[first], rules[second], overlap)
-            second += 1
+        queue: list[tuple[int, int, Rule, Rule, Overlap]] = []
+        paired = tried = 0
+        while True:
+            for second in rules[paired:]:
+                for first in rules[: rules.index(second) + 1]:
+                    for overlap in self._overlaps(first.pattern, second.pattern):
+                        size = sum(first.pattern.powers.values()) + sum(overlap.beside_first.powers.values())
+                        if tried < MOST_OVERLAPS:
+                            heappush(queue, (size, tried, first, second, overlap))
+                            tried += 1
+            paired = len(rules)
+            if not queue or len(rules) >= MOST_RULES or self.theory.contradiction:
+                return
+            _, _, first, second, overlap = heappop(queue)
+            if first in rules and second in rules:
+                self._derive(first, second, overlap)
+                paired -= self._simplify(paired)
+
+    def _simplify(self, known: int) -> int:
+        """Remove the rules whose pattern a later one rewrites, adding what is left of them; return how many."""
+        rules = self.theory.rules
+        gone = 0
+        for new in rules[known:]:
+            for old in rules[:known]:
+                if new in rules and old in rules and any(self.matches(new.pattern, old.pattern)):
+                    rules.remove(old)
+                    gone += 1
+                    if old in self.theory.turns:
+                        place = self.theory.turns.index(old)
+                        del self.theory.turns[place : place + 2]
+                    terms = [old.pattern, *(t.copy(-1) for t in old.result)]
+                    reduced, uses = self.journaled(terms)
+                    self._orient(reduced, [*old.members, *scaled_uses(uses, -1)])
+        return gone
 
     def _derive(self, first: Rule, second: Rule, overlap: Overlap) -> None:
         """Rewrite a network by each of two rules, and make a rule of the difference."""

@@ -239,7 +239,8 @@ class Rewriting(Matching):
 
         A monomial that is a multiple of itself is zero.
         """
-        if not self.theory.turns:
+        if not self.theory.turns or self.journal is not None:
+            # overlaps are to become rules also where the orbits of both ways meet
             return None
         start, sign = self.canonical(term)
         if not sign:
@@ -247,7 +248,7 @@ class Rewriting(Matching):
         orbit: dict[Any, tuple[Term, Any, list[Use]]] = {start: (term, sign * term.coefficient, [])}
         queue = deque([start])
         while queue and len(orbit) < LARGEST_ORBIT:
-            current, coefficient, path = orbit[queue.popleft()]
+            current, _, path = orbit[queue.popleft()]
             for rule in self.theory.turns:
                 for to, rest in self.matches(rule.pattern, current):
                     self.spend()

@@ -226,32 +226,32 @@ def linear_solution(
     >>> linear_solution([[1, 2], [1, 2]], [5, 11], lambda: Fraction(3)) is None
     True
     """
+    import flint
+
     unknowns = len(columns)
     try:
-        rows = [[Fraction(x) for x in (*row, b)] for *row, b in zip(*columns, target, strict=True)]
+        rows = [
+            [flint.fmpq(*Fraction(x).as_integer_ratio()) for x in (*row, b)]
+            for *row, b in zip(*columns, target, strict=True)
+        ]
     except TypeError:  # balls: a solution could not be exact
         return None
-    pivots: dict[int, int] = {}
-    for column in range(unknowns):
-        here = len(pivots)
-        chosen = next((r for r in range(here, len(rows)) if rows[r][column]), None)
-        if chosen is None:
-            continue
-        rows[here], rows[chosen] = rows[chosen], rows[here]
-        lead = rows[here][column]
-        rows[here] = [x / lead for x in rows[here]]
-        for r, row in enumerate(rows):
-            if r != here and row[column]:
-                factor = row[column]
-                rows[r] = [x - factor * y for x, y in zip(row, rows[here], strict=True)]
-        pivots[column] = here
-    if any(row[unknowns] for row in rows[len(pivots) :]):
+    if not rows:
+        return [free() for _ in range(unknowns)]
+    matrix, rank = flint.fmpq_mat(rows).rref()
+    reduced = [[_fraction(x) for x in row] for row in matrix.tolist()[:rank]]
+    pivots = {next(k for k, x in enumerate(row) if x): row for row in reduced}
+    if unknowns in pivots:
         return None
     solution = [Fraction(0) if k in pivots else free() for k in range(unknowns)]
-    for column, r in pivots.items():
-        rest = sum(rows[r][k] * solution[k] for k in range(unknowns) if k not in pivots)
-        solution[column] = rows[r][unknowns] - rest
+    chosen = [k for k in range(unknowns) if k not in pivots]
+    for column, row in pivots.items():
+        solution[column] = row[unknowns] - sum(row[k] * solution[k] for k in chosen if row[k])
     return solution
+
+
+def _fraction(value: Any) -> Fraction:
+    return Fraction(int(value.p), int(value.q))
 
 
 def _kinds(shape: tuple[int, ...], random: Random) -> Iterator[Callable[[], Any]]:
