@@ -26,7 +26,7 @@ from tensoralg.normal.rules import (
     use_variables,
     weight,
 )
-from tensoralg.normal.terms import Atom, Term, atom_values, is_fixed, moved, renamed_atom, shape, variables
+from tensoralg.normal.terms import Atom, Term, atom_values, is_fixed, mono_variables, moved, renamed_atom, shape, variables
 
 MOST_COMPLETED, MOST_RULES = 16, 32  # rules given, and rules in the end
 MOST_OVERLAPS = 200
@@ -95,7 +95,7 @@ class Completion(Rewriting):
         able = [mono for mono in table if factor_count(mono) == top and is_pattern(mono)]
         if not able:
             return False
-        largest = max(able, key=weight)
+        largest = max(able, key=lambda mono: (len({*mono_variables(mono)}), weight(mono)))  # loses fewest variables
         inverse = Term(Fraction(1) / table.pop(largest))
         core = self.thaw(largest)
         for atom, power in largest[0]:
@@ -108,12 +108,15 @@ class Completion(Rewriting):
         uses = [Use(m.equation, m.values, self.product([[m.context.copy()], [inverse]])[0]) for m in members]
         found = set(open_variables([core]))
         lost = [v for v in dict.fromkeys([*open_variables(rest), *use_variables(uses)]) if v not in found]
+        varied, varied_uses = rest, uses
         rest, uses = self._averaged(rest, uses, lost)
         rule = self._frozen(core, rest, uses, all(factor_count(self.table([t]).popitem()[0]) < top for t in rest))
         self.theory.rules.append(rule)
         if len(rest) == 1 and not rule.descends and set(open_variables(rest)) == found:
             back = self._reversed(rule)
             self.theory.turns += [rule, back] if back else []
+        if set(lost) & set(open_variables(varied)):  # the rest is constant in what the pattern lacks
+            self._orient([*varied, *(t.copy(-1) for t in rest)], [*uses, *scaled_uses(varied_uses, -1)])
         return True
 
     def _contradicts(self, terms: Sequence[Term], members: Sequence[Use]) -> bool:
