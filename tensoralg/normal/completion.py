@@ -26,7 +26,17 @@ from tensoralg.normal.rules import (
     use_variables,
     weight,
 )
-from tensoralg.normal.terms import Atom, Term, atom_values, is_fixed, mono_variables, moved, renamed_atom, shape, variables
+from tensoralg.normal.terms import (
+    Atom,
+    Term,
+    atom_values,
+    is_fixed,
+    mono_variables,
+    moved,
+    renamed_atom,
+    shape,
+    variables,
+)
 
 MOST_COMPLETED, MOST_RULES = 16, 32  # rules given, and rules in the end
 MOST_OVERLAPS = 200

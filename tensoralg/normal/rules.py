@@ -154,6 +154,7 @@ class Rewriting(Matching):
         super().__init__(*args, **options)
         self.theory = equations if isinstance(equations, Theory) else Theory(tuple(equations))
         self.journal: list[Use] | None = None
+        self.plain = False  # whether rules rest
         if not self.theory.made:
             self.theory.made = True
             self.make_rules()
@@ -194,7 +195,7 @@ class Rewriting(Matching):
         BudgetExceeded
             If it comes to no end; the message names the hypothesis.
         """
-        if not self.theory.rules:
+        if self.plain or not self.theory.rules:
             return [term]
         done: list[Term] = []
         work: list[tuple[Term, frozenset[Any]]] = [(term, frozenset())]
