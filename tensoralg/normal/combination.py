@@ -18,7 +18,7 @@ from tensoralg.errors import BudgetExceeded, Undecided
 from tensoralg.normal.completion import Completion, is_pattern
 from tensoralg.normal.order import masked
 from tensoralg.normal.rules import Equation, Use
-from tensoralg.normal.terms import Form, Known, Term, collected, leaves, moved
+from tensoralg.normal.terms import Form, Known, Term, collected, leaves, moved, renamed_atom, variables
 
 LARGEST_DIFFERENCE, MOST_INSTANCES, ROUNDS = 40, 80, 3
 WORK = 4_000  # terms
@@ -26,11 +26,25 @@ WORK = 4_000  # terms
 
 @dataclass(frozen=True)
 class Shape:
-    """A monomial of a hypothesis, to be searched for: `same` maps indices that coincide in it to one of them."""
+    """A monomial of a hypothesis, to be searched for.
+
+    Attributes
+    ----------
+    equation : Equation
+    values : tuple
+        Of the indices in its scope.
+    pattern : Term
+        The monomial without sizes and positions.
+    measure : dict of atom to power
+        Its sizes and positions, none of which vanishes.
+    same : mapping
+        Indices that coincide in it, to one of them.
+    """
 
     equation: Equation
     values: tuple[Any, ...]
     pattern: Term
+    measure: Mapping[Any, Any]
     same: Mapping[Any, Any]
 
 
@@ -104,12 +118,13 @@ class Combination(Completion):
                 known = set()
                 for mono, _ in form:
                     whole = self.thaw(mono)
-                    powers = {atom: power for atom, power in whole.powers.items() if atom[0] not in "sp"}
+                    measure = {atom: power for atom, power in whole.powers.items() if atom[0] in "sp"}
+                    pattern = Term(powers=whole.without(*measure).powers, bound=whole.bound)
                     same = {v: b[0] for blocks in whole.chains.values() for b in blocks for v in b[1:]}
-                    kind = self.canonical(Term(powers=powers, bound=whole.bound))[0], tuple(sorted(same.items()))
-                    if is_pattern((tuple(powers.items()), (), ())) and kind not in known:
+                    kind = self.canonical(Term(powers=whole.powers, bound=whole.bound))[0], tuple(sorted(same.items()))
+                    if is_pattern((tuple(pattern.powers.items()), (), ())) and kind not in known:
                         known.add(kind)
-                        yield Shape(equation, values, Term(powers=powers, bound=whole.bound), same)
+                        yield Shape(equation, values, pattern, measure, same)
 
     def _uses(self, mono: Any, shapes: Sequence[Shape]) -> Iterator[Use]:
         """Yield the instances of hypotheses in which a monomial may occur."""
@@ -120,7 +135,10 @@ class Combination(Completion):
                 gone = {to[v] for v in found.pattern.bound}
                 rest.chains = {s: tuple(b for b in blocks if b[0] not in gone) for s, blocks in term.chains.items()}
                 names = {**to, **{v: to[w] for v, w in found.same.items() if w in to}}
-                if all(v in names for value in found.values for v in leaves(value)):
+                for atom, power in found.measure.items():
+                    rest.times(renamed_atom(atom, names), -power)
+                dangling = any(v in gone for atom in rest.powers for v in variables(atom))
+                if not dangling and all(v in names for value in found.values for v in leaves(value)):
                     yield Use(found.equation, tuple(moved(v, names) for v in found.values), masked(rest))
 
 

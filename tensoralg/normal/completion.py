@@ -23,6 +23,7 @@ from tensoralg.normal.rules import (
     factor_count,
     open_variables,
     scaled_uses,
+    unsized,
     use_variables,
     weight,
 )
@@ -112,7 +113,7 @@ class Completion(Rewriting):
             if atom[0] == "s":  # sizes are at least 1
                 core.times(atom, -power)
                 inverse.times(atom, -power)
-        if any(self._core(mono) == self._core(largest) for mono in table):
+        if any(unsized(mono) == unsized(largest) for mono in table):
             return False
         rest = [self.product([[self.thaw(mono, -c)], [inverse]])[0] for mono, c in table.items()]
         uses = [Use(m.equation, m.values, self.product([[m.context.copy()], [inverse]])[0]) for m in members]
@@ -152,10 +153,6 @@ class Completion(Rewriting):
             else:
                 result.times(image, power)
         return result
-
-    def _core(self, mono: Any) -> Any:
-        """Return a monomial without sizes."""
-        return tuple(factor for factor in mono[0] if factor[0][0] not in "sp"), mono[1]
 
     def _averaged(self, rest: Sequence[Term], uses: Sequence[Use], lost: Sequence[Any]) -> tuple[list[Term], list[Use]]:
         """Return both sides averaged over variables that the pattern lacks, so it holds for all of their values."""

@@ -229,8 +229,8 @@ class Rewriting(Matching):
                 if rule.descends:
                     self._note_all(uses)
                     return pieces, frozenset(), rule
-                here = seen | {self.canonical(term)[0]} if here is None else here
-                if here.isdisjoint(self.canonical(piece)[0] for piece in pieces):
+                here = seen | {unsized(self.canonical(term)[0])} if here is None else here
+                if here.isdisjoint(unsized(self.canonical(piece)[0]) for piece in pieces):
                     self._note_all(uses)
                     return pieces, here, rule
         return None
@@ -247,6 +247,7 @@ class Rewriting(Matching):
         if not sign:
             return None
         orbit: dict[Any, tuple[Term, Any, list[Use]]] = {start: (term, sign * term.coefficient, [])}
+        reached = {unsized(start)}
         queue = deque([start])
         while queue and len(orbit) < LARGEST_ORBIT:
             current, _, path = orbit[queue.popleft()]
@@ -262,13 +263,14 @@ class Rewriting(Matching):
                         self._note_all(way)
                         return [], frozenset(), rule
                     found = sign * pieces[0].coefficient
-                    if mono not in orbit:
+                    if unsized(mono) not in reached:
+                        reached.add(unsized(mono))
                         orbit[mono] = (pieces[0], found, way)
                         queue.append(mono)
                         if any(r.descends and any(self.matches(r.pattern, pieces[0])) for r in self.theory.rules):
                             self._note_all(way)
                             return pieces, frozenset(), rule
-                    elif orbit[mono][1] != found:
+                    elif mono in orbit and orbit[mono][1] != found:
                         _, other, before = orbit[mono]
                         # term = other * m + before = found * m + way, so m = (way - before) / (other - found)
                         c = other / (other - found)
@@ -318,6 +320,11 @@ def factor_count(mono: Any) -> Any:
 def weight(mono: Any) -> Any:
     """Return the place of a monomial in the order by which equations are oriented."""
     return factor_count(mono), len(mono[1]), repr(mono)
+
+
+def unsized(mono: Any) -> Any:
+    """Return a monomial without sizes and positions, of which rules can make any number of powers."""
+    return tuple(factor for factor in mono[0] if factor[0][0] not in "sp"), *mono[1:]
 
 
 def open_variables(terms: Iterable[Term]) -> Iterator[Any]:

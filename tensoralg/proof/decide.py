@@ -139,7 +139,7 @@ def decide(claim: Mapping[str, Any], engine: Engine) -> Decision:
     theory = engine.equations
     decision = Decision(idle=list(theory.idle), contradiction=theory.contradiction)
     if theory.contradiction:
-        decision.missing = _contradiction(theory)
+        decision.missing = _contradiction(theory, engine.setting)
         return decision
     if claim["lhs"] == claim["rhs"]:
         return decision
@@ -168,14 +168,24 @@ def decide(claim: Mapping[str, Any], engine: Engine) -> Decision:
     return decision
 
 
-def _contradiction(theory: Theory) -> str:
+def _contradiction(theory: Theory, setting: Setting) -> str:
     """Return what is wrong with hypotheses that say something about sizes alone."""
     named = " and ".join(map(str, theory.contradiction))
+    sides = [side for equation in theory.contradiction for side in (equation.lhs, equation.rhs)]
+    put_in = [name for name in setting.definitions if any(_mentions(side, name) for side in sides)]
+    for name in put_in:
+        indices, body = setting.definitions[name]
+        named += f", where {name}[{','.join(indices)}] = {text(body)}"
     signs = {c > 0 for _, c in theory.relation}
     if len(signs) == 1:
         return f"the hypotheses contradict each other: 1 = 0 follows from {named}"
     node = ("+", *(("*", *_number(c), *(("^", ("size", a[1]), k) for a, k in m[0])) for m, c in theory.relation))
     return f"the hypotheses hold for some sizes only: {text(node)} = 0 follows from {named}; fix them with sizes="
+
+
+def _mentions(node: Any, name: str) -> bool:
+    """Whether a term has an entry of a tensor."""
+    return isinstance(node, tuple) and (node[:2] == ("t", name) or any(_mentions(part, name) for part in node[1:]))
 
 
 def _number(value: Any) -> tuple[Any, ...]:
