@@ -43,7 +43,7 @@ MOST_COMPLETED, MOST_RULES = 16, 32  # rules given, and rules in the end
 MOST_OVERLAPS = 200
 LARGEST_PATTERN, MOST_MONOMIALS, MOST_MEMBERS = 6, 6, 60
 WORK = 4_000  # terms, of which the expansion of a claim is not charged
-PATTERN_KINDS = "tmwDGF"
+PATTERN_KINDS = "tmDGF"
 
 
 class Overlap(NamedTuple):
@@ -132,7 +132,7 @@ class Completion(Rewriting):
 
     def _contradicts(self, terms: Sequence[Term], members: Sequence[Use]) -> bool:
         """Whether terms that vanish are a number or sizes only; deltas and masks are tried on their diagonal."""
-        if any(atom[0] not in "sdmwn" for term in terms for atom in term.powers):
+        if any(atom[0] not in "sdmn" for term in terms for atom in term.powers):
             return False
         first: dict[str, Any] = {}
         to = {v: first.setdefault(self.space_of[v], v) for v in open_variables(terms)}
@@ -393,4 +393,4 @@ def is_pattern(mono: Any) -> bool:
     """Whether a monomial can be searched for in others."""
     inside = [(atom, power) for atom, power in mono[0] if atom[0] != "s"]
     whole = all(isinstance(power, int) and power > 0 and atom[0] in PATTERN_KINDS for atom, power in inside)
-    return whole and any(atom[0] not in "mw" for atom, _ in inside)
+    return whole and any(atom[0] != "m" for atom, _ in inside)

@@ -156,6 +156,8 @@ class Expansion:
             return self._power(node, env)
         if kind == "place":
             return [Term(powers={("p", self.value(node[1], env)): 1})]
+        if kind == "unit":
+            return [Term(powers={("F", kind, node[1], restricted(node[1], env)): 1})]
         if kind in FUNCTIONS:
             return [Term(powers={("F", kind, node[1], restricted(node[1], env)): 1})]
         if kind in ("decay", "gap"):
@@ -163,12 +165,6 @@ class Expansion:
             args = tuple(self.value(i, env) for i in node[5:])
             return self._decay("D" if kind == "decay" else "G", node[1], node[2], later, earlier, args)
         left, right = (self.value(index, env) for index in node[1:3])
-        if kind == "near":
-            if isinstance(left, tuple) or is_fixed(left) or is_fixed(right):
-                raise Undecided(
-                    "a window over a composite space, or by components", remedy="windows run over one ordered space"
-                )
-            return [Term(powers={("w", node[3], left, right): 1})]
         return self.relation(kind, left, right)
 
     def size(self, name: str) -> Term:
@@ -257,7 +253,8 @@ class Expansion:
         if composite is None and isinstance(clock, str):
             if is_fixed(later) or is_fixed(earlier) or str(self.setting.spaces[clock][0]) in self.setting.components:
                 raise Undecided("a decay by components", remedy="state the claim for a symbolic length")
-            return [Term(powers={(kind, gate, wraps, clock, later, earlier, *args): 1})]
+            place = () if isinstance(wraps, str) else wraps
+            return [Term(powers={(kind, gate, place, clock, later, earlier, *args): 1})]
         if clock[0] != "+" or not self.setting.legs[gate] or kind == "G":
             raise Undecided("a decay over a product of spaces", remedy="decays run over ordered spaces and their sums")
         top = len(clock) - 2 if later == "+" else later[1]
@@ -281,6 +278,8 @@ class Expansion:
     def _clock(self, gate: str, wraps: Any, later: Any, earlier: Any) -> Any:
         """Return the space over which a gate runs, inside the summands chosen so far."""
         legs = self.setting.legs[gate]
+        if isinstance(wraps, str):
+            return wraps
         if not legs:
             value = next(x for x in (later, earlier) if x not in ("+", "-"))
             if isinstance(value, tuple):
@@ -314,12 +313,11 @@ def free_names(node: Any) -> set[str]:
         kind = here[0]
         if kind == "sum":
             stack.append((here[2], hidden | {name for name, _ in here[1]}))
-        elif kind in ("+", "*", "^") or kind in FUNCTIONS:
+        elif kind in ("+", "*", "^", "unit") or kind in FUNCTIONS:
             stack += [(part, hidden) for part in here[1:]]
         elif kind not in ("num", "size"):
-            first = 1 if kind in ("delta", "le", "lt", "near", "place") else 3 if kind in ("decay", "gap") else 2
-            last = 3 if kind == "near" else len(here)
-            for index in here[first:last]:
+            first = 1 if kind in ("delta", "le", "lt", "place") else 3 if kind in ("decay", "gap") else 2
+            for index in here[first:]:
                 found.update(name for name in _index_names(index) if name not in hidden)
     return found
 

@@ -200,7 +200,7 @@ class Functions(Signs):
         return result
 
     def _applied(self, name: str, form: Form, known: Known, power: int) -> tuple[list[Term], Step]:
-        if name == "1/":
+        if name in ("1/", "unit"):
             return self._reciprocal(form, power, known)
         if not form:
             if name == "log":
@@ -221,10 +221,12 @@ class Functions(Signs):
 
     def _exponential(self, form: Form, power: int) -> tuple[list[Term], Step]:
         groups: list[list[Term]] = []
-        logarithms, left = [], {}
+        logarithms: list[tuple[Form, Any]] = []
+        left: dict[Any, Any] = {}
         for mono, c in form:
             factors, bound, chains = mono
-            inside = factors[0][0] if len(factors) == 1 and factors[0][1] == 1 and not bound and not chains else ("",)
+            alone = len(factors) == 1 and factors[0][1] == 1 and not bound and not chains
+            inside: Atom = factors[0][0] if alone else ("",)
             if inside[:2] == ("f", "log") and Fraction(c).denominator == 1:
                 logarithms.append((inside[2], int(c)))
                 groups += [self.opened_form(inside[2]) for _ in range(int(c) * power)]

@@ -19,12 +19,13 @@ from tensoralg.normal.functions import Step, arrangement, primes
 from tensoralg.normal.graph import Odd, canonical_order
 from tensoralg.normal.order import masked
 from tensoralg.normal.rules import Use
-from tensoralg.normal.terms import ONE, Atom, Form, Known, Term, mono_variables, scaled, variables
+from tensoralg.normal.terms import ONE, Atom, Form, Known, Term, leaves, mono_variables, renamed_atom, scaled, variables
 from tensoralg.proof import checker
 from tensoralg.proof.decide import Engine, opened
 from tensoralg.proof.domain import arrangements
 from tensoralg.proof.show import text
 
+NAMES = {"1/": "unit"}
 MOST_STATEMENTS, MOST_ASSIGNMENTS = 2_000, 120
 
 
@@ -53,7 +54,7 @@ class Writer:
         if isinstance(value, str) and value.startswith("#"):
             place, space = value[1:].split("@")
             return ("#", int(place), space)
-        return names.get(value) or self.name(value)
+        return value if value in ("+", "-") else names.get(value) or self.name(value)
 
     def atom(self, atom: Atom, power: Any, names: Mapping[Any, str]) -> Any:
         """Return a power of an atom as a term."""
@@ -66,11 +67,10 @@ class Writer:
             node = delta if kind == "d" else ("+", 1, ("*", -1, delta))
         elif kind == "m":
             node = ("lt" if atom[1] else "le", self.index(atom[2], names), self.index(atom[3], names))
-        elif kind == "w":
-            node = ("near", self.index(atom[2], names), self.index(atom[3], names), atom[1])
         elif kind in "DG":
             name = "decay" if kind == "D" else "gap"
-            node = (name, atom[1], atom[2], *(self.index(v, names) for v in atom[4:]))
+            wraps = atom[3] if atom[4:6] == ("+", "-") and not atom[2] else atom[2]
+            node = (name, atom[1], wraps, *(self.index(v, names) for v in atom[4:]))
         elif kind == "s":
             node = atom[1] if isinstance(atom[1], int) else ("size", atom[1])
             while int(power) != power or (isinstance(atom[1], int) and node == atom[1]):
@@ -83,9 +83,9 @@ class Writer:
         elif kind == "E":
             node = ("exp", self.form(atom[1], names))
         elif kind == "S":
-            node = checker.apply(atom[1], atom[2])
+            node = (NAMES.get(atom[1], atom[1]), atom[2])
         else:
-            node = checker.apply(atom[1], self.form(atom[2], names))
+            node = (NAMES.get(atom[1], atom[1]), self.form(atom[2], names))
         return node if power == 1 else ("^", node, int(power))
 
     def form(self, form: Form, names: Mapping[Any, str]) -> Any:
@@ -145,6 +145,11 @@ class Recorder(Normaliser):
         """Return a proof that a term vanishes, as uses."""
         return self.proofs.uses(node, {self.writer.name(v): space for v, space in self.space_of.items()})
 
+    def named(self, name: str) -> Any:
+        """Return the variable of a name."""
+        start = self.writer.prefix
+        return int(name[len(start) :]) if name.startswith(start) and name not in self.space_of else name
+
     def show(self, form: Form) -> Any:
         return self.writer.form(form, {})
 
@@ -174,35 +179,45 @@ class Recorder(Normaliser):
             return self._select(context, atom, power, known, form, row, argument)
         result = self.apply(atom[1], form, power, known)
         where = self.where(term, known, set(variables(atom)))
-        self.function(context, where, atom[1], argument, power, self.steps[-1])
+        self.function(context, where, atom[1], argument, power, self.steps[-1], form, known)
         self._exponents_outside(context, where, atom[1], power, self.steps[-1], result)
         return self.product([[masked(term.without(atom))], result])
 
-    def function(self, context: Term, where: Any, name: str, argument: Any, power: int, step: Step) -> None:
+    def function(
+        self, context: Term, where: Any, name: str, argument: Any, power: int, step: Step, form: Form, known: Known
+    ) -> None:
         """Note how a function was applied."""
         if step.kind == "exp":
-            after = [(("log", self.show(form)), c) for form, c in step.logarithms]
-            after += [(self.show(step.rest), 1)] if step.rest else []
-            if after == [(argument, 1)]:
-                return
-            self.use(context, self._exp(where, [(argument, 1)], after), power)
+            after: list[Any] = []
+            for inside, c in step.logarithms:
+                node = self.show(inside)
+                reason = self.proofs.reason(">", node, inside, where, known, self)
+                after.append((("log", node), c * power, reason))
+            after += [(self.show(scaled(step.rest, power)), 1, ())] if step.rest else []
+            if after != [(argument, power, ())]:
+                self.use(context, self._exp(where, [(argument, power)], after))
             return
         if step.kind == "none":
             proof = self.prove(("*", where, argument))
-            self.use(context, ("factor", where, name, argument, (), 0, proof), power)
+            self.use(context, ("factor", where, name, argument, (), 0, (), proof), power)
             return
         parts = self.parts(step.scale)
         core = 1 if step.rest == ONE and step.kind == "factor" else self.show(step.rest)
-        if parts or core != argument:
+        if parts or core != argument or name == "1/":
+            reason = (
+                self.proofs.reason("!=", argument, form, where, known, self) if name in ("1/", "unit", "log") else ()
+            )
             difference = ("+", argument, ("*", -1, core, *(("^", part, k) for part, k in parts)))
             proof = self.prove(("*", where, difference))
-            self.use(context, ("factor", where, name, argument, parts, core, proof), power)
+            self.use(context, ("factor", where, name, argument, parts, core, reason, proof), power)
         if step.kind in ("flip", "sign"):
             outer = self.product([[context.copy()], [step.scale.copy()]])[0]
             if power != 1:
                 raise Undecided("a power of a relu that changes its sign", remedy="restate the claim")
             if step.kind == "sign":
-                self.use(outer, ("sign", where, core, step.sign))
+                turned = self.show(scaled(step.rest, step.sign))
+                same = self.prove(("*", where, ("+", ("*", step.sign, core), ("*", -1, turned))))
+                self.use(outer, ("sign", where, core, step.sign, ("sign", 1, turned, same)))
             else:
                 turned = self.show(scaled(step.rest, -1))
                 self.use(outer, ("flip", where, core, turned, self.prove(("*", where, ("+", core, turned)))))
@@ -212,13 +227,13 @@ class Recorder(Normaliser):
     ) -> None:
         """Note that a power of an exponential, taken out of a denominator or root, is an exponential."""
         found = next((atom for atom in step.scale.powers if atom[0] == "E"), None)
-        if found is None or name not in ("1/", "sqrt") or step.kind != "factor":
+        if found is None or name not in ("1/", "unit", "sqrt") or step.kind != "factor":
             return
         inside, k = self.show(found[1]), step.scale.powers[found]
         half = ("*", ("num", 1, 2), inside)
-        before = [(inside, -k * power)] if name == "1/" else [(half, (k % 2) * power), (inside, (k // 2) * power)]
+        before = [(inside, -k * power)] if name != "sqrt" else [(half, (k % 2) * power), (inside, (k // 2) * power)]
         (term,) = result
-        after = [(self.show(atom[1]), e) for atom, e in term.powers.items() if atom[0] == "E"]
+        after = [(self.show(atom[1]), e, ()) for atom, e in term.powers.items() if atom[0] == "E"]
         plain = term.without(*(atom for atom in term.powers if atom[0] == "E"))
         self.use(self.product([[context.copy()], [plain]])[0], self._exp(where, before, after))
 
@@ -230,17 +245,17 @@ class Recorder(Normaliser):
         found += primes(abs(c))
         for atom, power in scale.powers.items():
             if atom[:2] == ("f", "1/"):
-                found.append((("^", self.show(atom[2]), -1), power))
+                found.append((("unit", self.show(atom[2])), power))
             elif atom[0] == "s" and int(power) != power:
                 root = self.writer.atom(atom, Fraction(1, Fraction(power).denominator), {})
                 found.append((root, Fraction(power).numerator))
             else:
-                found.append((self.writer.atom(atom, 1, {}), power))
+                found.append((self.writer.atom(atom, 1, {}), int(power)))
         return tuple(found)
 
     def _exp(self, where: Any, before: Sequence[Any], after: Sequence[Any]) -> Any:
-        powers = [("*", k, a) for a, k in before] + [("*", -k, b) for b, k in after]
-        return ("exp", where, tuple(before), tuple(after), self.prove(("*", where, ("+", *powers))))
+        powers = [("*", k, a) for a, k in before] + [("*", -k, b) for b, k, _ in after]
+        return ("exp", where, tuple(before), tuple(after), self.prove(("*", where, ("+", 0, *powers))))
 
     def _select(
         self, context: Term, atom: Atom, power: int, known: Known, form: Form, row: Any, argument: Any
@@ -259,23 +274,148 @@ class Recorder(Normaliser):
         result.bound[chosen] = space
         return [result]
 
+    def around(self, term: Term, atom: Atom) -> tuple[Any, Any, Known]:
+        """Return the order around a normalised function as an indicator, its argument, and the order."""
+        seen = set(variables(atom))
+        known = {s: tuple(b[0] for b in bs if b[0] in seen) for s, bs in term.chains.items()}
+        return self.where(term, known, seen), self.show(atom[-1]), known
+
     def resolve(self, term: Term) -> list[Term] | None:
         if self.depth == 1:
             for atom, power in term.powers.items():
                 if atom[:2] == ("f", "sqrt") and power > 1:
                     context = masked(term.without(atom)).times(atom, power % 2)
-                    self.use(context, ("square", self.show(atom[2])), power // 2)
+                    where, node, known = self.around(term, atom)
+                    reason = self.proofs.reason(">=", node, atom[2], where, known, self)
+                    self.use(context, ("square", where, node, reason), power // 2)
                     return super().resolve(term)
                 if atom[:2] == ("f", "1/") and power < 0:
-                    seen = set(variables(atom))
-                    known = {s: tuple(b[0] for b in bs if b[0] in seen) for s, bs in term.chains.items()}
-                    where, node = self.where(term, known, seen), self.show(atom[2])
-                    reason = self.proofs.nonzero(node, atom[2], where, known, self)
+                    where, node, known = self.around(term, atom)
+                    reason = self.proofs.reason("!=", node, atom[2], where, known, self)
                     self.use(masked(term).copy(-1), ("inverse", where, node, reason), -power)
                     return super().resolve(term)
                 if atom[0] == "F":
                     break
         return super().resolve(term)
+
+    # decays
+
+    def refine(self, term: Term, known: Known | None) -> list[Term]:
+        if self.depth == 1:
+            current = term.copy()
+            for atom, power in term.powers.items():
+                if atom[0] == "D" and atom[4] != "+" and atom[5] != "-":
+                    later, earlier, *args = (self.writer.index(v, {}) for v in atom[4:])
+                    self.use(current.without(atom), ("causal", *atom[1:3], tuple(args), later, earlier), power)
+                    current.times(("m", False, atom[5], atom[4]))
+        return super().refine(term, known)
+
+    def _on_chain(
+        self, term: Term, rest: Term, space: str, blocks: Any, relations: list[Atom], decays: list[Atom]
+    ) -> list[Term]:
+        if self.depth != 1 or not decays:
+            return super()._on_chain(term, rest, space, blocks, relations, decays)
+        pieces = []
+        for piece in super()._on_chain(term, rest, space, blocks, relations, []):
+            order = [block[0] for block in piece.chains[space]]
+            to = {v: next(w for w in order if w in block) for block in blocks for v in block}
+            chains = piece.chains
+            powers = [(renamed_atom(atom, to), term.powers[atom]) for atom in decays]
+            current = masked(piece)
+            for atom, power in powers:
+                current.times(atom, power)
+            for atom, power in powers:
+                for _ in range(power):
+                    current = self._walk(current, atom, order)
+            pieces.append(Term(current.coefficient, current.powers, current.bound, chains))
+        for piece in pieces:
+            for atom in [a for a in piece.powers if a[0] == "m" and self.space_of[a[2]] == space]:
+                del piece.powers[atom]
+            for atom in [a for a in piece.powers if a[0] == "d" and self.space_of[a[1]] == space]:
+                del piece.powers[atom]
+        return pieces
+
+    def _walk(self, term: Term, atom: Atom, order: list[Any]) -> Term:
+        """Replace a decay by gates and gaps along a chain, step by step."""
+        kind, gate, wraps, space, later, earlier, *args = atom
+        index = self.writer.index
+        shown = tuple(index(a, {}) for a in args)
+
+        def note(rule: str, *stops: Any) -> None:
+            context = term.copy().times(atom, -1)
+            self.use(context, (rule, gate, wraps, shown, *(index(v, {}) for v in stops)))
+
+        if later == earlier:
+            note("stay", later, earlier)
+        elif kind == "D":
+            note("step", later, earlier)
+            term = self._linked(term, atom, [] if later == "+" else [self.gate(gate, wraps, later)], later, earlier)
+            atom = next(a for a in term.powers if a[0] == "G" and a[1:6] == (gate, wraps, space, later, earlier))
+            return self._walk(term, atom, order)
+        else:
+            low = -1 if earlier == "-" else order.index(earlier)
+            high = len(order) if later == "+" else order.index(later)
+            if high - low <= 1:
+                return term
+            at = order[high - 1]
+            note("cut", later, at, earlier)
+            front = [("G", gate, wraps, space, later, at), self.gate(gate, wraps, at)]
+            term = self._linked(term, atom, front, at, earlier)
+            atom = next(a for a in term.powers if a[0] == "G" and a[1:6] == (gate, wraps, space, at, earlier))
+            return self._walk(term, atom, order)
+        term = term.copy().times(atom, -1)
+        deltas = self.relation("delta", *args) if len(args) == 2 else [Term()]
+        return self.product([[term], deltas])[0]
+
+    def _linked(self, term: Term, atom: Atom, front: list[Any], later: Any, earlier: Any) -> Term:
+        """Replace a decay by a product of parts and the gap that is left, matrices linked by new indices."""
+        _, gate, wraps, space, _, _, *args = atom
+        result = term.copy().times(atom, -1)
+        left = args[0] if len(args) == 2 else None
+        for part in front:
+            legs = list(args)
+            if left is not None:
+                right, bound = next(self.values(self.setting.legs[gate][2]))
+                legs, left = [left, right], right
+                result.bound.update(bound)
+            result.times((*part, *legs))
+        return result.times(("G", gate, wraps, space, later, earlier, *([left, args[1]] if left is not None else args)))
+
+    def counted_out(self, term: Term, space: str, v: Any, weight: Any) -> Term:
+        if self.depth == 1 and weight:
+            stops = ["-", *(block[0] for block in term.chains[space]), "+"]
+            low, high = stops[stops.index(v) - 1], stops[stops.index(v) + 1]
+            current = masked(term)
+            for (gate, wraps, *args), power in weight.items():
+                parts = [
+                    ("G", gate, wraps, space, high, v, *args),
+                    (*self.gate(gate, wraps, v), *args),
+                    ("G", gate, wraps, space, v, low, *args),
+                ]
+                for _ in range(power):
+                    for part in parts:
+                        current.times(part, -1)
+                    show = [self.writer.index(x, {}) for x in (high, v, low)]
+                    shown = tuple(self.writer.index(a, {}) for a in args)
+                    self.use(current.copy(-1), ("cut", gate, wraps, shown, *show))
+                    current.times(("G", gate, wraps, space, high, low, *args))
+        return super().counted_out(term, space, v, weight)
+
+    def resolvent(self, term: Term, space: str, v: Any, above: Any, below: Any, heavy: Any) -> list[Term]:
+        if self.depth == 1:
+            stops = ["-", *(block[0] for block in term.chains[space]), "+"]
+            low, high = stops[stops.index(v) - 1], stops[stops.index(v) + 1]
+            context = masked(self.dropped(term, space, v, heavy, {})).copy(1 if heavy == above else -1)
+            weights = [
+                tuple(
+                    (gate, wraps, tuple(self.writer.index(a, {}) for a in args), k)
+                    for (gate, wraps, *args), k in weight.items()
+                )
+                for weight in (above, below)
+            ]
+            ends = (self.writer.index(x, {}) for x in (low, high))
+            self.use(context, ("resolvent", space, *ends, *weights))
+        return super().resolvent(term, space, v, above, below, heavy)
 
     # exponents
 
@@ -283,8 +423,8 @@ class Recorder(Normaliser):
         result = super().with_exponent(term, form)
         if self.depth == 1:
             before = [(self.show(a[1]), e) for a, e in term.powers.items() if a[0] == "E"]
-            after = [(self.show(form), 1)] if form else []
-            if before != after:
+            after = [(self.show(form), 1, ())] if form else []
+            if [(*b, ()) for b in before] != after:
                 context = masked(term.without(*(a for a in term.powers if a[0] == "E")))
                 seen = {v for a in term.powers if a[0] == "E" for v in variables(a)}
                 known = {s: tuple(b[0] for b in bs) for s, bs in term.chains.items()}
@@ -319,10 +459,14 @@ class Recorder(Normaliser):
                 order = {s: tuple(b[0] for b in bs if b[0] in seen) for s, bs in term.chains.items()}
                 where = self.where(term, order, seen)
                 if function == "exp":
-                    self.use(masked(rest), self._exp(where, [(old, 1)], [(new, 1)]), power)
+                    self.use(masked(rest), self._exp(where, [(old, 1)], [(new, 1, ())]), power)
                 else:
                     proof = self.prove(("*", where, ("+", old, ("*", -1, new))))
-                    self.use(masked(rest), ("factor", where, function, old, (), new, proof), power)
+                    name = NAMES.get(function, function)
+                    reason = (
+                        self.proofs.reason("!=", old, atom[-1], where, order, self) if name in ("log", "unit") else ()
+                    )
+                    self.use(masked(rest), ("factor", where, name, old, (), new, reason, proof), power)
             current = rest.times(("S", function, new), power)
 
     # denominators
@@ -349,6 +493,10 @@ class Proofs:
         self.made: dict[Any, Any] = {}
         self.pool: tuple[Any, ...] = ()
 
+    def assume(self, pool: tuple[Any, ...]) -> None:
+        """Set the conditions that may be used; proofs that were made with others are forgotten."""
+        self.pool, self.made = pool, {}
+
     def prefix(self) -> str:
         """Return a new prefix for the names of bound variables."""
         self.count += 1
@@ -368,39 +516,59 @@ class Proofs:
             self.made[node] = tuple(recorder.uses)
         return self.made[node]
 
-    def nonzero(self, node: Any, form: Form, where: Any, known: Known, run: Recorder) -> Any:
-        """Return why a normalised denominator does not vanish: by its sign, or by a condition of the claim."""
-        for sign in (1, -1):
-            if run.positive(scaled(form, sign), known):
-                return ("sign", sign)
-        return self.condition("!=", node, form, where, known, run)
+    def reason(self, relation: str, node: Any, form: Form, where: Any, known: Known, run: Recorder) -> Any:
+        """Return why a term is != 0, > 0 or >= 0: by its sign, or by conditions of the claim."""
+        for sign in (1, -1) if relation == "!=" else (1,):
+            turned = scaled(form, sign)
+            if run.positive(turned, known, relation != ">="):
+                shown = run.show(turned)
+                if sign == 1 and shown == node:
+                    return ("sign", 1)
+                return ("sign", sign, shown, run.prove(("*", where, ("+", ("*", sign, node), ("*", -1, shown)))))
+        parts = checker.factors(node) if relation == "!=" else []
+        if (len(parts) == 1 and parts[0] == node) or relation != "!=":
+            return self._condition(relation, node, form, where, known, run)
+        env = {name: run.named(name) for name in checker.spread(node)[1]}
+        return (
+            "all",
+            *(self.reason(relation, p, run.normal(run.expand(p, env), known), where, known, run) for p in parts),
+        )
 
-    def condition(self, relation: str, node: Any, form: Form, where: Any, known: Known, run: Recorder) -> Any:
+    def _condition(self, relation: str, node: Any, form: Form, where: Any, known: Known, run: Recorder) -> Any:
         """Return the condition of the pool that makes another one hold, with its indices and a factor."""
         free = list(dict.fromkeys(v for mono, _ in form for v in mono_variables(mono)))
         free += [v for vs in known.values() for v in vs if v not in free]
+        order: Known
         for number, (other, term, scope) in enumerate(self.pool):
             if other not in checker.STRONGER[relation]:
                 continue
             for indices in self._assignments(scope, free, run):
                 env = {name: v for (name, _), v in zip(scope, indices, strict=True)}
                 found, order = run.narrowed(run.normal(run.expand(term, env), known), known)
+                mine, _ = run.narrowed(form, known)
                 if not found:
                     continue
                 scale, rest = run.shared(found, order, positive=relation != "!=")
-                mine, rest_mine = run.shared(form, order, positive=relation != "!=")
+                own, rest_mine = run.shared(mine, order, positive=relation != "!=")
                 if rest != rest_mine:
                     continue
-                for atom, power in mine.powers.items():
-                    scale.times(atom, -power)
-                scale.coefficient /= mine.coefficient
-                parts = run.parts(scale)
+                for atom, power in own.powers.items():
+                    scale.times(
+                        ("E", scaled(atom[1], -1)) if atom[0] == "E" else atom, power if atom[0] == "E" else -power
+                    )
+                scale.coefficient /= own.coefficient
+                parts = tuple(part for part in self._upright(run.parts(scale)))
                 shown = tuple(run.writer.index(v, {}) for v in indices)
                 instance = checker.put(term, checker.bind(scope, shown).__getitem__)
                 powers = (("^", part, k) for part, k in parts)
                 statement = ("*", where, ("+", instance, ("*", -1, node, *powers)))
                 return (number, shown, parts, run.prove(statement))
         raise Undecided(f"no condition says that {text(node)} is {relation} 0", remedy="restate the claim")
+
+    def _upright(self, parts: Any) -> Iterator[Any]:
+        """Yield parts with positive powers: what divides is multiplied as its reciprocal."""
+        for part, k in parts:
+            yield (part, k) if k > 0 else ((("num", 1, part) if isinstance(part, int) else ("unit", part)), -k)
 
     def _assignments(self, scope: Any, free: list[Any], run: Normaliser) -> Any:
         choices = [[v for v in free if run.space_of[v] == space] for _, space in scope]
@@ -428,12 +596,12 @@ def certificate(claim: Mapping[str, Any], engine: Engine, definitions: Sequence[
     left, right, assumed = checker.pools(claim)
     reasons = []
     for ours, theirs in ((left, right), (right, left)):
-        proofs.pool = (*theirs, *assumed)
+        proofs.assume((*theirs, *assumed))
         for condition in ours:
             if condition not in theirs:
                 reasons += list(_reasons(condition, engine, proofs))
     proof["domain"] = tuple(reasons)
-    proofs.pool = (*left, *right, *assumed)
+    proofs.assume((*left, *right, *assumed))
     probe = engine()
     points = list(probe.ranges(list(claim["free"]))) if claim["lhs"] != claim["rhs"] else []
     cases = [_case(claim, engine, proofs, values, probe.space_of) for values, _ in points]
@@ -445,25 +613,23 @@ def certificate(claim: Mapping[str, Any], engine: Engine, definitions: Sequence[
 
 def _reasons(condition: Any, engine: Engine, proofs: Proofs) -> Iterator[Any]:
     """Yield why a condition of one side holds, for every summand and basis vector of its indices."""
-    relation, node, scope = condition
+    relation, _, scope = condition
     run = Recorder(engine, {}, proofs)
     for values, _ in run.ranges(list(scope)):
         env = {name: value for (name, _), value in zip(scope, values, strict=True)}
-        signs = [
-            [
-                sign
-                for sign in ((1, -1) if relation == "!=" else (1,))
-                if run.positive(scaled(run.normal(run.expand(node, placed), known), sign), known, relation != ">=")
-            ]
-            for placed, known in arrangements(run, env)
-        ]
-        common = set(signs[0]).intersection(*signs)
-        if common:
-            yield ("sign", max(common))
+        run.opened = opened(run, values)
+        indices = {name: run.writer.index(value, {}) for name, value in env.items()}
+        node = checker.put(condition[1], indices.__getitem__)
+        env = {v: v for value in values for v in leaves(value)}
+        whole = run.normal(run.expand(node, env))
+        shown = run.show(whole)
+        if all(
+            run.positive(run.normal(run.expand(node, p), k), k, relation != ">=") for p, k in arrangements(run, env)
+        ):
+            yield ("sign", 1, shown, run.prove(("+", node, ("*", -1, shown))))
             continue
-        known = {s: vs for s, vs in opened(run, values).items()}
-        form = run.normal(run.expand(node, env), known)
-        yield proofs.condition(relation, node, form, 1, known, run)
+        known = dict(run.opened)
+        yield proofs.reason(relation, node, run.normal(run.expand(node, env), known), 1, known, run)
 
 
 def _case(claim: Mapping[str, Any], engine: Engine, proofs: Proofs, values: Any, spaces: Mapping[Any, str]) -> Any:

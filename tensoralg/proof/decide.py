@@ -69,6 +69,8 @@ def engine_for(
     budget : int
         The largest number of monomials.
     """
+    windows = {name: Tensor(name, ()) for name in claim["tensors"] if name not in tensors}
+    tensors = {**tensors, **windows}
     legs = {name: found["legs"] for name, found in claim["tensors"].items()}
     defined = dict(_definition(claim["given"][k], side) for k, side in definitions)
     setting = Setting(claim["spaces"], tensors, legs, claim["sizes"], _refined(claim), components, defined)
@@ -115,7 +117,7 @@ def _refined(claim: Mapping[str, Any]) -> tuple[str, ...]:
         kind = node[0]
         if kind == "sum":
             visit(node[2], {**scope, **dict(node[1])})
-        elif kind in ("le", "lt", "near"):
+        elif kind in ("le", "lt"):
             mark(index_space(node[1], scope))
         elif kind == "decay":
             for end in node[3:5]:

@@ -304,7 +304,8 @@ def _components(claim: Claim, fixed: Mapping[str, int]) -> int:
         size = prod(fixed.get(str(i.space.dimension), 1) for i in getattr(node, "indices", ()))
         if isinstance(node, Add):
             return sum(counts)
-        return size * prod(counts) ** (node.exponent if isinstance(node, Pow) and node.exponent > 0 else 1)
+        exponent = node.exponent if isinstance(node, Pow) and node.exponent > 0 else 1
+        return int(size * prod(counts) ** exponent)
 
     points = prod(fixed.get(str(leg.space.dimension), 1) for leg in claim.left.legs)
     return points * (written(claim.left.body) + written(claim.right.body))

@@ -26,8 +26,6 @@ def text(node: Any, level: int = SUM) -> str:
         return f"{node[1]}[{','.join(map(index, node[2:]))}]"
     if kind in ("delta", "le", "lt"):
         return f"{kind}[{index(node[1])},{index(node[2])}]"
-    if kind == "near":
-        return f"near[{index(node[1])},{index(node[2])},{text(node[3])}]"
     if kind in ("decay", "gap"):
         return f"{kind}({node[1]})[{','.join(map(index, node[3:]))}]"
     if kind == "sum":
