@@ -12,14 +12,14 @@ from math import floor
 from typing import Any
 
 from tensoralg.errors import Undecided
+from tensoralg.normal.combination import Combination
 from tensoralg.normal.order import masked
-from tensoralg.normal.rules import Rewriting
 from tensoralg.normal.terms import Atom, Form, Known, Term, collected, renamed_atom, scaled, variables
 
 HIDDEN = "d"  # an open delta that a renaming must not touch: ("F", "d", delta, ())
 
 
-class Normaliser(Rewriting):
+class Normaliser(Combination):
     """Normal forms over the spaces and tensors of one claim."""
 
     def normal(self, terms: Sequence[Term], known: Known | None = None) -> Form:
@@ -33,6 +33,11 @@ class Normaliser(Rewriting):
             For a term inside a function: its open ordered variables, in their order.  None at the outermost
             level, where free ordered variables are arranged in every possible way.
         """
+        form = collected(self.collect(terms, known))
+        return self.combined(form) if form and known is None else form
+
+    def collect(self, terms: Sequence[Term], known: Known | None) -> dict[Any, Any]:
+        """Return the monomials of a sum, as `normal` does, with their coefficients."""
         table: dict[Any, Any] = {}
         work = list(terms)[::-1]
         while work:
@@ -44,7 +49,7 @@ class Normaliser(Rewriting):
                             work += self._finish(table, done, known)
                     else:
                         work += pieces
-        return collected(table)
+        return table
 
     def _finish(self, table: dict[Any, Any], term: Term, known: Known | None) -> list[Term]:
         """Add a finished term to a table, or return what is left of it to do."""

@@ -1,54 +1,106 @@
 """Hypotheses and declared facts as rewriting rules on subnetworks (design 3.5).
 
-An equation is oriented by a total order on monomials: its largest monomial is the pattern, the rest what it becomes.
-A rule applies only where every bound index of its pattern is bound in the monomial and occurs in no factor, mask or
-function outside the match: otherwise ``U[i,a] U[i,b] = delta[a,b]`` inside ``U[i,a] U[i,b] x[i]`` would be used,
-which is wrong.  Boundary indices may coincide.  Soundness does not rest on the order or on the matching: a match is
-a context, and what is added is ``sum(context * (lhs - rhs))``, which is zero whatever the context.
+An equation is oriented by an order on monomials: its largest monomial is the pattern, the rest what it becomes.
+Soundness does not rest on the order or on the matching (`tensoralg.normal.matching`): a match is a context, and what
+is added is ``sum(context * (lhs - rhs))``, which is zero whatever the context.  A rule that follows from several
+equations knows its own derivation, so that its application is a list of uses of the equations as they were given.
+
+*Termination.*  A rule whose results have fewer factors than its pattern can be applied freely.  Any other (``A B =
+B A``) is applied only where it leads to monomials that did not occur on the way; what such rules with one result
+make of a monomial, in both directions, is its orbit, of which the least is kept.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import permutations, product
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tensoralg.errors import Undecided
+from tensoralg.errors import BudgetExceeded, Undecided
 from tensoralg.expr.tensor import Tensor
-from tensoralg.normal.label import Labelling
-from tensoralg.normal.terms import Atom, Term, atom_values, leaves, moved, renamed_atom, shape, variables
+from tensoralg.normal.matching import Matching
+from tensoralg.normal.terms import Term, leaves, moved, renamed_atom, variables
+
+MOST_STEPS = 2_000  # rewritings of one term
+LARGEST_ORBIT = 40
 
 
 @dataclass(frozen=True)
 class Equation:
-    """``lhs = rhs`` for all values of the indices in `scope`; `name` is how a certificate calls it."""
+    """``lhs = rhs`` for all values of the indices in `scope`.
+
+    `name` is how a certificate calls it, `title` how a message does.
+    """
 
     name: tuple[Any, ...]
     scope: tuple[tuple[str, Any], ...]
     lhs: Any
     rhs: Any
+    title: str = ""
 
-
-@dataclass(frozen=True)
-class Rule:
-    """An oriented equation: the pattern, and the terms that it becomes, over the same open variables."""
-
-    equation: Equation
-    values: tuple[Any, ...]
-    scale: Any
-    pattern: Term
-    result: tuple[Term, ...]
+    def __str__(self) -> str:
+        return self.title or " ".join(map(str, self.name))
 
 
 @dataclass(frozen=True)
 class Use:
-    """A rule at work: the values of the free indices of its equation, and what the difference of its sides times is."""
+    """An equation at work: the values of its free indices, and what the difference of its sides is times."""
 
     equation: Equation
     values: tuple[Any, ...]
     context: Term
+
+
+@dataclass(frozen=True)
+class Rule:
+    """An oriented equation, given or derived.
+
+    Attributes
+    ----------
+    pattern : Term
+        With coefficient 1.
+    result : tuple of Term
+        What it becomes, over the same open variables.
+    members : tuple of Use
+        ``pattern - result`` is the sum of ``context * (lhs - rhs)`` over them.
+    descends : bool
+        Whether every result has fewer factors than the pattern.
+    """
+
+    pattern: Term
+    result: tuple[Term, ...]
+    members: tuple[Use, ...]
+    descends: bool
+
+
+@dataclass(eq=False)
+class Theory:
+    """The equations of a claim and the rules that follow; the rules are made once, by the first normaliser.
+
+    Attributes
+    ----------
+    equations : tuple of Equation
+    rules : list of Rule
+    turns : list of Rule
+        The rules that lead from one monomial to one other as large, in both directions.
+    idle : list of Equation
+        Those that could not be made into rules.
+    contradiction : tuple of Equation
+        Equations from which ``1 = 0`` follows, or an equation between sizes, which is then `relation`.
+    relation : tuple of (monomial, coefficient)
+    spaces : dict
+        The spaces of the variables of the rules.
+    """
+
+    equations: tuple[Equation, ...]
+    rules: list[Rule] = field(default_factory=list)
+    turns: list[Rule] = field(default_factory=list)
+    idle: list[Equation] = field(default_factory=list)
+    contradiction: tuple[Equation, ...] = ()
+    relation: tuple[Any, ...] = ()
+    spaces: dict[Any, str] = field(default_factory=dict)
+    made: bool = False
 
 
 def facts_of(tensors: Mapping[str, Tensor], legs: Mapping[str, tuple[Any, ...]]) -> list[tuple[str, Any]]:
@@ -95,158 +147,194 @@ def _gram(name: str, side: str, summed: Any, kept: Any) -> Any:
     return (("a", kept), ("b", kept)), body, ("delta", "a", "b")
 
 
-class Rewriting(Labelling):
+class Rewriting(Matching):
     """Rewriting of terms by rules."""
 
-    def __init__(self, *args: Any, equations: Sequence[Equation] = (), **options: Any) -> None:
+    def __init__(self, *args: Any, equations: Theory | Sequence[Equation] = (), **options: Any) -> None:
         super().__init__(*args, **options)
-        self.rules: list[Rule] = []
-        self.idle: list[Equation] = []
-        self.contradiction: Equation | None = None
-        for equation in equations:
-            self._add(equation)
+        self.theory = equations if isinstance(equations, Theory) else Theory(tuple(equations))
+        self.journal: list[Use] | None = None
+        self.plain = False  # whether rules rest
+        if not self.theory.made:
+            self.theory.made = True
+            self.make_rules()
+        self.space_of.update(self.theory.spaces)
 
     def eliminate(self, term: Term) -> list[Term]:
         """Return a term without deltas of bound variables (`tensoralg.normal.form`)."""
         raise NotImplementedError
 
-    def _add(self, equation: Equation) -> None:
-        """Orient an equation; one whose sides are equal by the rules so far says nothing new."""
-        prefix = ".".join(map(str, equation.name))  # variables of their own for every equation
-        for values, _ in self.ranges([(f"?{prefix}.{name}", space) for name, space in equation.scope]):
-            env = dict(zip((name for name, _ in equation.scope), values, strict=True))
-            sides = self.expand(equation.lhs, env) + [t.copy(-1) for t in self.expand(equation.rhs, env)]
-            flat = [done for t in sides for done in self.eliminate(t)]
-            reduced = self._table([done for t in flat for done in self.rewritten(t.copy())])
-            if not reduced:
-                continue
-            if all(atom[0] in "sp" for mono in reduced for atom, _ in mono[0]):
-                self.contradiction = equation
-            left = self._table(flat)
-            largest = max(left, key=_weight)
-            if any(atom[0] in "dnm" for atom, _ in largest[0]):
-                self.idle.append(equation)
-            else:
-                scale = left.pop(largest)
-                rest = tuple(self.thaw(mono, -c / scale) for mono, c in left.items())
-                self.rules.append(Rule(equation, values, scale, self.thaw(largest), rest))
-
-    def _table(self, terms: Sequence[Term]) -> dict[Any, Any]:
-        """Return terms collected, their order not refined."""
-        table: dict[Any, Any] = {}
-        for term in terms:
-            mono, sign = self.canonical(term)
-            table[mono] = table.get(mono, 0) + sign * term.coefficient
-        return {mono: c for mono, c in table.items() if c}
-
-    def rewritten(self, term: Term) -> list[Term]:
-        """Return a term after all rewriting by rules, deltas eliminated."""
-        done, work = [], [term]
-        while work:
-            current = work.pop()
-            found = self.rewrite(current)
-            if found is None:
-                done.append(current)
-            else:
-                work += [flat for piece in found for flat in self.eliminate(piece)]
-        return done
-
-    def rewrite(self, term: Term) -> list[Term] | None:
-        """Return a term after one rewriting; None if no rule applies."""
-        for rule in self.rules:
-            for to, rest in self._matches(rule.pattern, term):
-                self.spend()
-                self.note(Use(rule.equation, tuple(moved(v, to) for v in rule.values), rest.copy(1 / rule.scale)))
-                return [self._replaced(rest, piece, to) for piece in rule.result]
-        return None
+    def make_rules(self) -> None:
+        """Make the equations into rules (`tensoralg.normal.completion`)."""
+        raise NotImplementedError
 
     def note(self, use: Use) -> None:
-        """Record a use of a rule (`tensoralg.normal.form`)."""
+        """Record a use of an equation (`tensoralg.normal.form`)."""
 
-    def _replaced(self, rest: Term, piece: Term, to: Mapping[Any, Any]) -> Term:
-        fresh = {v: self.fresh(space) for v, space in piece.bound.items()}
+    def _note_all(self, uses: Iterable[Use]) -> None:
+        for use in uses:
+            if self.journal is not None:
+                self.journal.append(use)
+            else:
+                self.note(use)
+
+    def journaled(self, terms: Sequence[Term]) -> tuple[list[Term], list[Use]]:
+        """Return terms after all rewriting, and the uses that make up the difference."""
+        outer, self.journal = self.journal, []
+        try:
+            done = [new for term in terms for new in self.rewritten(term.copy())]
+            return done, self.journal
+        finally:
+            self.journal = outer
+
+    def rewritten(self, term: Term) -> list[Term]:
+        """Return a term after all rewriting by rules, deltas eliminated.
+
+        Raises
+        ------
+        BudgetExceeded
+            If it comes to no end; the message names the hypothesis.
+        """
+        if self.plain or not self.theory.rules:
+            return [term]
+        done: list[Term] = []
+        work: list[tuple[Term, frozenset[Any]]] = [(term, frozenset())]
+        steps = 0
+        while work:
+            current, seen = work.pop()
+            found = self._step(current, seen)
+            if found is None:
+                least = self._turned(current)
+                found = least if isinstance(least, tuple) else None
+                if found is None:
+                    done.append(least if isinstance(least, Term) else current)
+                    continue
+            steps += 1
+            pieces, seen, rule = found
+            if steps > MOST_STEPS:
+                raise BudgetExceeded(
+                    f"rewriting by the hypothesis {rule.members[0].equation} comes to no end",
+                    remedy="state it in the other direction, or use it in the claim itself",
+                )
+            work += [(piece, seen) for piece in pieces]
+        return done
+
+    def _step(self, term: Term, seen: frozenset[Any]) -> tuple[list[Term], frozenset[Any], Rule] | None:
+        """Return a term after one rewriting, with the monomials on the way; None if no rule applies."""
+        here: Any = None
+        for rule in self.theory.rules:
+            for to, rest in self.matches(rule.pattern, term):
+                self.spend()
+                uses, pieces = self.applied(rule, to, rest)
+                if rule.descends:
+                    self._note_all(uses)
+                    return pieces, frozenset(), rule
+                here = seen | {unsized(self.canonical(term)[0])} if here is None else here
+                if here.isdisjoint(unsized(self.canonical(piece)[0]) for piece in pieces):
+                    self._note_all(uses)
+                    return pieces, here, rule
+        return None
+
+    def _turned(self, term: Term) -> tuple[list[Term], frozenset[Any], Rule] | Term | None:
+        """Return the least monomial of an orbit (None if it is this), or as `_step` one to which a rule applies.
+
+        A monomial that is a multiple of itself is zero.
+        """
+        if not self.theory.turns or self.journal is not None:
+            # overlaps are to become rules also where the orbits of both ways meet
+            return None
+        start, sign = self.canonical(term)
+        if not sign:
+            return None
+        orbit: dict[Any, tuple[Term, Any, list[Use]]] = {start: (term, sign * term.coefficient, [])}
+        reached = {unsized(start)}
+        queue = deque([start])
+        while queue and len(orbit) < LARGEST_ORBIT:
+            current, _, path = orbit[queue.popleft()]
+            for rule in self.theory.turns:
+                for to, rest in self.matches(rule.pattern, current):
+                    self.spend()
+                    uses, pieces = self.applied(rule, to, rest)
+                    if len(pieces) > 1:
+                        continue
+                    way = path + uses
+                    mono, sign = self.canonical(pieces[0]) if pieces else (None, 0)
+                    if not sign:
+                        self._note_all(way)
+                        return [], frozenset(), rule
+                    found = sign * pieces[0].coefficient
+                    if unsized(mono) not in reached:
+                        reached.add(unsized(mono))
+                        orbit[mono] = (pieces[0], found, way)
+                        queue.append(mono)
+                        if any(r.descends and any(self.matches(r.pattern, pieces[0])) for r in self.theory.rules):
+                            self._note_all(way)
+                            return pieces, frozenset(), rule
+                    elif mono in orbit and orbit[mono][1] != found:
+                        _, other, before = orbit[mono]
+                        # term = other * m + before = found * m + way, so m = (way - before) / (other - found)
+                        c = other / (other - found)
+                        self._note_all([*scaled_uses(before, 1 - c), *scaled_uses(way, c)])
+                        return [], frozenset(), rule
+        least = min(orbit, key=weight)
+        if least == start:
+            return None
+        self._note_all(orbit[least][2])
+        return orbit[least][0]
+
+    def applied(self, rule: Rule, to: Mapping[Any, Any], rest: Term) -> tuple[list[Use], list[Term]]:
+        """Return what ``rest * pattern`` becomes under a rule, and the uses that make up the difference."""
+        uses = []
+        for member in rule.members:
+            context, names = self.placed(member.context, to, rest)
+            uses.append(Use(member.equation, tuple(moved(v, names) for v in member.values), context))
+        pieces = [self.placed(piece, to, rest)[0] for piece in rule.result]
+        return uses, [flat for piece in pieces for flat in self.eliminate(piece)]
+
+    def placed(self, piece: Term, to: Mapping[Any, Any], rest: Term) -> tuple[Term, dict[Any, Any]]:
+        """Return a part of a rule under a renaming, times a term; bound variables become fresh ones."""
+        names = dict(to)
         result = rest.copy(piece.coefficient)
+        for v, space in piece.bound.items():
+            names[v] = self.fresh(space)
+            result.bound[names[v]] = space
         for atom, power in piece.powers.items():
             if atom[0] in ("E", "f"):
                 raise Undecided("a rule over normalised functions", remedy="restate the hypothesis")
-            image = renamed_atom(atom, {**to, **fresh})
-            if image[0] == "d" and image[1] == image[2]:
-                continue
-            result.times(image, power)
-        result.bound.update({fresh[v]: space for v, space in piece.bound.items()})
-        return result
-
-    # matching
-
-    def _matches(self, pattern: Term, term: Term) -> Iterator[tuple[dict[Any, Any], Term]]:
-        """Yield the ways in which a pattern occurs in a term: what its variables become, and the rest."""
-        have = Counter(_label(a) for a in term.powers)
-        if any(not have[_label(a)] for a in pattern.powers):
-            return
-        atoms = sorted(pattern.powers.items(), key=lambda item: have[_label(item[0])])
-        for to, rest in self._extended(atoms, pattern, {}, term):
-            images = [to[v] for v in pattern.bound]
-            outside = {v for atom in rest.powers for v in variables(atom)}
-            others = {to[v] for atom in pattern.powers for v in variables(atom) if v not in pattern.bound}
-            glued = len(set(images)) == len(images) and all(v in term.bound for v in images)
-            if glued and not (outside | others) & set(images):
-                for v in images:
-                    del rest.bound[v]
-                yield to, rest
-
-    def _extended(
-        self, atoms: list[tuple[Atom, Any]], pattern: Term, to: dict[Any, Any], rest: Term
-    ) -> Iterator[tuple[dict[Any, Any], Term]]:
-        if not atoms:
-            yield to, rest
-            return
-        (atom, power), *others = atoms
-        for candidate, available in list(rest.powers.items()):
-            if _label(candidate) != _label(atom) or not (isinstance(available, int) and 0 < power <= available):
-                continue
-            for values in self._arrangements(candidate):
-                extended = self._unified(atom_values(atom), values, to)
-                if extended is not None:
-                    yield from self._extended(others, pattern, extended, rest.copy().times(candidate, -power))
-
-    def _arrangements(self, atom: Atom) -> Iterator[tuple[Any, ...]]:
-        """Yield the values of an atom in every order that its symmetry allows."""
-        values = atom_values(atom)
-        groups = self.setting.tensors[atom[1]].symmetric if atom[0] == "t" else ()
-        for orders in product(*(permutations(group) for group in groups)):
-            arranged = list(values)
-            for group, order in zip(groups, orders, strict=True):
-                for slot, source in zip(group, order, strict=True):
-                    arranged[slot] = values[source]
-            yield tuple(arranged)
-
-    def _unified(self, pattern: Sequence[Any], values: Sequence[Any], to: dict[Any, Any]) -> dict[Any, Any] | None:
-        result = dict(to)
-        for left, right in zip(pattern, values, strict=True):
-            if shape(left) != shape(right):
-                return None
-            for a, b in zip(_all_leaves(left), _all_leaves(right), strict=True):
-                if result.setdefault(a, b) != b or self.atomic(a) != self.atomic(b):
-                    return None
-        return result
+            image = renamed_atom(atom, names)
+            if image[0] != "d" or image[1] != image[2]:
+                result.times(image, power)
+        return result, names
 
 
-def _all_leaves(value: Any) -> list[Any]:
-    """Return the variables of a value; of a basis vector, itself."""
-    return [value] if isinstance(value, str) and value.startswith("#") else list(leaves(value))
+def scaled_uses(uses: Iterable[Use], factor: Any) -> list[Use]:
+    """Return uses times a number."""
+    return [replace(use, context=use.context.copy(factor)) for use in uses]
 
 
-def _label(atom: Atom) -> Any:
-    """Return what two atoms have in common when one can become the other by renaming."""
-    if atom[0] == "F":
-        return (*atom[:3], tuple(name for name, _ in atom[3]))
-    if atom[0] in ("s", "E", "f"):
-        return atom
-    return atom[: len(atom) - len(atom_values(atom))]
+def factor_count(mono: Any) -> Any:
+    """Return how many factors a monomial has, apart from sizes, deltas and reciprocals."""
+    return sum(max(power, 0) for atom, power in mono[0] if atom[0] not in "spdn")
 
 
-def _weight(mono: Any) -> Any:
+def weight(mono: Any) -> Any:
     """Return the place of a monomial in the order by which equations are oriented."""
-    factors, bound, _ = mono
-    count = sum(abs(power) for atom, power in factors if atom[0] not in "sp")
-    return count, len(bound), repr(mono)
+    return factor_count(mono), len(mono[1]), repr(mono)
+
+
+def unsized(mono: Any) -> Any:
+    """Return a monomial without sizes and positions, of which rules can make any number of powers."""
+    return tuple(factor for factor in mono[0] if factor[0][0] not in "sp"), *mono[1:]
+
+
+def open_variables(terms: Iterable[Term]) -> Iterator[Any]:
+    """Yield the open variables of terms, with repetition."""
+    for term in terms:
+        yield from (v for atom in term.powers for v in variables(atom) if v not in term.bound)
+
+
+def use_variables(uses: Iterable[Use]) -> Iterator[Any]:
+    """Yield the open variables of uses, with repetition."""
+    for use in uses:
+        yield from open_variables([use.context])
+        yield from (v for value in use.values for v in leaves(value) if v not in use.context.bound)

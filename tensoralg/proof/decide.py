@@ -9,7 +9,7 @@ from typing import Any
 
 from tensoralg.expr.tensor import Tensor
 from tensoralg.normal import MAX_TERMS, Normaliser, Setting
-from tensoralg.normal.rules import Equation
+from tensoralg.normal.rules import Equation, Theory
 from tensoralg.normal.terms import leaves
 from tensoralg.proof.domain import Condition, conditions, is_known, key
 from tensoralg.proof.show import text
@@ -26,13 +26,15 @@ class Decision:
     domain : list of Condition
         Where both sides are defined, as far as that is not everywhere.
     idle : list of Equation
-        Hypotheses that could not be oriented into rules.
+        Hypotheses that could not be made into rules; ``str`` gives them as text.
+    contradiction : tuple of Equation
+        Hypotheses from which ``1 = 0`` follows, or an equation between sizes.
     """
 
     missing: str = ""
     domain: list[Condition] = field(default_factory=list)
     idle: list[Equation] = field(default_factory=list)
-    contradiction: Equation | None = None
+    contradiction: tuple[Equation, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Engine:
     """Makes normalisers for one claim."""
 
     setting: Setting
-    equations: tuple[Equation, ...]
+    equations: Theory
     budget: int = MAX_TERMS
 
     def __call__(self) -> Normaliser:
@@ -75,11 +77,17 @@ def engine_for(
     setting = Setting(claim["spaces"], tensors, legs, claim["sizes"], _refined(claim), components, defined)
     used = {k for k, _ in definitions}
     given = [
-        Equation(("given", k), found["free"], found["lhs"], found["rhs"])
+        Equation(("given", k), found["free"], found["lhs"], found["rhs"], _title(found))
         for k, found in enumerate(claim["given"])
         if k not in used
     ]
-    return Engine(setting, tuple(given), budget)
+    return Engine(setting, Theory(tuple(given)), budget)
+
+
+def _title(found: Mapping[str, Any]) -> str:
+    """Return a hypothesis as text, or whose declared fact it is."""
+    equation = f"{text(found['lhs'])} = {text(found['rhs'])}"
+    return f"{equation} (a fact of {found['of']})" if "of" in found else equation
 
 
 def _definition(found: Mapping[str, Any], side: str) -> tuple[str, tuple[tuple[str, ...], Any]]:
@@ -173,9 +181,10 @@ def _refined(claim: Mapping[str, Any]) -> tuple[str, ...]:
 def decide(claim: Mapping[str, Any], engine: Engine) -> Decision:
     """Return what normal forms say about an encoded claim."""
     probe = engine()
-    decision = Decision(idle=probe.idle, contradiction=probe.contradiction)
-    if probe.contradiction is not None:
-        decision.missing = "the hypotheses contradict each other: they derive 1 = 0"
+    theory = engine.equations
+    decision = Decision(idle=list(theory.idle), contradiction=theory.contradiction)
+    if theory.contradiction:
+        decision.missing = _contradiction(theory, engine.setting)
         return decision
     if claim["lhs"] == claim["rhs"]:
         return decision
@@ -198,8 +207,34 @@ def decide(claim: Mapping[str, Any], engine: Engine) -> Decision:
         terms = run.expand(claim["lhs"], env) + [t.copy(-1) for t in run.expand(claim["rhs"], env)]
         if run.difference(terms):
             decision.missing = "the normal forms of the two sides differ"
+            if theory.idle:
+                decision.missing += f"; not used: {'; '.join(map(str, theory.idle))}"
             return decision
     return decision
+
+
+def _contradiction(theory: Theory, setting: Setting) -> str:
+    """Return what is wrong with hypotheses that say something about sizes alone."""
+    named = " and ".join(map(str, theory.contradiction))
+    sides = [side for equation in theory.contradiction for side in (equation.lhs, equation.rhs)]
+    put_in = [name for name in setting.definitions if any(_mentions(side, name) for side in sides)]
+    for name in put_in:
+        indices, body = setting.definitions[name]
+        named += f", where {name}[{','.join(indices)}] = {text(body)}"
+    signs = {c > 0 for _, c in theory.relation}
+    if len(signs) == 1:
+        return f"the hypotheses contradict each other: 1 = 0 follows from {named}"
+    node = ("+", *(("*", *_number(c), *(("^", ("size", a[1]), k) for a, k in m[0])) for m, c in theory.relation))
+    return f"the hypotheses hold for some sizes only: {text(node)} = 0 follows from {named}; fix them with sizes="
+
+
+def _mentions(node: Any, name: str) -> bool:
+    """Whether a term has an entry of a tensor."""
+    return isinstance(node, tuple) and (node[:2] == ("t", name) or any(_mentions(part, name) for part in node[1:]))
+
+
+def _number(value: Any) -> tuple[Any, ...]:
+    return () if value == 1 else (int(value),) if value == int(value) else (("num", *value.as_integer_ratio()),)
 
 
 def opened(run: Normaliser, values: Any) -> dict[str, tuple[str, ...]]:

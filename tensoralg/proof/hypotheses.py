@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
+from itertools import islice
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tensoralg.errors import EvaluationError, Undecided
 from tensoralg.expr.arrays import all_dimensions
@@ -34,8 +35,12 @@ from tensoralg.proof.sample import (
     tidy,
 )
 
+if TYPE_CHECKING:
+    from tensoralg.proof.refute import Claim
+
 Equation = tuple[Definition, Definition]
 ATTEMPTS = 12
+MOST_SIZES = 8  # at which a model is looked for
 MOST_UNKNOWNS = 100
 SOLVABLE_FACTS = {"symmetric", "antisymmetric", "positive"}
 
@@ -82,6 +87,48 @@ def holds(equations: Sequence[Equation], values: Mapping[str, Any], sizes: Mappi
         return all(not any(x != 0 for x in residual(equation, values, sizes)) for equation in equations)
     except EvaluationError:
         return False
+
+
+def model(claim: Claim, seed: int = 0) -> tuple[dict[str, int], dict[str, Any]] | None:
+    """Return sizes and exact tensors with the declared facts and hypotheses of a claim; None if none were found.
+
+    A model shows that the hypotheses do not contradict each other.  Sizes above 1 are tried first: where every
+    dimension is 1, hypotheses say little.
+
+    Examples
+    --------
+    >>> import tensoralg as ta
+    >>> from tensoralg.proof.prove import state
+    >>> x, one = (ta.parse(text, {"i": "n"}, free="i") for text in ("x[i]", "1"))
+    >>> square, none = (ta.parse(text, {"i": "n"}, free="") for text in ("sum(i: x[i]*x[i])", "0"))
+    >>> sizes, tensors = model(state(x, one, [(square, square)], None).claim)
+    >>> sizes, len(tensors["x"])
+    ({'n': 2}, 2)
+    >>> print(model(state(x, one, [(x, one), (square, none)], None).claim))
+    None
+    """
+    from tensoralg.proof.refute import affordable, draw, growing_sizes  # which draws by `satisfying`
+
+    random = Random(seed)
+    candidates = [sizes for sizes in islice(growing_sizes(claim), MOST_SIZES) if affordable(claim, sizes)]
+    for sizes in sorted(candidates, key=lambda found: min(found.values(), default=1) == 1):
+        try:
+            tensors = draw(claim, sizes, random, largest=2)
+            equations = [e for e in claim.hypotheses if not all(_is_zero(x) for x in residual(e, tensors, sizes))]
+        except (EvaluationError, Undecided):
+            continue
+        if not equations and all(_is_exact(x) for array in tensors.values() for x in array.flat):
+            return dict(sizes), tensors
+    return None
+
+
+def _is_exact(value: Any) -> bool:
+    return isinstance(value, int | Fraction)
+
+
+def _is_zero(value: Any) -> bool:
+    """Whether a value is exactly 0; a ball around 0 does not show that."""
+    return _is_exact(value) and value == 0
 
 
 def residual(equation: Equation, values: Mapping[str, Any], sizes: Mapping[str, int]) -> list[Any]:
@@ -226,32 +273,32 @@ def linear_solution(
     >>> linear_solution([[1, 2], [1, 2]], [5, 11], lambda: Fraction(3)) is None
     True
     """
+    import flint
+
     unknowns = len(columns)
     try:
-        rows = [[Fraction(x) for x in (*row, b)] for *row, b in zip(*columns, target, strict=True)]
+        rows = [
+            [flint.fmpq(*Fraction(x).as_integer_ratio()) for x in (*row, b)]
+            for *row, b in zip(*columns, target, strict=True)
+        ]
     except TypeError:  # balls: a solution could not be exact
         return None
-    pivots: dict[int, int] = {}
-    for column in range(unknowns):
-        here = len(pivots)
-        chosen = next((r for r in range(here, len(rows)) if rows[r][column]), None)
-        if chosen is None:
-            continue
-        rows[here], rows[chosen] = rows[chosen], rows[here]
-        lead = rows[here][column]
-        rows[here] = [x / lead for x in rows[here]]
-        for r, row in enumerate(rows):
-            if r != here and row[column]:
-                factor = row[column]
-                rows[r] = [x - factor * y for x, y in zip(row, rows[here], strict=True)]
-        pivots[column] = here
-    if any(row[unknowns] for row in rows[len(pivots) :]):
+    if not rows:
+        return [free() for _ in range(unknowns)]
+    matrix, rank = flint.fmpq_mat(rows).rref()
+    reduced = [[_fraction(x) for x in row] for row in matrix.tolist()[:rank]]
+    pivots = {next(k for k, x in enumerate(row) if x): row for row in reduced}
+    if unknowns in pivots:
         return None
     solution = [Fraction(0) if k in pivots else free() for k in range(unknowns)]
-    for column, r in pivots.items():
-        rest = sum(rows[r][k] * solution[k] for k in range(unknowns) if k not in pivots)
-        solution[column] = rows[r][unknowns] - rest
+    chosen = [k for k in range(unknowns) if k not in pivots]
+    for column, row in pivots.items():
+        solution[column] = row[unknowns] - sum(row[k] * solution[k] for k in chosen if row[k])
     return solution
+
+
+def _fraction(value: Any) -> Fraction:
+    return Fraction(int(value.p), int(value.q))
 
 
 def _kinds(shape: tuple[int, ...], random: Random) -> Iterator[Callable[[], Any]]:
