@@ -742,10 +742,10 @@ def verify(certificate: Any, label: Callable[..., Any] | None = None) -> Any:
             if len(set(group)) < len(group) or min(group) < 0 or len({tensor["legs"][leg] for leg in group}) > 1:
                 raise Rejected("a symmetry over different legs")
     numbers = [*claim["sizes"].values(), *(d for d, _ in claim["spaces"].values() if not isinstance(d, str))]
-    names = [*claim["spaces"], *claim["sizes"], *(d for d, _ in claim["spaces"].values() if isinstance(d, str))]
+    names = [*claim["sizes"], *(d for d, _ in claim["spaces"].values() if isinstance(d, str))]
     names += [name for side in (claim, *claim["given"]) for name, _ in side["free"]]
     text = json.dumps(claim)
-    if not all(name.isidentifier() for name in names) or '"%' in text or '"$' in text:
+    if not all(name.isidentifier() and name.isascii() for name in names) or '"%' in text or '"$' in text:
         raise Rejected("a name that is none, or a reserved one")
     if any(type(n) is not int or n < 1 for n in numbers) or len(set(proof["refine"])) < len(proof["refine"]):
         raise Rejected("a dimension below 1, or a space that is refined twice")
