@@ -1,7 +1,7 @@
 """Terms in the language of certificates, as text like the text form of expressions, and as LaTeX.
 
-For display the language has three more forms: ``("=", term, term)``, ``("dots", k)`` for k parts that are left out,
-and ``("chain", block..)`` for a strict chain of blocks of equal indices.
+For display the language has three more forms: ``("=" | "!=" | ">" | ">=", term, term)``, ``("dots", k)`` for k parts
+that are left out, and ``("chain", block..)`` for a strict chain of blocks of equal indices.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ SUM, PRODUCT, FACTOR = range(3)
 RELATIONS = {"le": "\\le", "lt": "<"}
 # where the indices of a form stand; "" is any other form that has indices
 INDICES = {"t": (2, None), "near": (1, 3), "decay": (3, None), "gap": (3, None), "": (1, None)}
-COMPOSED = ("+", "*", "^", "exp", "log", "sqrt", "relu", "=")
+COMPARED = {"=": "=", "!=": "\\ne", ">": ">", ">=": "\\ge"}
+COMPOSED = ("+", "*", "^", "exp", "log", "sqrt", "relu", *COMPARED)
 SPECIAL = {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"}
 
 
@@ -43,8 +44,8 @@ def text(node: Any, level: int = SUM) -> str:
         return f"...({node[1]} more)..."
     if kind == "chain":
         return " < ".join(" = ".join(map(index, block)) for block in node[1:])
-    if kind == "=":
-        return f"{text(node[1])} = {text(node[2])}"
+    if kind in COMPARED:
+        return f"{text(node[1])} {kind} {text(node[2])}"
     if kind == "t":
         return f"{node[1]}[{','.join(map(index, node[2:]))}]"
     if kind in ("delta", "le", "lt"):
@@ -102,8 +103,8 @@ def latex(node: Any, level: int = SUM) -> str:
         return "\\cdots"
     if kind == "chain":
         return " < ".join(" = ".join(map(_latex_index, block)) for block in node[1:])
-    if kind == "=":
-        return f"{latex(node[1])} = {latex(node[2])}"
+    if kind in COMPARED:
+        return f"{latex(node[1])} {COMPARED[kind]} {latex(node[2])}"
     if kind == "t":
         return symbol(node[1], node[2:])
     if kind == "delta":
@@ -113,8 +114,8 @@ def latex(node: Any, level: int = SUM) -> str:
     if kind == "place":
         return f"p_{{{_latex_index(node[1])}}}"
     if kind == "near":
-        low, high = _latex_index(node[2]), _latex_index(node[1])
-        return f"\\mathbf{{1}}[{low} - {latex(node[3], FACTOR)} < {high} \\le {low}]"
+        inner, last = _latex_index(node[1]), _latex_index(node[2])
+        return f"\\mathbf{{1}}[{last} - {latex(node[3], FACTOR)} < {inner} \\le {last}]"
     if kind in ("decay", "gap"):
         sign = "\\Pi" if kind == "decay" else "\\Pi^{\\circ}"
         return f"{{{sign}}}({symbol(node[1])})_{{{_below(node[3:])}}}"
@@ -155,7 +156,9 @@ def _latex_product(factors: Iterable[Any]) -> str:
     top, bottom = [_latex_powers(above)], [_latex_powers(below)]
     size = abs(number)
     if not below:
-        coefficient = str(size.numerator) if size.denominator == 1 else f"\\tfrac{{{size.numerator}}}{{{size.denominator}}}"
+        coefficient = (
+            str(size.numerator) if size.denominator == 1 else f"\\tfrac{{{size.numerator}}}{{{size.denominator}}}"
+        )
         line = _latex_join([coefficient] * (size != 1 or not above) + top)
     else:
         top = [str(size.numerator)] * (size.numerator != 1 or not above) + top
