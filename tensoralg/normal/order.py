@@ -207,15 +207,18 @@ class Ordering(Expansion):
         for space, blocks in whole.chains.items():
             gaps, kept = [0], []
             for v, *_ in blocks:
-                above, below = self._weight(term, v, 5), self._weight(term, v, 4)
-                if v not in term.bound or not self._carries(term, v, above) or self.lighter(term, space, v) is None:
+                above, below = self.weight(term, v, 5), self.weight(term, v, 4)
+                heavy = self._heavier(above, below)
+                if v not in term.bound or not self._carries(term, v, heavy) or self.lighter(term, space, v) is None:
                     gaps.append(0)
                     kept.append(v)
                 elif above == below:
-                    term = self._dropped(term, space, v, above, above)
+                    lighter = self.lighter(term, space, v) or ()
+                    term = self.counted_out(self.with_exponent(term, lighter), space, v, above)
                     gaps[-1] += 1
                 else:
-                    pieces = self._resolvent(whole, space, v, above, below)
+                    lighter = self.lighter(whole, space, v) or ()
+                    pieces = self.resolvent(self.with_exponent(whole, lighter), space, v, above, below, heavy)
                     return [done for piece in pieces for done in self.settle(piece)]
             counts += self._counts(space, gaps, kept)
         return [Term(t.coefficient, t.powers, t.bound, term.chains) for t in self.product([[term], *counts])]
@@ -236,7 +239,7 @@ class Ordering(Expansion):
             result = self.product([result, line])
         return result
 
-    def _weight(self, term: Term, v: Any, side: int) -> Weight:
+    def weight(self, term: Term, v: Any, side: int) -> Weight:
         """Return the weight of the gap above (5) or below (4) a block: gates with their powers."""
         return {(*a[1:3], *a[6:]): e for a, e in term.powers.items() if a[0] == "G" and a[side] == v}
 
@@ -260,9 +263,13 @@ class Ordering(Expansion):
                 result.times(atom, sign * power)
         return result
 
-    def _dropped(self, term: Term, space: str, v: Any, carried: Weight, weight: Weight) -> Term:
+    def counted_out(self, term: Term, space: str, v: Any, weight: Weight) -> Term:
+        """Return a term without a block that carries the weight of the gaps on both sides."""
+        return self.dropped(term, space, v, weight, weight)
+
+    def dropped(self, term: Term, space: str, v: Any, carried: Weight, weight: Weight) -> Term:
         """Return a term without a block, the gaps beside it joined to one of the given weight."""
-        result = self.with_exponent(self._reweighed(term, v, carried, {}), self.lighter(term, space, v) or ())
+        result = self._reweighed(term, v, carried, {})
         stops = ["-", *(block[0] for block in term.chains[space]), "+"]
         k = stops.index(v)
         result = result.without(*(a for a in result.powers if a[0] == "G" and v in a[4:6]))
@@ -272,9 +279,22 @@ class Ordering(Expansion):
         result.chains[space] = tuple(block for block in term.chains[space] if block[0] != v)
         return result
 
-    def _resolvent(self, term: Term, space: str, v: Any, above: Weight, below: Weight) -> list[Term]:
+    def _heavier(self, above: Weight, below: Weight) -> Weight:
+        """Return the weight that a block must carry to be rewritten.
+
+        It is the weight of the gap above; where the two gaps differ only in constant gates, of which a block carries
+        as many as its monomial has, it is the larger of the two, so that rewriting comes to an end.
+        """
+        timed = [{k: e for k, e in w.items() if self.setting.legs[k[0]]} for w in (above, below)]
+        if timed[0] != timed[1]:
+            return above
+        return max(above, below, key=lambda w: (sum(w.values()), repr(sorted(w.items(), key=repr))))
+
+    def resolvent(self, term: Term, space: str, v: Any, above: Weight, below: Weight, heavy: Weight) -> list[Term]:
+        """Return a term with a block that carries one weight rewritten as the block with the other, and the ends."""
+        light, sign = (below, 1) if heavy == above else (above, -1)
         return [
-            self._reweighed(term, v, above, below),
-            self._dropped(term, space, v, above, above),
-            self._dropped(term, space, v, above, below).copy(-1),
+            self._reweighed(term, v, heavy, light),
+            self.dropped(term, space, v, heavy, above).copy(sign),
+            self.dropped(term, space, v, heavy, below).copy(-sign),
         ]

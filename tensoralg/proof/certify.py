@@ -19,7 +19,7 @@ from tensoralg.normal.functions import Step, arrangement, primes
 from tensoralg.normal.graph import Odd, canonical_order
 from tensoralg.normal.order import masked
 from tensoralg.normal.rules import Use
-from tensoralg.normal.terms import ONE, Atom, Form, Known, Term, mono_variables, scaled, variables
+from tensoralg.normal.terms import ONE, Atom, Form, Known, Term, mono_variables, renamed_atom, scaled, variables
 from tensoralg.proof import checker
 from tensoralg.proof.decide import Engine, opened
 from tensoralg.proof.domain import arrangements
@@ -53,7 +53,7 @@ class Writer:
         if isinstance(value, str) and value.startswith("#"):
             place, space = value[1:].split("@")
             return ("#", int(place), space)
-        return names.get(value) or self.name(value)
+        return value if value in ("+", "-") else names.get(value) or self.name(value)
 
     def atom(self, atom: Atom, power: Any, names: Mapping[Any, str]) -> Any:
         """Return a power of an atom as a term."""
@@ -181,11 +181,10 @@ class Recorder(Normaliser):
     def function(self, context: Term, where: Any, name: str, argument: Any, power: int, step: Step) -> None:
         """Note how a function was applied."""
         if step.kind == "exp":
-            after = [(("log", self.show(form)), c) for form, c in step.logarithms]
-            after += [(self.show(step.rest), 1)] if step.rest else []
-            if after == [(argument, 1)]:
-                return
-            self.use(context, self._exp(where, [(argument, 1)], after), power)
+            after = [(("log", self.show(form)), c * power) for form, c in step.logarithms]
+            after += [(self.show(scaled(step.rest, power)), 1)] if step.rest else []
+            if after != [(argument, power)]:
+                self.use(context, self._exp(where, [(argument, power)], after))
             return
         if step.kind == "none":
             proof = self.prove(("*", where, argument))
@@ -276,6 +275,125 @@ class Recorder(Normaliser):
                 if atom[0] == "F":
                     break
         return super().resolve(term)
+
+    # decays
+
+    def refine(self, term: Term, known: Known | None) -> list[Term]:
+        if self.depth == 1:
+            current = term.copy()
+            for atom, power in term.powers.items():
+                if atom[0] == "D" and atom[4] != "+" and atom[5] != "-":
+                    later, earlier, *args = (self.writer.index(v, {}) for v in atom[4:])
+                    self.use(current.without(atom), ("causal", *atom[1:3], tuple(args), later, earlier), power)
+                    current.times(("m", False, atom[5], atom[4]))
+        return super().refine(term, known)
+
+    def _on_chain(
+        self, term: Term, rest: Term, space: str, blocks: Any, relations: list[Atom], decays: list[Atom]
+    ) -> list[Term]:
+        if self.depth != 1 or not decays:
+            return super()._on_chain(term, rest, space, blocks, relations, decays)
+        pieces = []
+        for piece in super()._on_chain(term, rest, space, blocks, relations, []):
+            order = [block[0] for block in piece.chains[space]]
+            to = {v: next(w for w in order if w in block) for block in blocks for v in block}
+            chains = piece.chains
+            powers = [(renamed_atom(atom, to), term.powers[atom]) for atom in decays]
+            current = masked(piece)
+            for atom, power in powers:
+                current.times(atom, power)
+            for atom, power in powers:
+                for _ in range(power):
+                    current = self._walk(current, atom, order)
+            pieces.append(Term(current.coefficient, current.powers, current.bound, chains))
+        for piece in pieces:
+            for atom in [a for a in piece.powers if a[0] == "m" and self.space_of[a[2]] == space]:
+                del piece.powers[atom]
+            for atom in [a for a in piece.powers if a[0] == "d" and self.space_of[a[1]] == space]:
+                del piece.powers[atom]
+        return pieces
+
+    def _walk(self, term: Term, atom: Atom, order: list[Any]) -> Term:
+        """Replace a decay by gates and gaps along a chain, step by step."""
+        kind, gate, wraps, space, later, earlier, *args = atom
+        index = self.writer.index
+        shown = tuple(index(a, {}) for a in args)
+
+        def note(rule: str, *stops: Any) -> None:
+            context = term.copy().times(atom, -1)
+            self.use(context, (rule, gate, wraps, shown, *(index(v, {}) for v in stops)))
+
+        if later == earlier:
+            note("stay", later, earlier)
+        elif kind == "D":
+            note("step", later, earlier)
+            term = self._linked(term, atom, [] if later == "+" else [self.gate(gate, wraps, later)], later, earlier)
+            atom = next(a for a in term.powers if a[0] == "G" and a[1:6] == (gate, wraps, space, later, earlier))
+            return self._walk(term, atom, order)
+        else:
+            low = -1 if earlier == "-" else order.index(earlier)
+            high = len(order) if later == "+" else order.index(later)
+            if high - low <= 1:
+                return term
+            at = order[high - 1]
+            note("cut", later, at, earlier)
+            front = [("G", gate, wraps, space, later, at), self.gate(gate, wraps, at)]
+            term = self._linked(term, atom, front, at, earlier)
+            atom = next(a for a in term.powers if a[0] == "G" and a[1:6] == (gate, wraps, space, at, earlier))
+            return self._walk(term, atom, order)
+        term = term.copy().times(atom, -1)
+        deltas = self.relation("delta", *args) if len(args) == 2 else [Term()]
+        return self.product([[term], deltas])[0]
+
+    def _linked(self, term: Term, atom: Atom, front: list[Any], later: Any, earlier: Any) -> Term:
+        """Replace a decay by a product of parts and the gap that is left, matrices linked by new indices."""
+        _, gate, wraps, space, _, _, *args = atom
+        result = term.copy().times(atom, -1)
+        left = args[0] if len(args) == 2 else None
+        for part in front:
+            legs = list(args)
+            if left is not None:
+                right, bound = next(self.values(self.setting.legs[gate][2]))
+                legs, left = [left, right], right
+                result.bound.update(bound)
+            result.times((*part, *legs))
+        return result.times(("G", gate, wraps, space, later, earlier, *([left, args[1]] if left is not None else args)))
+
+    def counted_out(self, term: Term, space: str, v: Any, weight: Any) -> Term:
+        if self.depth == 1 and weight:
+            stops = ["-", *(block[0] for block in term.chains[space]), "+"]
+            low, high = stops[stops.index(v) - 1], stops[stops.index(v) + 1]
+            current = masked(term)
+            for (gate, wraps, *args), power in weight.items():
+                parts = [
+                    ("G", gate, wraps, space, high, v, *args),
+                    (*self.gate(gate, wraps, v), *args),
+                    ("G", gate, wraps, space, v, low, *args),
+                ]
+                for _ in range(power):
+                    for part in parts:
+                        current.times(part, -1)
+                    show = [self.writer.index(x, {}) for x in (high, v, low)]
+                    shown = tuple(self.writer.index(a, {}) for a in args)
+                    self.use(current.copy(-1), ("cut", gate, wraps, shown, *show))
+                    current.times(("G", gate, wraps, space, high, low, *args))
+        return super().counted_out(term, space, v, weight)
+
+    def resolvent(self, term: Term, space: str, v: Any, above: Any, below: Any, heavy: Any) -> list[Term]:
+        if self.depth == 1:
+            stops = ["-", *(block[0] for block in term.chains[space]), "+"]
+            low, high = stops[stops.index(v) - 1], stops[stops.index(v) + 1]
+            context = masked(self.dropped(term, space, v, heavy, {})).copy(1 if heavy == above else -1)
+            weights = [
+                tuple(
+                    (gate, wraps, tuple(self.writer.index(a, {}) for a in args), k)
+                    for (gate, wraps, *args), k in weight.items()
+                )
+                for weight in (above, below)
+            ]
+            ends = (self.writer.index(x, {}) for x in (low, high))
+            self.use(context, ("resolvent", space, *ends, *weights))
+        return super().resolvent(term, space, v, above, below, heavy)
 
     # exponents
 

@@ -407,7 +407,7 @@ class Checker:
                     del piece.bound[to[block[0]]]
                     gaps[-1] += 1
                 else:
-                    kept.append((to[block[0]], *sorted(v for v in block if v in opened and to[v] != v)))
+                    kept.append((to[block[0]], *sorted((v for v in block if v in opened and to[v] != v), key=str)))
                     gaps.append(0)
             piece.chains = {**term.chains, space: tuple(kept)}
             places = [[Term(1, {("place", "", b[0]): 1})] for b in kept]
@@ -508,6 +508,8 @@ class Checker:
             given = self.claim["given"][rest[0]]
             to = self.at(given["free"], rest[1], env).__getitem__
             return put(given["lhs"], to), put(given["rhs"], to)
+        if kind in ("stay", "causal", "step", "cut", "resolvent"):
+            return path(self.claim["tensors"], kind, *rest)
         if kind == "square":
             return ("^", ("sqrt", rest[0]), 2), rest[0]
         if kind == "select":
@@ -594,7 +596,7 @@ class Checker:
                     shifted[name] = shifted.get(name, 0) + c
             if min([*shifted.values(), *signs]) < 0:
                 return False
-            own = [[b for b in bs if isinstance(b[0], int)] for _, bs in blocks]
+            own = [[b for b in bs if is_bound(b[0])] for _, bs in blocks]
             filled = all(not inner or len(inner) == len(bs) == 1 for inner, (_, bs) in zip(own, blocks, strict=True))
             if shifted.get(()) and min(signs, default=1) > 0 and filled:
                 reached.add(order_of(blocks))
@@ -614,9 +616,73 @@ class Checker:
         return 0 if power % 2 == 0 or "permutation" in facts or function in ("relu", "sqrt") else -1
 
 
+def path(tensors: Any, kind: str, *rest: Any) -> tuple[Any, Any]:
+    """Return what holds of a decay W and of a gap G, which lacks its last step: A_t is the gate at t.
+
+    stay: W(t,t) = 1.  causal: W(t,s) = 0 for t < s.  step: W(t,s) = A_t G(t,s) for s < t.
+    cut: G(t,s) = G(t,r) A_r G(r,s) for s < r < t.  resolvent: for products g and h of gates that commute, the sum
+    over low < r < high of g(high,r) (g_r - h_r) h(r,low) is g(high,low) - h(high,low).
+    """
+
+    def step(gate: str, wraps: Any, at: Any, args: Any) -> Any:
+        for k, space in reversed(wraps):
+            at = ("+", k, at, space)
+        return ("t", gate, *((at,) if tensors[gate]["legs"] else ()), *args)
+
+    def before(a: Any, b: Any) -> Any:
+        return 1 if a == "-" or b == "+" else ("lt", a, b)
+
+    if kind == "resolvent":
+        space, low, high, above, below = rest
+        if any(len(args) > 1 for _, _, args, _ in (*above, *below)):
+            raise Rejected("matrices do not commute")
+
+        def weight(gates: Any, b: Any, a: Any) -> Any:
+            return ("*", 1, *(("^", ("gap", gate, wraps, b, a, *args), k) for gate, wraps, args, k in gates))
+
+        def content(gates: Any, sign: int) -> Any:
+            return ("*", sign, *(("^", step(gate, wraps, "%r", args), k) for gate, wraps, args, k in gates))
+
+        masks = (before(low, "%r"), before("%r", high))
+        inner = ("+", content(above, 1), content(below, -1))
+        left = ("sum", (("%r", space),), ("*", *masks, weight(above, high, "%r"), inner, weight(below, "%r", low)))
+        right = ("*", before(low, high), ("+", weight(above, high, low), ("*", -1, weight(below, high, low))))
+        if "%r" in spread(right)[1]:
+            raise Rejected("a reserved name")
+        return left, right
+    gate, wraps, args, later, *middle, earlier = rest
+    legs = tensors[gate]["legs"]
+    whole = ("decay", gate, wraps, later, earlier, *args)
+    if {"%h", "%k"} & set(spread(whole)[1]):
+        raise Rejected("a reserved name")
+    if kind == "stay":
+        return (*whole[:3], later, later, *args), ("delta", *args) if len(args) == 2 else 1
+    if kind == "causal":
+        return whole, ("*", ("le", earlier, later), whole)
+    names = ("%h", "%k")[: 0 if len(args) < 2 else 1 if kind == "step" else 2]
+    stops = [args[0], *names, args[-1]] if len(args) == 2 else []
+    legs_of = [tuple(stops[k : k + 2]) if stops else args for k in range(3)]
+    scope = tuple((name, legs[2]) for name in names)
+    if kind == "step":
+        if later == "+":
+            return whole, ("gap", *whole[1:])
+        gap = ("gap", gate, wraps, later, earlier, *legs_of[1])
+        there = before(earlier, later)
+        return ("*", there, whole), ("sum", scope, ("*", there, step(gate, wraps, later, legs_of[0]), gap))
+    (at,) = middle
+    masks = (before(earlier, at), before(at, later))
+    cut = (("gap", gate, wraps, later, at, *legs_of[0]), step(gate, wraps, at, legs_of[1]), ("gap", gate, wraps, at, earlier, *legs_of[2]))
+    return ("*", *masks, ("gap", *whole[1:])), ("sum", scope, ("*", *masks, *cut))
+
+
+def is_bound(variable: Any) -> bool:
+    """Whether a variable of a canonical monomial is bound: those are numbered downwards from -1."""
+    return isinstance(variable, int) and variable < 0
+
+
 def order_of(blocks: Any) -> Any:
     """Return the order of the open variables in the chains of a monomial."""
-    return tuple((s, kept) for s, bs in blocks if (kept := tuple(b for b in bs if not isinstance(b[0], int))))
+    return tuple((s, kept) for s, bs in blocks if (kept := tuple(b for b in bs if not is_bound(b[0]))))
 
 
 def apply(function: str, argument: Any) -> Any:
