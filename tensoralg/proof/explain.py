@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from fractions import Fraction
-from itertools import groupby, islice
+from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 from tensoralg.errors import TensoralgError
 from tensoralg.proof import checker
-from tensoralg.proof.replay import Monomial, Replay, Side, cases
-from tensoralg.proof.show import escaped, fresh, latex, shortened, symbol, text, tidy
-from tensoralg.proof.verdict import Counterexample, Verdict, show_array, show_value
+from tensoralg.proof.page import Matrix, Page, Part, Shown, words
+from tensoralg.proof.replay import MOST_WORK, Monomial, Replay, Side, cases
+from tensoralg.proof.show import fresh, shortened, tidy
+from tensoralg.proof.verdict import Counterexample, Verdict, show_value
 
 MOST_LINES, MOST_CASES, MOST_USES, DEEPEST = 12, 3, 200, 3
 MALFORMED = (
@@ -28,92 +28,19 @@ MALFORMED = (
     AttributeError,
     LookupError,
     RuntimeError,
+    StopIteration,
     TypeError,
     ValueError,
 )
 PLACE = {"1/": "denominator", "log": "logarithm", "sqrt": "root", "relu": "relu"}
+PATHS = {
+    "stay": "a decay over no steps is the identity",
+    "causal": "a decay to an earlier place is 0",
+    "step": "the last step of a decay",
+    "cut": "a decay is cut in two",
+    "resolvent": "the resolvent identity",
+}
 OWN = ("given", "square", "select")  # rules whose first argument is no indicator
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A term of the language of certificates, or a name, inside a line."""
-
-    node: Any
-
-    def text(self) -> str:
-        """Return it as text."""
-        return self.node if isinstance(self.node, str) else text(self.node)
-
-    def latex(self) -> str:
-        """Return it as LaTeX."""
-        return symbol(self.node) if isinstance(self.node, str) else latex(self.node)
-
-
-@dataclass(frozen=True)
-class Matrix:
-    """An array of a witness."""
-
-    value: Any
-
-    def text(self) -> str:
-        """Return it as text."""
-        return show_array(self.value)
-
-    def latex(self) -> str:
-        """Return a vector or matrix as one, anything else as text."""
-        value = self.value
-        if not isinstance(value, list):
-            return _value(value)
-        rows = value if all(isinstance(row, list) for row in value) else [value]
-        if any(isinstance(x, list) for row in rows for x in row) or not value:
-            return _words(show_array(value))
-        shown = " \\\\ ".join(" & ".join(map(_value, row)) for row in rows)
-        return f"\\begin{{pmatrix}} {shown} \\end{{pmatrix}}"
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, Fraction) and value.denominator != 1:
-        return latex(("num", value.numerator, value.denominator))
-    return str(value) if isinstance(value, int | Fraction) else _words(show_array(value))
-
-
-Part = str | Shown | Matrix
-
-
-@dataclass
-class Page:
-    """Lines of words and formulas, some with a label."""
-
-    lines: list[tuple[str, int, tuple[Part, ...]]] = field(default_factory=list)
-
-    def add(self, label: str, *parts: Part, depth: int = 0) -> None:
-        """Add a line."""
-        self.lines.append((label, depth, parts))
-
-    def text(self) -> list[str]:
-        """Return the lines as text."""
-        return [
-            f"{label:<7} {'  ' * depth}{''.join(p if isinstance(p, str) else p.text() for p in parts)}"
-            for label, depth, parts in self.lines
-        ]
-
-    def latex(self) -> list[str]:
-        """Return the lines as rows of an align environment."""
-        rows = []
-        for label, depth, parts in self.lines:
-            groups = groupby(parts, lambda part: isinstance(part, str))
-            shown = "".join(_words("".join(map(str, g))) if words else _formulas(g) for words, g in groups)
-            rows.append(f"{_words(label)}&" + "\\quad" * (1 + depth) + " " + shown)
-        return rows
-
-
-def _words(prose: str) -> str:
-    return f"\\text{{{escaped(prose)}}}" if prose else ""
-
-
-def _formulas(parts: Iterable[Any]) -> str:
-    return " ".join(part.latex() for part in parts)
 
 
 def explanation(verdict: Verdict, style: str) -> str:
@@ -131,38 +58,37 @@ def explanation(verdict: Verdict, style: str) -> str:
     >>> print(explanation(ta.prove(zero, 0), "latex"))
     \\begin{align*}
     &\\text{proved: the normal forms of both sides agree for all sizes} \\\\
-    \\text{claim}&\\quad \\sum_{i j} \\left(A_{i j} - A_{j i}\\right) = 0 \\\\
+    \\text{claim}&\\quad \\sum_{i j} A_{i j} - \\sum_{j i} A_{j i} = 0 \\\\
     \\text{terms}&\\quad \\text{multiplied out, 2 on the left and 0 on the right} \\\\
-    &\\quad \\text{equal ones collected: 0 and 0}
+    &\\quad \\text{equal ones collected, 0 and 0}
     \\end{align*}
     """
     first = f"{verdict.status}: {verdict.reason}"
-    page = None if verdict.certificate is None else proof_page(verdict.certificate)
-    known = {"domain"} if page is not None else set()
-    rest = Page()
+    proof = None if verdict.certificate is None else proof_lines(verdict.certificate, style)
+    known = set() if proof is None else {"domain"}
+    rest: list[str] = []
     for key, value in verdict.evidence.items():
-        for shown in _evidence(key, value) if key not in known else ():
-            rest.add(f"{key}:", shown)
+        rest += [f"{key}: {shown}" for shown in _evidence(key, value)] if key not in known else []
     if verdict.holds_for:
         sizes = "; ".join(", ".join(f"{k} = {v}" for k, v in found.items()) for found in verdict.holds_for)
-        rest.add("", f"it does hold for {sizes}")
+        rest.append(f"it does hold for {sizes}")
     if style == "latex":
-        rows = [f"&\\text{{{escaped(first)}}}"]
+        rows = [f"&{words(first)}"]
         rows += _witness(verdict.counterexample).latex() if verdict.counterexample is not None else []
-        rows += [*(page.latex() if page is not None else ()), *rest.latex()]
+        rows += [*(proof or ()), *(f"&{words(line)}" for line in rest)]
         return "\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}"
     lines = str(verdict.counterexample).splitlines() if verdict.counterexample is not None else []
-    lines += page.text() if page is not None else []
-    lines += [f"{label} {''.join(map(str, parts))}".strip() for label, _, parts in rest.lines]
+    lines += [*(proof or ()), *rest]
     return "\n".join([first, *(f"  {line}" for line in lines)])
 
 
 def _evidence(key: str, value: Any) -> list[str]:
     """Return lines about one kind of evidence."""
     if key == "agreements":
-        shown = [agreement(found) for found in value]
-        more = [f"and {len(shown) - MOST_LINES} more"] if len(shown) > MOST_LINES else []
-        return shown[:MOST_LINES] + more
+        with suppress(*MALFORMED):
+            shown = [agreement(found) for found in value]
+            more = [f"and {len(shown) - MOST_LINES} more"] if len(shown) > MOST_LINES else []
+            return shown[:MOST_LINES] + more
     line = "; ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     return [line] if line else []
 
@@ -175,8 +101,8 @@ def agreement(found: Any) -> str:
     >>> agreement({"sizes": {"n": 4}, "evaluations": 3, "degree": 5, "bound": 8.4e-26})
     '3 random points modulo primes, (deg/p)^k <= 9e-26 at n = 4 (degree 5)'
     """
-    get = found.get if isinstance(found, Mapping) else lambda name: getattr(found, name, None)
-    sizes, count, degree, bound = (get(name) for name in ("sizes", "evaluations", "degree", "bound"))
+    fields = found if isinstance(found, Mapping) else vars(found)
+    sizes, count, degree, bound = (fields.get(name) for name in ("sizes", "evaluations", "degree", "bound"))
     where = " at " + (", ".join(f"{k} = {v}" for k, v in (sizes or {}).items()) or "the only size")
     points = f"{count} random point{'s' * (count != 1)} modulo primes"
     if bound is None:
@@ -207,22 +133,23 @@ def _witness(found: Counterexample) -> Page:
     return page
 
 
-def proof_page(certificate: Mapping[str, Any]) -> Page | None:
-    """Return the proof of a certificate for display; None if it cannot be read.
+def proof_lines(certificate: Mapping[str, Any], style: str = "text") -> list[str] | None:
+    """Return the proof of a certificate line by line, as text or LaTeX; None if it cannot be read.
 
     Examples
     --------
     >>> import tensoralg as ta
     >>> left = ta.parse("O[t] = (A[t,s] + B[t,s])*x[s]", indices={"t,s": "n"})
     >>> right = ta.parse("O[t] = A[t,r]*x[r] + B[t,s]*x[s]", indices={"t,s,r": "n"})
-    >>> print("\\n".join(proof_page(ta.prove(left, right).certificate).text()))
+    >>> print("\\n".join(proof_lines(ta.prove(left, right).certificate)))
     claim   sum(s: (A[t,s] + B[t,s])*x[s]) = sum(r: A[t,r]*x[r]) + sum(s: B[t,s]*x[s])   for all t
     terms   multiplied out, 2 on the left and 2 on the right
             left 1 is right 1, s -> r:   sum(s: A[t,s]*x[s])
             left 2 is right 2:   sum(s: B[t,s]*x[s])
     """
     try:
-        return _Proof(certificate).page()
+        page = _Proof(certificate).page()
+        return page.latex() if style == "latex" else page.text()
     except MALFORMED:
         return None
 
@@ -275,7 +202,7 @@ class _Proof:
         if claim["sizes"] or self.proof["components"]:
             parts: list[Part] = []
             for name, size in sorted(claim["sizes"].items()):
-                parts += [", " * bool(parts), Shown(("=", ("size", name), size))]
+                parts += [", " if parts else "", Shown(("=", ("size", name), size))]
             if self.proof["components"]:
                 written = ", ".join(self.proof["components"])
                 parts.append(
@@ -290,7 +217,7 @@ class _Proof:
             if isinstance(value, tuple):
                 where = f" in summand {value[1] + 1}" if value[0] == "+" else ""
                 shown = Shown(name) if where else Shown(("chain", (name, value)))
-                parts += [", " * bool(parts), shown, where]
+                parts += [", " if parts else "", shown, where]
         return parts
 
     def _more(self, count: int, what: str) -> None:
@@ -303,19 +230,19 @@ class _Proof:
         try:
             left, right = (self.replay.side(self.claim[side], env) for side in ("lhs", "rhs"))
         except checker.Rejected:
-            self.lines.add("terms", "too many to be shown")
+            self.lines.add("terms", f"more than {MOST_WORK} products and chains, not shown")
             return
         spaces = ", ".join(self.proof["refine"])
         self.lines.add("terms", f"multiplied out, {left.expanded} on the left and {right.expanded} on the right")
         if (left.refined, right.refined) != (left.expanded, right.expanded):
-            chains = f"{left.refined} and {right.refined} strict chains"
-            self.lines.add("", f"the order of {spaces} splits and the masks select them: {chains}")
+            chains = f"{left.refined} on the left and {right.refined} on the right"
+            self.lines.add("", f"split by the order of {spaces} into strict chains that the masks allow, {chains}")
         if (len(left.monomials), len(right.monomials)) != (left.refined, right.refined):
-            self.lines.add("", f"equal ones collected: {len(left.monomials)} and {len(right.monomials)}")
-        rows = list(self._matches(left, right))
-        for row in rows[:MOST_LINES]:
+            self.lines.add("", f"equal ones collected, {len(left.monomials)} and {len(right.monomials)}")
+        for row in islice(self._matches(left, right), MOST_LINES):
             self.lines.add("", *row)
-        self._more(len(rows) - MOST_LINES, "terms")
+        ours, theirs = ({(mono, m.coefficient) for mono, m in side.monomials.items()} for side in (left, right))
+        self._more(len(ours | theirs) - MOST_LINES, "terms")
 
     def _matches(self, left: Side, right: Side) -> Iterator[list[Part]]:
         """Yield the monomials that both sides have, then the others."""
@@ -371,7 +298,7 @@ class _Proof:
         rows: list[tuple[int, list[Part]]] = []
         for line, places in found.items():
             inner, here, context, below = places[0]
-            often = [f"   (used {len(places)} times)"] if len(places) > 1 else []
+            often: list[Part] = [f"   (used {len(places)} times)"] if len(places) > 1 else []
             if len(places) == 1 and depth == 0 and context not in (1, -1):
                 often = ["   inside ", self.math(context, here)]
             rows.append((depth, [*line, *often]))
@@ -422,14 +349,14 @@ class _Proof:
         if kind == "sign":
             return [f"relu of what is not {'negative' if rest[2] == 1 else 'positive'}"]
         if kind == "factor" and rest[1] in PLACE:
-            _, function, _, parts, core, _ = rest
+            _, function, _, scale, core, _ = rest
             if core == 0:
                 return [f"{function} of 0"]
-            if not parts:
+            if not scale:
                 return [f"the same {PLACE[function]}"]
-            common = self.math(("*", *(("^", part, k) for part, k in parts)), to)
+            common = self.math(("*", *(("^", part, k) for part, k in scale)), to)
             return ["the common factor ", common, f" leaves the {PLACE[function]}"]
-        return [f"rule {kind}"]
+        return [PATHS.get(kind, f"rule {kind}")]
 
     def _reason(self, reason: Any, to: Mapping[str, str]) -> list[Part]:
         """Return why a denominator is not zero."""

@@ -66,7 +66,7 @@ class Replay(checker.Checker):
         terms = []
         for values, bound in self.ranges([(None, space) for _, space in node[1]]):
             for (name, _), value in zip(node[1], values, strict=True):
-                self.names.update({v: name for v in checker.leaves(value)})
+                self.names.update(dict.fromkeys(checker.leaves(value), name))
             for term in self.expand(node[2], env | checker.bind(node[1], values)):
                 term.bound.update(bound)
                 terms.append(term)

@@ -61,7 +61,7 @@ def text(node: Any, level: int = SUM) -> str:
     if kind == "^":
         return f"1/{text(node[1], FACTOR)}" if node[2] == -1 else f"pow({text(node[1])}, {node[2]})"
     if kind == "+":
-        shown = " + ".join(text(part, PRODUCT) for part in node[1:]).replace(" + -", " - ")
+        shown = " + ".join(text(p, SUM if isinstance(p, int) else PRODUCT) for p in node[1:]).replace(" + -", " - ")
         return shown if level == SUM else f"({shown})"
     if kind == "*":
         sign, parts = ("-", node[2:]) if node[1] == -1 and len(node) > 2 else ("", node[1:])
@@ -126,7 +126,7 @@ def latex(node: Any, level: int = SUM) -> str:
     elif kind == "+":
         shown = latex(node[1], PRODUCT)
         for part in node[2:]:
-            term = latex(part, PRODUCT)
+            term = latex(part, SUM if isinstance(part, int) else PRODUCT)
             shown += f" - {term[1:]}" if term.startswith("-") else f" + {term}"
         return shown if level == SUM else f"\\left({shown}\\right)"
     elif kind == "*":
@@ -141,7 +141,9 @@ def latex(node: Any, level: int = SUM) -> str:
 
 def _latex_product(factors: Iterable[Any]) -> str:
     """Return a product: numbers in front, negative powers below a line."""
-    number, above, below = Fraction(1), [], []
+    number = Fraction(1)
+    above: list[tuple[Any, int]] = []
+    below: list[tuple[Any, int]] = []
     for factor in factors:
         if isinstance(factor, int):
             number *= factor
@@ -246,6 +248,8 @@ def tidy(node: Any, to: Mapping[str, str], names: Mapping[Any, Iterable[str]]) -
         for name, space in node[1]:
             inner[name] = fresh(name, names.get(space, ()), {new for old, new in inner.items() if old != name})
         body = tidy(node[2], inner, names)
+        if not node[1]:
+            return body
         return (kind, tuple((inner[name], space) for name, space in node[1]), body)
     if kind == "^":
         base = tidy(node[1], to, names)
@@ -299,7 +303,7 @@ def shortened(node: Any, parts: int = 12, leaves: int = 60) -> Any:
         if here[0] in "+*" and len(here) > 1:
             shown: list[Any] = []
             for k, part in enumerate(here[1:]):
-                if len(here) - 1 > parts and k >= parts - 1 or (left <= 0 and len(here) - 1 - k > 1):
+                if (len(here) - 1 > parts and k >= parts - 1) or (left <= 0 and len(here) - 1 - k > 1):
                     shown.append(("dots", len(here) - 1 - k))
                     break
                 shown.append(visit(part))

@@ -129,9 +129,14 @@ class Verdict:
         Examples
         --------
         >>> import tensoralg as ta
-        >>> tokens = {"t,s": "n", "i": "d"}
-        >>> shifted = ta.parse("P[t,s] = softmax(s: A[t,s] + c[t])", indices=tokens)
-        >>> print(ta.prove(shifted, ta.parse("P[t,s] = softmax(s: A[t,s])", indices=tokens)).explain())
+        >>> spaces = {"t,s": "n", "f": "d"}
+        >>> left = ta.parse("O[t] = Q[t,f]*sum(s: K[s,f]*x[s])", indices=spaces)
+        >>> right = ta.parse("O[t] = sum(f: Q[t,f]*K[s,f])*x[s]", indices=spaces)
+        >>> print(ta.prove(left, right).explain())
+        proved: the normal forms of both sides agree for all sizes
+          claim   sum(f: Q[t,f]*sum(s: K[s,f]*x[s])) = sum(s: sum(f: Q[t,f]*K[s,f])*x[s])   for all t
+          terms   multiplied out, 1 on the left and 1 on the right
+                  left 1 is right 1:   sum(s,f: Q[t,f]*K[s,f]*x[s])
         """
         from tensoralg.proof.explain import explanation
 
