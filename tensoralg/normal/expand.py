@@ -156,6 +156,8 @@ class Expansion:
             return self._power(node, env)
         if kind == "place":
             return [Term(powers={("p", self.value(node[1], env)): 1})]
+        if kind == "unit":
+            return [Term(powers={("F", kind, node[1], restricted(node[1], env)): 1})]
         if kind in FUNCTIONS:
             return [Term(powers={("F", kind, node[1], restricted(node[1], env)): 1})]
         if kind in ("decay", "gap"):
@@ -168,6 +170,9 @@ class Expansion:
                 raise Undecided(
                     "a window over a composite space, or by components", remedy="windows run over one ordered space"
                 )
+            whole = node[3] == ("size", self.setting.spaces[self.atomic(left)][0])
+            if whole or node[3] == 1:
+                return self.relation("le" if whole else "delta", left, right)
             return [Term(powers={("w", node[3], left, right): 1})]
         return self.relation(kind, left, right)
 
@@ -257,7 +262,8 @@ class Expansion:
         if composite is None and isinstance(clock, str):
             if is_fixed(later) or is_fixed(earlier) or str(self.setting.spaces[clock][0]) in self.setting.components:
                 raise Undecided("a decay by components", remedy="state the claim for a symbolic length")
-            return [Term(powers={(kind, gate, wraps, clock, later, earlier, *args): 1})]
+            place = () if isinstance(wraps, str) else wraps
+            return [Term(powers={(kind, gate, place, clock, later, earlier, *args): 1})]
         if clock[0] != "+" or not self.setting.legs[gate] or kind == "G":
             raise Undecided("a decay over a product of spaces", remedy="decays run over ordered spaces and their sums")
         top = len(clock) - 2 if later == "+" else later[1]
@@ -281,6 +287,8 @@ class Expansion:
     def _clock(self, gate: str, wraps: Any, later: Any, earlier: Any) -> Any:
         """Return the space over which a gate runs, inside the summands chosen so far."""
         legs = self.setting.legs[gate]
+        if isinstance(wraps, str):
+            return wraps
         if not legs:
             value = next(x for x in (later, earlier) if x not in ("+", "-"))
             if isinstance(value, tuple):
@@ -314,7 +322,7 @@ def free_names(node: Any) -> set[str]:
         kind = here[0]
         if kind == "sum":
             stack.append((here[2], hidden | {name for name, _ in here[1]}))
-        elif kind in ("+", "*", "^") or kind in FUNCTIONS:
+        elif kind in ("+", "*", "^", "unit") or kind in FUNCTIONS:
             stack += [(part, hidden) for part in here[1:]]
         elif kind not in ("num", "size"):
             first = 1 if kind in ("delta", "le", "lt", "near", "place") else 3 if kind in ("decay", "gap") else 2

@@ -200,7 +200,7 @@ class Functions(Signs):
         return result
 
     def _applied(self, name: str, form: Form, known: Known, power: int) -> tuple[list[Term], Step]:
-        if name == "1/":
+        if name in ("1/", "unit"):
             return self._reciprocal(form, power, known)
         if not form:
             if name == "log":

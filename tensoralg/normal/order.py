@@ -161,8 +161,15 @@ class Ordering(Expansion):
     def _window(self, term: Term, atom: Atom) -> None:
         """Multiply by a window on a chain: 1 where both ends agree and the width is at least 1."""
         at_least_one = isinstance(atom[1], int) or atom[1][0] == "size"
-        if not (atom[2] == atom[3] and at_least_one):
-            term.times(atom)
+        if atom[2] == atom[3] and at_least_one:
+            return
+        same = [a for a in term.powers if a[0] == "w" and a[2:] == atom[2:]]
+        numbers = [a for a in (*same, atom) if isinstance(a[1], int)]
+        if isinstance(atom[1], int) and len(numbers) > 1:  # of two windows the narrower one is their product
+            for wider in numbers[:-1]:
+                term.powers.pop(wider)
+            atom = min(numbers, key=lambda a: int(a[1]))
+        term.times(atom)
 
     def _along(self, atom: Atom, order: list[Any]) -> Term:
         """Return a decay along a chain: the gates at its blocks times the decays across its gaps."""

@@ -16,7 +16,8 @@ atom                                                    meaning
 ("G", gate, wraps, space, later, earlier, values..)     the same without the step at `later`
 ("s", base)                                             a size (str), or a prime under a root (int)
 ("p", v)                                                the position of v in its ordered space, from 1
-("F", function, node, env)                              a function not yet normalised; ``1/`` is the reciprocal
+("F", function, node, env)                              a function not yet normalised; ``1/`` and, in certificates,
+                                                        ``unit`` is the reciprocal
 ("f", function, form)                                   a normalised one
 ("E", form)                                             the exponential of a form
 ("S", function, term)                                   a function spelled out in the language, inert

@@ -25,6 +25,7 @@ from tensoralg.proof.decide import Engine, opened
 from tensoralg.proof.domain import arrangements
 from tensoralg.proof.show import text
 
+NAMES = {"1/": "unit"}
 MOST_STATEMENTS, MOST_ASSIGNMENTS = 2_000, 120
 
 
@@ -70,7 +71,8 @@ class Writer:
             node = ("near", self.index(atom[2], names), self.index(atom[3], names), atom[1])
         elif kind in "DG":
             name = "decay" if kind == "D" else "gap"
-            node = (name, atom[1], atom[2], *(self.index(v, names) for v in atom[4:]))
+            wraps = atom[3] if atom[4:6] == ("+", "-") and not atom[2] else atom[2]
+            node = (name, atom[1], wraps, *(self.index(v, names) for v in atom[4:]))
         elif kind == "s":
             node = atom[1] if isinstance(atom[1], int) else ("size", atom[1])
             while int(power) != power or (isinstance(atom[1], int) and node == atom[1]):
@@ -83,9 +85,9 @@ class Writer:
         elif kind == "E":
             node = ("exp", self.form(atom[1], names))
         elif kind == "S":
-            node = checker.apply(atom[1], atom[2])
+            node = (NAMES.get(atom[1], atom[1]), atom[2])
         else:
-            node = checker.apply(atom[1], self.form(atom[2], names))
+            node = (NAMES.get(atom[1], atom[1]), self.form(atom[2], names))
         return node if power == 1 else ("^", node, int(power))
 
     def form(self, form: Form, names: Mapping[Any, str]) -> Any:
@@ -145,6 +147,11 @@ class Recorder(Normaliser):
         """Return a proof that a term vanishes, as uses."""
         return self.proofs.uses(node, {self.writer.name(v): space for v, space in self.space_of.items()})
 
+    def named(self, name: str) -> Any:
+        """Return the variable of a name."""
+        start = self.writer.prefix
+        return int(name[len(start) :]) if name.startswith(start) and name not in self.space_of else name
+
     def show(self, form: Form) -> Any:
         return self.writer.form(form, {})
 
@@ -174,28 +181,35 @@ class Recorder(Normaliser):
             return self._select(context, atom, power, known, form, row, argument)
         result = self.apply(atom[1], form, power, known)
         where = self.where(term, known, set(variables(atom)))
-        self.function(context, where, atom[1], argument, power, self.steps[-1])
+        self.function(context, where, atom[1], argument, power, self.steps[-1], form, known)
         self._exponents_outside(context, where, atom[1], power, self.steps[-1], result)
         return self.product([[masked(term.without(atom))], result])
 
-    def function(self, context: Term, where: Any, name: str, argument: Any, power: int, step: Step) -> None:
+    def function(
+        self, context: Term, where: Any, name: str, argument: Any, power: int, step: Step, form: Form, known: Known
+    ) -> None:
         """Note how a function was applied."""
         if step.kind == "exp":
-            after = [(("log", self.show(form)), c * power) for form, c in step.logarithms]
-            after += [(self.show(scaled(step.rest, power)), 1)] if step.rest else []
-            if after != [(argument, power)]:
+            after: list[Any] = []
+            for inside, c in step.logarithms:
+                node = self.show(inside)
+                reason = self.proofs.reason(">", node, inside, where, known, self)
+                after.append((("log", node), c * power, reason))
+            after += [(self.show(scaled(step.rest, power)), 1, ())] if step.rest else []
+            if after != [(argument, power, ())]:
                 self.use(context, self._exp(where, [(argument, power)], after))
             return
         if step.kind == "none":
             proof = self.prove(("*", where, argument))
-            self.use(context, ("factor", where, name, argument, (), 0, proof), power)
+            self.use(context, ("factor", where, name, argument, (), 0, (), proof), power)
             return
         parts = self.parts(step.scale)
         core = 1 if step.rest == ONE and step.kind == "factor" else self.show(step.rest)
-        if parts or core != argument:
+        if parts or core != argument or name == "1/":
+            reason = self.proofs.reason("!=", argument, form, where, known, self) if name in ("1/", "unit", "log") else ()
             difference = ("+", argument, ("*", -1, core, *(("^", part, k) for part, k in parts)))
             proof = self.prove(("*", where, difference))
-            self.use(context, ("factor", where, name, argument, parts, core, proof), power)
+            self.use(context, ("factor", where, name, argument, parts, core, reason, proof), power)
         if step.kind in ("flip", "sign"):
             outer = self.product([[context.copy()], [step.scale.copy()]])[0]
             if power != 1:
@@ -211,13 +225,13 @@ class Recorder(Normaliser):
     ) -> None:
         """Note that a power of an exponential, taken out of a denominator or root, is an exponential."""
         found = next((atom for atom in step.scale.powers if atom[0] == "E"), None)
-        if found is None or name not in ("1/", "sqrt") or step.kind != "factor":
+        if found is None or name not in ("1/", "unit", "sqrt") or step.kind != "factor":
             return
         inside, k = self.show(found[1]), step.scale.powers[found]
         half = ("*", ("num", 1, 2), inside)
-        before = [(inside, -k * power)] if name == "1/" else [(half, (k % 2) * power), (inside, (k // 2) * power)]
+        before = [(inside, -k * power)] if name != "sqrt" else [(half, (k % 2) * power), (inside, (k // 2) * power)]
         (term,) = result
-        after = [(self.show(atom[1]), e) for atom, e in term.powers.items() if atom[0] == "E"]
+        after = [(self.show(atom[1]), e, ()) for atom, e in term.powers.items() if atom[0] == "E"]
         plain = term.without(*(atom for atom in term.powers if atom[0] == "E"))
         self.use(self.product([[context.copy()], [plain]])[0], self._exp(where, before, after))
 
@@ -229,17 +243,17 @@ class Recorder(Normaliser):
         found += primes(abs(c))
         for atom, power in scale.powers.items():
             if atom[:2] == ("f", "1/"):
-                found.append((("^", self.show(atom[2]), -1), power))
+                found.append((("unit", self.show(atom[2])), power))
             elif atom[0] == "s" and int(power) != power:
                 root = self.writer.atom(atom, Fraction(1, Fraction(power).denominator), {})
                 found.append((root, Fraction(power).numerator))
             else:
-                found.append((self.writer.atom(atom, 1, {}), power))
+                found.append((self.writer.atom(atom, 1, {}), int(power)))
         return tuple(found)
 
     def _exp(self, where: Any, before: Sequence[Any], after: Sequence[Any]) -> Any:
-        powers = [("*", k, a) for a, k in before] + [("*", -k, b) for b, k in after]
-        return ("exp", where, tuple(before), tuple(after), self.prove(("*", where, ("+", *powers))))
+        powers = [("*", k, a) for a, k in before] + [("*", -k, b) for b, k, _ in after]
+        return ("exp", where, tuple(before), tuple(after), self.prove(("*", where, ("+", 0, *powers))))
 
     def _select(
         self, context: Term, atom: Atom, power: int, known: Known, form: Form, row: Any, argument: Any
@@ -258,18 +272,24 @@ class Recorder(Normaliser):
         result.bound[chosen] = space
         return [result]
 
+    def around(self, term: Term, atom: Atom) -> tuple[Any, Any, Known]:
+        """Return the order around a normalised function as an indicator, its argument, and the order."""
+        seen = set(variables(atom))
+        known = {s: tuple(b[0] for b in bs if b[0] in seen) for s, bs in term.chains.items()}
+        return self.where(term, known, seen), self.show(atom[-1]), known
+
     def resolve(self, term: Term) -> list[Term] | None:
         if self.depth == 1:
             for atom, power in term.powers.items():
                 if atom[:2] == ("f", "sqrt") and power > 1:
                     context = masked(term.without(atom)).times(atom, power % 2)
-                    self.use(context, ("square", self.show(atom[2])), power // 2)
+                    where, node, known = self.around(term, atom)
+                    reason = self.proofs.reason(">=", node, atom[2], where, known, self)
+                    self.use(context, ("square", where, node, reason), power // 2)
                     return super().resolve(term)
                 if atom[:2] == ("f", "1/") and power < 0:
-                    seen = set(variables(atom))
-                    known = {s: tuple(b[0] for b in bs if b[0] in seen) for s, bs in term.chains.items()}
-                    where, node = self.where(term, known, seen), self.show(atom[2])
-                    reason = self.proofs.nonzero(node, atom[2], where, known, self)
+                    where, node, known = self.around(term, atom)
+                    reason = self.proofs.reason("!=", node, atom[2], where, known, self)
                     self.use(masked(term).copy(-1), ("inverse", where, node, reason), -power)
                     return super().resolve(term)
                 if atom[0] == "F":
@@ -401,8 +421,8 @@ class Recorder(Normaliser):
         result = super().with_exponent(term, form)
         if self.depth == 1:
             before = [(self.show(a[1]), e) for a, e in term.powers.items() if a[0] == "E"]
-            after = [(self.show(form), 1)] if form else []
-            if before != after:
+            after = [(self.show(form), 1, ())] if form else []
+            if [(*b, ()) for b in before] != after:
                 context = masked(term.without(*(a for a in term.powers if a[0] == "E")))
                 seen = {v for a in term.powers if a[0] == "E" for v in variables(a)}
                 known = {s: tuple(b[0] for b in bs) for s, bs in term.chains.items()}
@@ -437,10 +457,12 @@ class Recorder(Normaliser):
                 order = {s: tuple(b[0] for b in bs if b[0] in seen) for s, bs in term.chains.items()}
                 where = self.where(term, order, seen)
                 if function == "exp":
-                    self.use(masked(rest), self._exp(where, [(old, 1)], [(new, 1)]), power)
+                    self.use(masked(rest), self._exp(where, [(old, 1)], [(new, 1, ())]), power)
                 else:
                     proof = self.prove(("*", where, ("+", old, ("*", -1, new))))
-                    self.use(masked(rest), ("factor", where, function, old, (), new, proof), power)
+                    name = NAMES.get(function, function)
+                    reason = self.proofs.reason("!=", old, atom[-1], where, order, self) if name in ("log", "unit") else ()
+                    self.use(masked(rest), ("factor", where, name, old, (), new, reason, proof), power)
             current = rest.times(("S", function, new), power)
 
     # denominators
@@ -467,6 +489,10 @@ class Proofs:
         self.made: dict[Any, Any] = {}
         self.pool: tuple[Any, ...] = ()
 
+    def assume(self, pool: tuple[Any, ...]) -> None:
+        """Set the conditions that may be used; proofs that were made with others are forgotten."""
+        self.pool, self.made = pool, {}
+
     def prefix(self) -> str:
         """Return a new prefix for the names of bound variables."""
         self.count += 1
@@ -486,39 +512,55 @@ class Proofs:
             self.made[node] = tuple(recorder.uses)
         return self.made[node]
 
-    def nonzero(self, node: Any, form: Form, where: Any, known: Known, run: Recorder) -> Any:
-        """Return why a normalised denominator does not vanish: by its sign, or by a condition of the claim."""
-        for sign in (1, -1):
-            if run.positive(scaled(form, sign), known):
+    def reason(self, relation: str, node: Any, form: Form, where: Any, known: Known, run: Recorder) -> Any:
+        """Return why a term is != 0, > 0 or >= 0: by its sign, or by conditions of the claim."""
+        for sign in (1, -1) if relation == "!=" else (1,):
+            if run.positive(scaled(form, sign), known, relation != ">="):
                 return ("sign", sign)
-        return self.condition("!=", node, form, where, known, run)
+        parts = checker.factors(node) if relation == "!=" else []
+        if len(parts) == 1 and parts[0] == node or relation != "!=":
+            return self._condition(relation, node, form, where, known, run)
+        env = {name: run.named(name) for name in checker.spread(node)[1]}
+        return (
+            "all",
+            *(self.reason(relation, p, run.normal(run.expand(p, env), known), where, known, run) for p in parts),
+        )
 
-    def condition(self, relation: str, node: Any, form: Form, where: Any, known: Known, run: Recorder) -> Any:
+    def _condition(self, relation: str, node: Any, form: Form, where: Any, known: Known, run: Recorder) -> Any:
         """Return the condition of the pool that makes another one hold, with its indices and a factor."""
         free = list(dict.fromkeys(v for mono, _ in form for v in mono_variables(mono)))
         free += [v for vs in known.values() for v in vs if v not in free]
+        order: Known
         for number, (other, term, scope) in enumerate(self.pool):
             if other not in checker.STRONGER[relation]:
                 continue
             for indices in self._assignments(scope, free, run):
                 env = {name: v for (name, _), v in zip(scope, indices, strict=True)}
                 found, order = run.narrowed(run.normal(run.expand(term, env), known), known)
+                mine, _ = run.narrowed(form, known)
                 if not found:
                     continue
                 scale, rest = run.shared(found, order, positive=relation != "!=")
-                mine, rest_mine = run.shared(form, order, positive=relation != "!=")
+                own, rest_mine = run.shared(mine, order, positive=relation != "!=")
                 if rest != rest_mine:
                     continue
-                for atom, power in mine.powers.items():
-                    scale.times(atom, -power)
-                scale.coefficient /= mine.coefficient
-                parts = run.parts(scale)
+                for atom, power in own.powers.items():
+                    scale.times(
+                        ("E", scaled(atom[1], -1)) if atom[0] == "E" else atom, power if atom[0] == "E" else -power
+                    )
+                scale.coefficient /= own.coefficient
+                parts = tuple(part for part in self._upright(run.parts(scale)))
                 shown = tuple(run.writer.index(v, {}) for v in indices)
                 instance = checker.put(term, checker.bind(scope, shown).__getitem__)
                 powers = (("^", part, k) for part, k in parts)
                 statement = ("*", where, ("+", instance, ("*", -1, node, *powers)))
                 return (number, shown, parts, run.prove(statement))
         raise Undecided(f"no condition says that {text(node)} is {relation} 0", remedy="restate the claim")
+
+    def _upright(self, parts: Any) -> Iterator[Any]:
+        """Yield parts with positive powers: what divides is multiplied as its reciprocal."""
+        for part, k in parts:
+            yield (part, k) if k > 0 else ((("num", 1, part) if isinstance(part, int) else ("unit", part)), -k)
 
     def _assignments(self, scope: Any, free: list[Any], run: Normaliser) -> Any:
         choices = [[v for v in free if run.space_of[v] == space] for _, space in scope]
@@ -546,12 +588,12 @@ def certificate(claim: Mapping[str, Any], engine: Engine, definitions: Sequence[
     left, right, assumed = checker.pools(claim)
     reasons = []
     for ours, theirs in ((left, right), (right, left)):
-        proofs.pool = (*theirs, *assumed)
+        proofs.assume((*theirs, *assumed))
         for condition in ours:
             if condition not in theirs:
                 reasons += list(_reasons(condition, engine, proofs))
     proof["domain"] = tuple(reasons)
-    proofs.pool = (*left, *right, *assumed)
+    proofs.assume((*left, *right, *assumed))
     probe = engine()
     points = list(probe.ranges(list(claim["free"]))) if claim["lhs"] != claim["rhs"] else []
     cases = [_case(claim, engine, proofs, values, probe.space_of) for values, _ in points]
@@ -581,7 +623,7 @@ def _reasons(condition: Any, engine: Engine, proofs: Proofs) -> Iterator[Any]:
             continue
         known = {s: vs for s, vs in opened(run, values).items()}
         form = run.normal(run.expand(node, env), known)
-        yield proofs.condition(relation, node, form, 1, known, run)
+        yield proofs.reason(relation, node, form, 1, known, run)
 
 
 def _case(claim: Mapping[str, Any], engine: Engine, proofs: Proofs, values: Any, spaces: Mapping[Any, str]) -> Any:
