@@ -32,7 +32,7 @@ MALFORMED = (
     TypeError,
     ValueError,
 )
-PLACE = {"1/": "denominator", "log": "logarithm", "sqrt": "root", "relu": "relu"}
+PLACE = {"1/": "denominator", "unit": "denominator", "log": "logarithm", "sqrt": "root", "relu": "relu"}
 PATHS = {
     "stay": "a decay over no steps is the identity",
     "causal": "a decay to an earlier place is 0",
@@ -40,7 +40,7 @@ PATHS = {
     "cut": "a decay is cut in two",
     "resolvent": "the resolvent identity",
 }
-OWN = ("given", "square", "select")  # rules whose first argument is no indicator
+OWN = ("given", "select", *PATHS)  # rules whose first argument is no indicator
 
 
 def explanation(verdict: Verdict, style: str) -> str:
@@ -292,6 +292,8 @@ class _Proof:
             values = next(iter(self.replay.ranges([(None, space) for _, space in bound])))[0]
             inner = {**env, **checker.bind(bound, values)}
             line, below = self._rule(rule, inner, here)
+            if not line:
+                continue
             if exponent != 1:
                 line.append(f", to the power {exponent}")
             found.setdefault(tuple(line), []).append((inner, here, context, below))
@@ -317,11 +319,13 @@ class _Proof:
         if kind not in OWN and rest and checker.indicator(rest[0]):
             where, left, right = rest[0], *(_without(side, rest[0]) for side in (left, right))
         below = rest[-1] if rest and isinstance(rest[-1], tuple) and all(map(_is_use, rest[-1])) else ()
-        words = self._words(kind, rest, env, to)
-        line = [*words, ":   ", self.math(("=", left, right), to)]
+        equation = self.math(("=", left, right), to)
+        if equation.node[1] == equation.node[2]:
+            return [], ()  # only the checker tells unit(x) from 1/x
+        line = [*self._words(kind, rest, to), ":   ", equation]
         return line + (["   where ", self.math(where, to)] if where != 1 else []), below
 
-    def _words(self, kind: str, rest: Any, env: Any, to: Mapping[str, str]) -> list[Part]:
+    def _words(self, kind: str, rest: Any, to: Mapping[str, str]) -> list[Part]:
         if kind == "given":
             found = self.claim["given"][rest[0]]
             if "of" in found:
@@ -332,14 +336,14 @@ class _Proof:
                 parts += [", " if len(parts) > 1 else " at ", Shown(("chain", (name, value)))]
             return parts
         if kind == "square":
-            return ["the square of a root"]
+            return ["the square of a root, ", *self._reason(">=", rest[2], to)]
         if kind == "select":
             return [Shown(rest[1][1]), f" is a permutation matrix, so it comes out of {rest[0]}"]
         if kind == "inverse":
-            return ["a denominator cancels, ", *self._reason(rest[2], to)]
+            return ["a denominator cancels, ", *self._reason("!=", rest[2], to)]
         if kind == "exp":
             before, after = rest[1], rest[2]
-            if any(checker.walkable(b, "log") for b, _ in after):
+            if any(checker.is_kind(b, "log") for b, *_ in after):
                 return ["exp of a logarithm"]
             if len(before) == 1:
                 return ["exp of a sum" if len(after) > 1 else "the same exponential"]
@@ -349,7 +353,7 @@ class _Proof:
         if kind == "sign":
             return [f"relu of what is not {'negative' if rest[2] == 1 else 'positive'}"]
         if kind == "factor" and rest[1] in PLACE:
-            _, function, _, scale, core, _ = rest
+            function, scale, core = rest[1], rest[3], rest[4]
             if core == 0:
                 return [f"{function} of 0"]
             if not scale:
@@ -358,10 +362,12 @@ class _Proof:
             return ["the common factor ", common, f" leaves the {PLACE[function]}"]
         return [PATHS.get(kind, f"rule {kind}")]
 
-    def _reason(self, reason: Any, to: Mapping[str, str]) -> list[Part]:
-        """Return why a denominator is not zero."""
+    def _reason(self, relation: str, reason: Any, to: Mapping[str, str]) -> list[Part]:
+        """Return why a denominator is not zero, or a root defined."""
         if reason[0] == "sign":
-            return [f"as it is {_sign('!=', reason)}"]
+            return [f"as it is {_sign(relation, reason)}"]
+        if reason[0] == "all":
+            return ["as no factor is 0"]
         pool = (*self.left, *self.right, *self.assumed)
         if not (isinstance(reason[0], int) and reason[0] < len(pool)):
             return ["as a condition says"]
@@ -395,6 +401,8 @@ class _Proof:
     def _why(self, relation: str, reason: Any, pool: Sequence[Any], theirs: Sequence[Any]) -> list[Part]:
         if reason[0] == "sign":
             return [f"it is {_sign(relation, reason)}"]
+        if reason[0] == "all":
+            return ["no factor is 0"]
         if not (isinstance(reason[0], int) and reason[0] < len(pool)):
             return ["by another condition"]
         known, other, scope = pool[reason[0]]
@@ -436,7 +444,7 @@ def _sign(relation: str, reason: Any) -> str:
 def _without(side: Any, where: Any) -> Any:
     if side == where:
         return 1
-    return ("*", *side[2:]) if checker.walkable(side, "*") and side[1] == where else side
+    return ("*", *side[2:]) if checker.is_kind(side, "*") and side[1] == where else side
 
 
 def _is_use(node: Any) -> bool:
@@ -446,7 +454,7 @@ def _is_use(node: Any) -> bool:
 def _fact(found: Mapping[str, Any]) -> str:
     """Return which declared fact an equation states."""
     left, right = found["lhs"], found["rhs"]
-    if checker.walkable(right, "delta"):
+    if checker.is_kind(right, "delta"):
         names = {factor[1] for factor in left[2][1:]}
         return "is an isometry" if len(names) == 1 else "is an inverse"
-    return "is a projection" if checker.walkable(right, "t") else "is a permutation matrix"
+    return "is a projection" if checker.is_kind(right, "t") else "is a permutation matrix"

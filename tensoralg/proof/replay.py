@@ -57,6 +57,8 @@ class Replay(checker.Checker):
 
     def __init__(self, claim: Any, proof: Any) -> None:
         super().__init__(claim, {**proof, "labels": ()}, _labeller(claim))
+        left, right, assumed = checker.pools(claim)
+        self.assume((*left, *right, *assumed))
         self.work = MOST_WORK
         self.names: dict[Any, str] = {}
 
@@ -173,7 +175,7 @@ def _value(value: Any) -> Any:
 def _factor(atom: Any, power: Any, to: Mapping[Any, str]) -> Any:
     """Return a power of an atom as a term."""
     kind, label, *values = atom
-    shown = [checker.moved(value, to) for value in values]
+    shown = [checker.mapped(value, lambda v: to.get(v, v)) for value in values]
     if kind == "f":
         function, body = label
         inside = checker.put(body, {f"${k}": value for k, value in enumerate(shown)}.__getitem__)

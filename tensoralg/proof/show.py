@@ -225,7 +225,7 @@ def _latex_index(term: Any) -> str:
 
 
 def tidy(node: Any, to: Mapping[str, str], names: Mapping[Any, Iterable[str]]) -> Any:
-    """Return a term with its indices named as a person would, and without factors 1.
+    """Return a term with its indices named as a person would, without factors 1, and ``unit(x)`` written as 1/x.
 
     Parameters
     ----------
@@ -251,6 +251,8 @@ def tidy(node: Any, to: Mapping[str, str], names: Mapping[Any, Iterable[str]]) -
         if not node[1]:
             return body
         return (kind, tuple((inner[name], space) for name, space in node[1]), body)
+    if kind == "unit":
+        return tidy(("^", node[1], -1), to, names)
     if kind == "^":
         base = tidy(node[1], to, names)
         return base if node[2] == 1 else 1 if node[2] == 0 or base == 1 else (kind, base, node[2])
