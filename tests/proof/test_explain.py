@@ -5,17 +5,20 @@ from __future__ import annotations
 import copy
 import json
 import re
+from pathlib import Path
 from random import Random
 
 import pytest
 
 import tensoralg as ta
 from tensoralg.errors import InvalidExpression
+from tensoralg.proof import checker
 from tensoralg.proof.explain import MOST_LINES, agreement, proof_lines
 from tensoralg.proof.refute import Agreement
 from tensoralg.proof.show import escaped, latex, shortened, symbol, text, tidy
 from tensoralg.proof.verdict import Counterexample, Verdict, show_array
 
+DOCS = Path(__file__).parents[2] / "docs"
 TOKENS = {"t,s,r": "n ordered", "f,g": "d", "e": "d"}
 SQUARE = {"i,j,k,l": "m"}
 TWO = {"i,j,k,l": "2"}
@@ -314,3 +317,36 @@ def test_shortening_keeps_the_shape():
         deep = ("+", ("exp", deep), *(("t", f"y{k}") for k in range(20)))
     assert text(shortened(deep)).count("[") < 100
     assert shortened(("*", ("t", "x"), 2)) == ("*", ("t", "x"), 2)
+
+
+# the documents
+
+
+def test_the_example_of_the_format_is_a_valid_certificate():
+    page = (DOCS / "certificates.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    certificate = json.loads(example)
+    assert checker.check(certificate)
+    assert "hypothesis 1 at i = i, k = " in Verdict("proved", "checked", certificate=certificate).explain()
+    certificate["proof"]["cases"][0][0][1] = ["*", 2, ["t", "x", "m"]]
+    assert not checker.check(certificate)
+
+
+def test_every_rule_of_the_checker_is_documented():
+    source = Path(checker.__file__).read_text(encoding="utf-8")
+    instance = source[source.index("def instance(") : source.index("def at(")]
+    compared = re.findall(r"kind (?:==|!=|in) (\"\w+\"|\([^)]*\))", instance)
+    rules = {rule for found in compared for rule in re.findall(r"\"(\w+)\"", found)}
+    assert {"given", "exp", "factor", "resolvent"} <= rules
+    for page in ("decision.md", "certificates.md"):
+        shown = (DOCS / page).read_text(encoding="utf-8")
+        table = [line.split("|")[1] for line in shown.splitlines() if line.startswith("|")]
+        named = set(re.findall(r"[`\"](\w+)[`\"]", " ".join(table)))
+        assert rules <= named, f"{page} lacks {sorted(rules - named)}"
+
+
+def test_the_limits_and_the_version_are_those_of_the_checker():
+    page = (DOCS / "certificates.md").read_text(encoding="utf-8")
+    for limit in (checker.LONGEST, checker.DEEPEST, checker.WORK, checker.BITS):
+        assert f"{limit:,}" in page
+    assert f"format version {checker.VERSION}." in " ".join(page.split())
