@@ -151,7 +151,7 @@ def run(sizes: list[int], seeds: int) -> dict[str, object]:
             for seed in range(seeds):
                 left, right = make(seed)
                 begun = time.perf_counter()
-                claim, _ = state(left, right, [], None)
+                claim = state(left, right, [], None).claim
                 stated.append(time.perf_counter() - begun)
                 begun = time.perf_counter()
                 way, witness = refute(claim)

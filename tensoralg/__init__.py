@@ -32,7 +32,7 @@ from tensoralg.expr import (
 from tensoralg.expr import to_einsum as einsum_string
 from tensoralg.expr import to_latex as latex
 from tensoralg.plan import Plan, Regime, cost, plan
-from tensoralg.proof import Counterexample, Verdict, prove
+from tensoralg.proof import Counterexample, Verdict, check, prove
 from tensoralg.spaces import Alt, Index, Space, Sym, Unit, dims
 
 __version__ = "0.1.0"
@@ -73,6 +73,7 @@ __all__ = [
     "Tensor",
     "Unit",
     "Verdict",
+    "check",
     "claim",
     "compile",
     "cost",

@@ -1,8 +1,8 @@
-"""The command line: ``tensoralg verify | prove | plan``.
+"""The command line: ``tensoralg verify | prove | plan | check``.
 
 Answers go to standard output (with ``--json``: JSON and nothing else), everything else to standard
 error.  Exit codes: verify 0 all as expected, 1 a claim is not, 2 something could not be run; prove
-0 proved, 1 refuted, 3 unknown; always 2 for input that cannot be used.
+0 proved, 1 refuted, 3 unknown; check 0 valid, 1 not; always 2 for input that cannot be used.
 """
 
 from __future__ import annotations
@@ -51,6 +51,16 @@ examples:
   tensoralg prove "sum(s: P[t,s]*c[]) == c[]" --indices "t,s: n" --free t --given "sum(s: P[t,s]) == 1 for t"
 
 exit codes: 0 proved, 1 refuted (the counterexample is shown), 3 unknown, 2 bad usage"""
+CHECK = """\
+Check certificates of proofs: that they are complete and valid.
+
+The check is done by one file, tensoralg/proof/checker.py, which uses nothing else of the library."""
+CHECK_EXAMPLES = """\
+examples:
+  tensoralg prove "A[i,j]*B[j,i] == B[i,j]*A[j,i]" --indices "i,j: n" --certificate trace.json
+  tensoralg check trace.json
+
+exit codes: 0 every certificate is valid, 1 one is not, 2 a file cannot be read"""
 PLAN = "Show what an expression costs and in which order it should be contracted, for all sizes or at given ones."
 PLAN_EXAMPLES = f"""\
 {LANGUAGE}
@@ -135,6 +145,9 @@ def _parser() -> argparse.ArgumentParser:
     prove.add_argument("--json", action="store_true", help="print JSON and nothing else")
     prove.add_argument("--certificate", metavar="FILE", help="write the certificate of a proof")
 
+    check = _command(commands, "check", _check, "check certificates of proofs", CHECK, CHECK_EXAMPLES)
+    check.add_argument("files", nargs="+", metavar="FILE", help="certificates, as prove and verify write them")
+
     plan = _command(commands, "plan", _plan, "show costs and the best order of contraction", PLAN, PLAN_EXAMPLES)
     plan.add_argument("expression", metavar="EXPR", help="'O[t,e] = ...', one side with --free, or an einsum string")
     _add_declarations(plan, required=False)
@@ -210,6 +223,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 def _prove(arguments: argparse.Namespace) -> int:
     from tensoralg.claims import read_equation
+    from tensoralg.proof import write_certificate
 
     fixed = read_sizes(arguments.fix, "--fix")
     claim = read_equation(
@@ -224,8 +238,17 @@ def _prove(arguments: argparse.Namespace) -> int:
     if arguments.certificate and verdict.certificate is None:
         _complain(f"there is no certificate of what is {verdict.status}")
     elif arguments.certificate:
-        Path(arguments.certificate).write_text(json.dumps(verdict.certificate) + "\n", encoding="utf-8")
+        write_certificate(verdict.certificate, Path(arguments.certificate))
     return PROVE_CODES[verdict.status]
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from tensoralg.proof import check
+
+    valid = {file: check(file) for file in arguments.files}
+    for file, is_valid in valid.items():
+        print(f"{file}: {'valid' if is_valid else 'not a valid certificate'}")
+    return 0 if all(valid.values()) else 1
 
 
 def _claim_text(claim: Any) -> str:

@@ -36,6 +36,10 @@ class Equation:
     given: tuple[tuple[Any, Any], ...] = ()
     fixed: Mapping[str, int] = field(default_factory=dict)
 
+    def claim(self) -> tuple[Any, ...]:
+        """Return the claim as `check` takes it."""
+        return self.lhs, self.rhs, list(self.given), dict(self.fixed) or None
+
     def decide(self) -> Any:
         """Return the verdict of `prove`."""
         return prove(self.lhs, self.rhs, given=list(self.given), sizes=dict(self.fixed) or None)

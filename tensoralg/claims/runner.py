@@ -7,7 +7,6 @@ claim file raises is reported, and the other files and claims still run.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -27,6 +26,7 @@ from tensoralg.lower import Operator
 from tensoralg.lower import compile as compile_operator
 from tensoralg.lower import verify as verify_kernel
 from tensoralg.plan import cost, plan
+from tensoralg.proof import check, write_certificate
 from tensoralg.show import progress
 
 Result = TypeVar("Result")
@@ -73,6 +73,9 @@ def run_claim(claim: Claim, file: str) -> ClaimResult:
     statement = claim.statement()
     verdict = statement.decide()
     faults = [] if verdict.status == claim.expected else [f"expected {claim.expected}, but it is {verdict.status}"]
+    proof = getattr(verdict, "certificate", None)
+    if proof is not None and not check(proof, statement.claim() if isinstance(statement, Equation) else None):
+        faults.append("its certificate is not valid")
     before = after = kernel = None
     if isinstance(statement, Equation):
         before = str(cost(statement.lhs, order="written").flops)
@@ -96,7 +99,7 @@ def run_claim(claim: Claim, file: str) -> ClaimResult:
         flops_before=before,
         flops_after=after,
         kernel=kernel,
-        certificate=getattr(verdict, "certificate", None),
+        certificate=proof,
         reason=verdict.explain(),
         faults=tuple(faults),
     )
@@ -163,7 +166,7 @@ def write_certificates(report: Report, folder: Path) -> Report:
         below = Path(result.file).absolute().relative_to(shared).with_suffix("")
         path = folder / below / f"{result.name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(result.certificate) + "\n", encoding="utf-8")
+        write_certificate(result.certificate, path)
         return replace(result, certificate=str(path))
 
     files = (replace(file, results=tuple(map(written, file.results))) for file in report.files)

@@ -13,7 +13,7 @@ import sympy
 from tensoralg.errors import EvaluationError, InvalidSize, MissingSize, ShapeMismatch
 from tensoralg.expr.deferred import np
 from tensoralg.expr.rewrite import distinct_nodes
-from tensoralg.spaces import check_sizes
+from tensoralg.spaces import Index, VectorSpace, atoms, check_sizes
 
 if TYPE_CHECKING:
     from tensoralg.expr import nodes
@@ -96,20 +96,32 @@ def size_of(dimension: Any, sizes: Mapping[str, int]) -> int:
     return int(sympy.sympify(dimension).subs(symbols))
 
 
-def _dimension_names(node: nodes.Expr) -> set[str]:
-    """Return the dimension symbols that a node itself mentions."""
-    if node.kind == "size":
-        return {getattr(node, "name")}  # noqa: B009
-    spaces = [term.space for term in node.index_terms()]  # an index in a summand depends on the whole sum
-    spaces += [index.space for index in (*getattr(node, "indices", ()), *getattr(node, "legs", ()))]
-    spaces += getattr(getattr(node, "tensor", None), "legs", ())
-    found = {s.name for space in spaces for s in sympy.sympify(space.dimension).free_symbols}
-    return found | (all_dimensions(node.width) if hasattr(node, "width") else set())
+def spaces_mentioned(expr: nodes.Expr) -> list[VectorSpace]:
+    """Return the spaces of all indices and legs in an expression, each object once."""
+    found: dict[int, VectorSpace] = {}  # by identity: hashing a space hashes its dimension, a sympy expression
+    symbols: dict[int, Any] = {}
+    for node in distinct_nodes(expr):
+        for term in (*node.index_terms(), *getattr(node, "indices", ()), *getattr(node, "legs", ())):
+            space = term.space  # an index in a summand depends on the whole sum
+            found[id(space)] = space
+            if not isinstance(term, Index):
+                found.update((id(atom.space), atom.space) for atom in atoms(term))
+        symbol = getattr(node, "tensor", None)
+        if symbol is not None and id(symbol) not in symbols:
+            symbols[id(symbol)] = symbol
+            found.update((id(leg), leg) for leg in symbol.legs)
+    return list(found.values())
 
 
 def all_dimensions(expr: nodes.Expr) -> set[str]:
     """Return the dimension symbols that occur in an expression."""
-    return set().union(*map(_dimension_names, distinct_nodes(expr)))
+    found = {s.name for space in spaces_mentioned(expr) for s in sympy.sympify(space.dimension).free_symbols}
+    for node in distinct_nodes(expr):
+        if node.kind == "size":
+            found.add(getattr(node, "name"))  # noqa: B009
+        elif node.kind == "near":
+            found |= all_dimensions(getattr(node, "width"))  # noqa: B009
+    return found
 
 
 def infer_sizes(

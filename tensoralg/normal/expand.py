@@ -39,6 +39,8 @@ class Setting:
         The dimensions (as text) whose indices are written out.
     definitions : mapping of str to (names, term)
         Tensors that hypotheses define by others; no definition leads back to itself.
+    orders : dict
+        Canonical orders found before (`tensoralg.normal.graph`).
     """
 
     spaces: Mapping[str, tuple[Any, bool]]
@@ -48,6 +50,7 @@ class Setting:
     refined: tuple[str, ...] = ()
     components: frozenset[str] = frozenset()
     definitions: Mapping[str, tuple[tuple[str, ...], Any]] = field(default_factory=dict)
+    orders: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 class Expansion:
@@ -107,13 +110,23 @@ class Expansion:
 
     def ranges(self, indices: Sequence[tuple[str | None, Any]]) -> Iterator[tuple[tuple[Any, ...], dict[Any, str]]]:
         """Yield the joint values of several indices, given as (name or None, space)."""
-        if not indices:
-            yield (), {}
+        plain = 0  # a thousand indices over named spaces are no thousand nested loops
+        while plain < len(indices) and self._whole(indices[plain][1]):
+            plain += 1
+        found = [next(self.values(space, name)) for name, space in indices[:plain]]
+        first = tuple(value for value, _ in found)
+        bound = {v: space for _, own in found for v, space in own.items()}
+        if plain == len(indices):
+            yield first, bound
             return
-        (name, space), *rest = indices
-        for value, bound in self.values(space, name):
-            for values, more in self.ranges(rest):
-                yield (value, *values), bound | more
+        name, space = indices[plain]
+        for value, own in self.values(space, name):
+            for values, more in self.ranges(indices[plain + 1 :]):
+                yield (*first, value, *values), bound | own | more
+
+    def _whole(self, space: Any) -> bool:
+        """Whether an index over a space has one value, a variable."""
+        return isinstance(space, str) and str(self.setting.spaces[space][0]) not in self.setting.components
 
     def value(self, index: Any, env: Mapping[str, Any]) -> Any:
         """Return the value of an index of the language."""
@@ -165,15 +178,6 @@ class Expansion:
             args = tuple(self.value(i, env) for i in node[5:])
             return self._decay("D" if kind == "decay" else "G", node[1], node[2], later, earlier, args)
         left, right = (self.value(index, env) for index in node[1:3])
-        if kind == "near":
-            if isinstance(left, tuple) or is_fixed(left) or is_fixed(right):
-                raise Undecided(
-                    "a window over a composite space, or by components", remedy="windows run over one ordered space"
-                )
-            whole = node[3] == ("size", self.setting.spaces[self.atomic(left)][0])
-            if whole or node[3] == 1:
-                return self.relation("le" if whole else "delta", left, right)
-            return [Term(powers={("w", node[3], left, right): 1})]
         return self.relation(kind, left, right)
 
     def size(self, name: str) -> Term:
@@ -204,6 +208,9 @@ class Expansion:
         return result
 
     def _sum(self, node: Any, env: Mapping[str, Any]) -> list[Term]:
+        parts = factored(node)
+        if len(parts) > 1:  # equal summands can be collected in each part before the parts are multiplied
+            return self.product([self.expand(part, env) for part in parts])
         names = [name for name, _ in node[1]]
         terms = []
         for values, bound in self.ranges([(None, space) for _, space in node[1]]):
@@ -300,6 +307,35 @@ class Expansion:
         return clock
 
 
+def factored(node: Any) -> list[Any]:
+    """Return a sum of a product that holds sums as factors that share no summed index.
+
+    Examples
+    --------
+    >>> factored(("sum", (("i", "V"), ("j", "V")), ("*", ("+", ("t", "a", "i"), 1), ("t", "b", "j"))))
+    [('sum', (('i', 'V'),), ('+', ('t', 'a', 'i'), 1)), ('sum', (('j', 'V'),), ('t', 'b', 'j'))]
+    """
+    _, scope, body = node
+    if not (isinstance(body, tuple) and body[0] == "*" and any(isinstance(f, tuple) and f[0] == "+" for f in body)):
+        return [node]
+    bound = {name for name, _ in scope}
+    groups: list[tuple[set[str], list[Any]]] = []
+    for factor in body[1:]:
+        names, factors = free_names(factor) & bound, [factor]
+        touching = [group for group in groups if group[0] & names]
+        for group in touching:
+            groups.remove(group)
+            names, factors = names | group[0], group[1] + factors
+        groups.append((names, factors))
+    idle = bound.difference(*(names for names, _ in groups))
+    made = []
+    for names, factors in groups:
+        inner = factors[0] if len(factors) == 1 else ("*", *factors)
+        kept = tuple(pair for pair in scope if pair[0] in names)
+        made.append(("sum", kept, inner) if kept else inner)
+    return made if not idle else [*made, ("sum", tuple(pair for pair in scope if pair[0] in idle), 1)]
+
+
 def restricted(node: Any, env: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
     """Return the part of an environment that a term sees, in order of the names."""
     return tuple((name, env[name]) for name in sorted(free_names(node)) if name in env)
@@ -325,9 +361,8 @@ def free_names(node: Any) -> set[str]:
         elif kind in ("+", "*", "^", "unit") or kind in FUNCTIONS:
             stack += [(part, hidden) for part in here[1:]]
         elif kind not in ("num", "size"):
-            first = 1 if kind in ("delta", "le", "lt", "near", "place") else 3 if kind in ("decay", "gap") else 2
-            last = 3 if kind == "near" else len(here)
-            for index in here[first:last]:
+            first = 1 if kind in ("delta", "le", "lt", "place") else 3 if kind in ("decay", "gap") else 2
+            for index in here[first:]:
                 found.update(name for name in _index_names(index) if name not in hidden)
     return found
 

@@ -92,7 +92,7 @@ class Normaliser(Rewriting):
         result = Term(term.coefficient, {}, term.bound)
         for atom, power in term.powers.items():
             hidden = atom[:2] == ("F", HIDDEN)
-            result.times(atom[2] if hidden else atom, 1 if atom[0] in "dwmn" else power)
+            result.times(atom[2] if hidden else atom, 1 if atom[0] in "dmn" else power)
         if any(a[0] == "n" and ("d", *a[1:]) in result.powers for a in result.powers):
             return []
         used = {v for a in result.powers for v in variables(a)}

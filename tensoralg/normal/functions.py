@@ -221,10 +221,12 @@ class Functions(Signs):
 
     def _exponential(self, form: Form, power: int) -> tuple[list[Term], Step]:
         groups: list[list[Term]] = []
-        logarithms, left = [], {}
+        logarithms: list[tuple[Form, Any]] = []
+        left: dict[Any, Any] = {}
         for mono, c in form:
             factors, bound, chains = mono
-            inside = factors[0][0] if len(factors) == 1 and factors[0][1] == 1 and not bound and not chains else ("",)
+            alone = len(factors) == 1 and factors[0][1] == 1 and not bound and not chains
+            inside: Atom = factors[0][0] if alone else ("",)
             if inside[:2] == ("f", "log") and Fraction(c).denominator == 1:
                 logarithms.append((inside[2], int(c)))
                 groups += [self.opened_form(inside[2]) for _ in range(int(c) * power)]

@@ -76,7 +76,7 @@ class Labelling(Functions):
         loose = [v for v in term.bound if v not in rank]
         order: Sequence[Any] = loose
         if loose:
-            found = canonical_order(self.setting.tensors, term, rank, loose)
+            found = canonical_order(self.setting.tensors, term, rank, loose, self.setting.orders)
             if isinstance(found, Odd):
                 return None
             order = found

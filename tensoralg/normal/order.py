@@ -109,7 +109,7 @@ class Ordering(Expansion):
 
     def _refine_space(self, term: Term, space: str, known: Known | None) -> list[Term]:
         relations = [
-            a for a in term.powers if a[0] in "mdw" and self.space_of.get(a[-1], self.space_of.get(a[-2])) == space
+            a for a in term.powers if a[0] in "md" and self.space_of.get(a[-1], self.space_of.get(a[-2])) == space
         ]
         decays = [a for a in term.powers if a[0] in "DG" and a[3] == space]
         start = () if known is None else tuple((v,) for v in known.get(space, ()))
@@ -148,28 +148,12 @@ class Ordering(Expansion):
         base.chains[space] = tuple(order)
         pieces = []
         for piece in self.rename(base, to) if to else [base]:
-            for atom in relations:
-                if atom[0] == "w":
-                    self._window(piece, renamed_atom(atom, to))
             full = [piece]
             for atom in decays:
                 for _ in range(term.powers[atom]):
                     full = self.product([full, [self._along(renamed_atom(atom, to), [b[0] for b in order])]])
             pieces += [Term(t.coefficient, t.powers, t.bound, piece.chains) for t in full]
         return pieces
-
-    def _window(self, term: Term, atom: Atom) -> None:
-        """Multiply by a window on a chain: 1 where both ends agree and the width is at least 1."""
-        at_least_one = isinstance(atom[1], int) or atom[1][0] == "size"
-        if atom[2] == atom[3] and at_least_one:
-            return
-        same = [a for a in term.powers if a[0] == "w" and a[2:] == atom[2:]]
-        numbers = [a for a in (*same, atom) if isinstance(a[1], int)]
-        if isinstance(atom[1], int) and len(numbers) > 1:  # of two windows the narrower one is their product
-            for wider in numbers[:-1]:
-                term.powers.pop(wider)
-            atom = min(numbers, key=lambda a: int(a[1]))
-        term.times(atom)
 
     def _along(self, atom: Atom, order: list[Any]) -> Term:
         """Return a decay along a chain: the gates at its blocks times the decays across its gaps."""
@@ -211,12 +195,18 @@ class Ordering(Expansion):
         """Count out the blocks of a chained term that only count, and apply the resolvent identity."""
         term = self.with_exponent(term, self.exponent(term))
         whole, counts = term, [[Term()]]
+        gated = any(atom[0] == "G" for atom in term.powers)
+        used = {v for atom in term.powers if atom[0] not in ("G", "E") for v in variables(atom)}
         for space, blocks in whole.chains.items():
             gaps, kept = [0], []
             for v, *_ in blocks:
+                if v not in term.bound or (v in used and not gated):
+                    gaps.append(0)
+                    kept.append(v)
+                    continue
                 above, below = self.weight(term, v, 5), self.weight(term, v, 4)
                 heavy = self._heavier(above, below)
-                if v not in term.bound or not self._carries(term, v, heavy) or self.lighter(term, space, v) is None:
+                if not self._carries(term, v, heavy) or self.lighter(term, space, v) is None:
                     gaps.append(0)
                     kept.append(v)
                 elif above == below:

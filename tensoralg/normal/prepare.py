@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from tensoralg.errors import FactConflict
+from tensoralg.expr.arrays import spaces_mentioned
 from tensoralg.expr.nodes import Bind, Decay, Definition, Entry, Expr
-from tensoralg.expr.rewrite import walk
+from tensoralg.expr.rewrite import distinct_nodes
 from tensoralg.expr.tensor import Tensor, merge_facts
-from tensoralg.spaces import DirectSum, Fused, Index, IndexTerm, Injected, Space, TensorProduct, VectorSpace, atoms
+from tensoralg.spaces import DirectSum, Fused, Index, IndexTerm, Injected, Space, TensorProduct, VectorSpace
 
 
 def unify(expressions: Iterable[Expr]) -> tuple[list[Expr], dict[str, Tensor]]:
@@ -26,38 +27,40 @@ def unify(expressions: Iterable[Expr]) -> tuple[list[Expr], dict[str, Tensor]]:
     """
     given = list(expressions)
     spaces: dict[str, Space] = {}
-    for expr in given:
-        for space in spaces_in(expr):
-            known = spaces.setdefault(space.name, space.primal)
-            if known.dimension != space.dimension or known.metric != space.metric:
-                raise FactConflict(
-                    f"space {space.name} has dimension {known.dimension} and metric {known.metric} in one place, "
-                    f"dimension {space.dimension} and metric {space.metric} in another",
-                    remedy="one name is one space",
-                    space=space.name,
-                )
-            spaces[space.name] = replace(known, ordered=known.ordered or space.ordered)
+    uniform = True
+    for space in (space for expr in given for space in spaces_in(expr)):
+        known = spaces.setdefault(space.name, space.primal)
+        if known.dimension != space.dimension or known.metric != space.metric:
+            raise FactConflict(
+                f"space {space.name} has dimension {known.dimension} and metric {known.metric} in one place, "
+                f"dimension {space.dimension} and metric {space.metric} in another",
+                remedy="one name is one space",
+                space=space.name,
+            )
+        if known.ordered != space.ordered:
+            uniform = False
+            spaces[space.name] = replace(known, ordered=True)
+    symbols = {id(symbol): symbol for expr in given for symbol in tensors_in(expr)}
     unifier = _Unifier(spaces)
-    versions: dict[str, list[Tensor]] = {}
-    for expr in given:
-        for node in walk(expr):
-            if isinstance(node, Entry | Decay):
-                symbol = unifier.tensor(node.tensor)
-                if symbol not in versions.setdefault(symbol.name, []):
-                    versions[symbol.name].append(symbol)
+    versions: dict[str, dict[Tensor, None]] = {}
+    for symbol in symbols.values():
+        versions.setdefault(symbol.name, {})[symbol if uniform else unifier.tensor(symbol)] = None
     unifier.merged = {name: merge_facts(found) for name, found in versions.items()}
+    if uniform and all(len(found) == 1 for found in versions.values()):
+        return given, unifier.merged
     return [unifier.expr(expr) for expr in given], unifier.merged
+
+
+def tensors_in(expr: Expr) -> list[Tensor]:
+    """Return the tensors that an expression mentions, each object once."""
+    found = {id(node.tensor): node.tensor for node in distinct_nodes(expr) if isinstance(node, Entry | Decay)}
+    return list(found.values())
 
 
 def spaces_in(expr: Expr) -> Iterator[Space]:
     """Yield every named space that an expression mentions."""
-    for node in walk(expr):
-        terms: list[VectorSpace] = [a.space for term in node.index_terms() for a in atoms(term)]
-        terms += [index.space for index in (*getattr(node, "indices", ()), *getattr(node, "legs", ()))]
-        terms += getattr(getattr(node, "tensor", None), "legs", ())
-        terms += [term.space for term in node.index_terms()]
-        for space in terms:
-            yield from _named(space)
+    for space in spaces_mentioned(expr):
+        yield from _named(space)
 
 
 def _named(space: VectorSpace) -> Iterator[Space]:

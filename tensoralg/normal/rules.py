@@ -124,7 +124,7 @@ class Rewriting(Labelling):
                 self.contradiction = equation
             left = self._table(flat)
             largest = max(left, key=_weight)
-            if any(atom[0] in "dnmw" for atom, _ in largest[0]):
+            if any(atom[0] in "dnm" for atom, _ in largest[0]):
                 self.idle.append(equation)
             else:
                 scale = left.pop(largest)

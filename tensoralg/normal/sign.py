@@ -33,7 +33,7 @@ class Signs(Ordering):
             return 1 if self.positive(atom[2], {}) else 0
         even = isinstance(power, int) and power % 2 == 0
         selects = kind == "t" and self.setting.tensors[atom[1]].permutation
-        return 0 if even or selects or kind in "dmwn" or (kind == "f" and atom[1] == "relu") else -1
+        return 0 if even or selects or kind in "dmn" or (kind == "f" and atom[1] == "relu") else -1
 
     def positive(self, form: Form, known: Known, strict: bool = True) -> bool:
         """Whether a form is known to be positive (not negative, if not strict) at a fixed order of its variables."""

@@ -11,7 +11,6 @@ atom                                                    meaning
 ("d", u, v)                                             delta
 ("n", u, v)                                             1 - delta
 ("m", strict, u, v)                                     u < v if strict, else u <= v
-("w", width, u, v)                                      v - width < u <= v
 ("D", gate, wraps, space, later, earlier, values..)     a decay: the gates at earlier < r <= later
 ("G", gate, wraps, space, later, earlier, values..)     the same without the step at `later`
 ("s", base)                                             a size (str), or a prime under a root (int)
@@ -40,7 +39,7 @@ Known: TypeAlias = Mapping[str, tuple[Any, ...]]
 FUNCTIONS = ("exp", "log", "sqrt", "relu")
 UNIT: Any = ((), (), ())
 ONE: Form = ((UNIT, Fraction(1)),)
-FIRST_VALUE = {"t": 2, "m": 2, "w": 2, "D": 4, "G": 4, "d": 1, "n": 1, "p": 1}
+FIRST_VALUE = {"t": 2, "m": 2, "D": 4, "G": 4, "d": 1, "n": 1, "p": 1}
 
 
 class Term:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 from tensoralg.expr.tensor import Tensor
@@ -67,6 +68,8 @@ def engine_for(
     budget : int
         The largest number of monomials.
     """
+    windows = {name: Tensor(name, ()) for name in claim["tensors"] if name not in tensors}
+    tensors = {**tensors, **windows}
     legs = {name: found["legs"] for name, found in claim["tensors"].items()}
     defined = dict(_definition(claim["given"][k], side) for k, side in definitions)
     setting = Setting(claim["spaces"], tensors, legs, claim["sizes"], _refined(claim), components, defined)
@@ -82,6 +85,46 @@ def engine_for(
 def _definition(found: Mapping[str, Any], side: str) -> tuple[str, tuple[tuple[str, ...], Any]]:
     entry = found[side]
     return entry[1], (entry[2:], found["rhs" if side == "lhs" else "lhs"])
+
+
+def is_network(claim: Mapping[str, Any]) -> bool:
+    """Whether an encoded claim is about sums and products of entries, deltas and sizes, without hypotheses.
+
+    There normalising is only labelling, which is quick, and no step needs more than an expansion to be checked.
+    """
+    stack = [claim["lhs"], claim["rhs"]]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, int) or node[0] in ("t", "delta", "num", "size"):
+            continue
+        if node[0] == "sum":
+            stack.append(node[2])
+        elif node[0] in ("+", "*"):
+            stack += node[1:]
+        elif node[0] == "^" and node[2] > 0:
+            stack.append(node[1])
+        else:
+            return False
+    return not claim["given"]
+
+
+def monomials(node: Any) -> int:
+    """Return into how many monomials a term of the language expands, equal ones not collected.
+
+    Examples
+    --------
+    >>> monomials(("^", ("+", ("t", "a"), ("t", "b")), 3))
+    8
+    """
+    if isinstance(node, int) or node[0] in ("t", "delta", "num", "size"):
+        return 1
+    if node[0] == "sum":
+        return monomials(node[2])
+    if node[0] == "+":
+        return sum(map(monomials, node[1:]))
+    if node[0] == "^":
+        return int(monomials(node[1]) ** abs(node[2]))
+    return prod(map(monomials, node[1:])) if node[0] == "*" else 1
 
 
 def _refined(claim: Mapping[str, Any]) -> tuple[str, ...]:
@@ -107,7 +150,7 @@ def _refined(claim: Mapping[str, Any]) -> tuple[str, ...]:
         kind = node[0]
         if kind == "sum":
             visit(node[2], {**scope, **dict(node[1])})
-        elif kind in ("le", "lt", "near"):
+        elif kind in ("le", "lt"):
             mark(index_space(node[1], scope))
         elif kind == "decay":
             for end in node[3:5]:

@@ -7,7 +7,6 @@ an int, ``("num", p, q)``               a number
 ``("size", n)``                         the size of a dimension
 ``("t", name, index..)``                an entry of a tensor
 ``("delta" | "le" | "lt", i, j)``       a relation between two indices
-``("near", i, j, width)``               j - width < i <= j
 ``("decay", gate, (), t, s, index..)``  the gates at s < r <= t; t may be "+", s may be "-"
 ``("gap", gate, (), t, s, index..)``    the gates at s < r < t (in proofs only)
 ``("place", i)``                        the position of an ordered index, from 1 (in proofs only)
@@ -46,6 +45,7 @@ from tensoralg.expr.nodes import (
 from tensoralg.expr.tensor import Tensor
 from tensoralg.normal.prepare import spaces_in
 from tensoralg.normal.rules import facts_of
+from tensoralg.proof.show import text
 from tensoralg.spaces import DirectSum, Fused, Index, IndexTerm, Injected, Space, TensorProduct, VectorSpace
 
 
@@ -75,12 +75,44 @@ class Encoder:
 
     def __init__(self) -> None:
         self.memo: dict[Expr, Any] = {}
+        self.windows: dict[str, tuple[Any, Any]] = {}
 
     def __call__(self, expr: Expr) -> Any:
         """Return a term in the language of certificates."""
-        if expr not in self.memo:
-            self.memo[expr] = self._encode(expr)
-        return self.memo[expr]
+        found = self.memo.get(expr)
+        if found is None:
+            found = self.memo[expr] = self._encode(expr)
+        return found
+
+    def _window(self, expr: Near) -> Any:
+        """Return a window: ``delta + lt * W`` for a 0/1 tensor W of its width; of width 1 a delta, of the whole a mask.
+
+        A window whose width may be below 1 is ``le * W``.
+        """
+        left, right = encode_index(expr.left), encode_index(expr.right)
+        width, space = self(expr.width), encode_space(expr.left.space)
+        if width == 1:
+            return ("delta", left, right)
+        if isinstance(space, str) and width == ("size", str(expr.left.space.dimension)):
+            return ("le", left, right)
+        name = f"window.{text(width)}"
+        self.windows[name] = (width, space)
+        entry = ("t", name, left, right)
+        if isinstance(width, int) or width[0] == "size":
+            return ("+", ("delta", left, right), ("*", ("lt", left, right), entry))
+        return ("*", ("le", left, right), entry)
+
+    def equations(self) -> list[dict[str, Any]]:
+        """Return what windows satisfy: each is 0 or 1, and of two the narrower one is their product."""
+        found = []
+        for name, (width, space) in sorted(self.windows.items()):
+            for other, (wider, around) in sorted(self.windows.items()):
+                nested = isinstance(width, int) and isinstance(wider, int) and width < wider and space == around
+                if nested or name == other:
+                    one, two = ("t", name, "i", "j"), ("t", other, "i", "j")
+                    scope = (("i", space), ("j", space))
+                    found.append({"free": scope, "lhs": ("*", one, two), "rhs": one, "of": name})
+        return found
 
     def _encode(self, expr: Expr) -> Any:
         if isinstance(expr, Entry):
@@ -101,7 +133,7 @@ class Encoder:
         if isinstance(expr, Apply):
             return (expr.function, self(expr.argument))
         if isinstance(expr, Near):
-            return ("near", encode_index(expr.left), encode_index(expr.right), self(expr.width))
+            return self._window(expr)
         if isinstance(expr, Delta | Mask):
             kind = "delta" if isinstance(expr, Delta) else "lt" if expr.strict else "le"
             return (kind, encode_index(expr.left), encode_index(expr.right))
@@ -146,13 +178,15 @@ def encode_claim(
     }
     given = [{"free": _scope(a), "lhs": encode(a.body), "rhs": encode(b.body)} for a, b in pairs]
     legs = {name: tuple(map(encode_space, symbol.legs)) for name, symbol in tensors.items()}
+    lhs, rhs = encode(left.body), encode(right.body)
+    windows = {name: {"legs": (space, space)} for name, (_, space) in encode.windows.items()}
     return {
         "spaces": dict(sorted(spaces.items())),
-        "tensors": {name: encode_tensor(symbol) for name, symbol in sorted(tensors.items())},
+        "tensors": {name: encode_tensor(symbol) for name, symbol in sorted(tensors.items())} | windows,
         "free": _scope(left),
-        "lhs": encode(left.body),
-        "rhs": encode(right.body),
-        "given": tuple(given) + tuple(_fact(*found) for found in facts_of(tensors, legs)),
+        "lhs": lhs,
+        "rhs": rhs,
+        "given": (*given, *(_fact(*found) for found in facts_of(tensors, legs)), *encode.equations()),
         "sizes": dict(sorted(sizes.items())),
     }
 

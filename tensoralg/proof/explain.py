@@ -230,7 +230,7 @@ class _Proof:
         try:
             left, right = (self.replay.side(self.claim[side], env) for side in ("lhs", "rhs"))
         except checker.Rejected:
-            self.lines.add("terms", f"more than {MOST_WORK} products and chains, not shown")
+            self.lines.add("terms", f"more than {MOST_WORK} steps multiply them out, not shown")
             return
         spaces = ", ".join(self.proof["refine"])
         self.lines.add("terms", f"multiplied out, {left.expanded} on the left and {right.expanded} on the right")
@@ -454,6 +454,8 @@ def _is_use(node: Any) -> bool:
 def _fact(found: Mapping[str, Any]) -> str:
     """Return which declared fact an equation states."""
     left, right = found["lhs"], found["rhs"]
+    if checker.is_kind(left, "*") and len({factor[2:] for factor in left[1:]}) == 1:
+        return "is 0 or 1, and within wider windows"
     if checker.is_kind(right, "delta"):
         names = {factor[1] for factor in left[2][1:]}
         return "is an isometry" if len(names) == 1 else "is an inverse"

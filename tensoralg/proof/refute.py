@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import partial
+from functools import cached_property, partial
 from itertools import product
 from math import prod
 from random import Random
@@ -64,7 +64,7 @@ class Claim:
     defined: tuple[tuple[Tensor, Definition], ...] = ()
     hypotheses: tuple[Equation, ...] = ()
 
-    @property
+    @cached_property
     def dimensions(self) -> list[str]:
         """The names of all dimension symbols, sorted."""
         sides = [self.left, self.right, *(side for equation in self.hypotheses for side in equation)]
@@ -78,7 +78,7 @@ class Claim:
 
 def legs_dimensions(tensors: Iterable[Tensor]) -> set[str]:
     """Return the dimension symbols of the legs of tensors."""
-    legs = [leg for symbol in tensors for leg in symbol.legs]
+    legs = {id(leg): leg for symbol in tensors for leg in symbol.legs}.values()
     return {s.name for leg in legs for s in getattr(leg.dimension, "free_symbols", ())}
 
 

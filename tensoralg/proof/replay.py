@@ -16,7 +16,19 @@ from tensoralg.normal.terms import Term as Plain
 from tensoralg.proof import checker
 from tensoralg.proof.show import fresh, tidy
 
-MOST_WORK = 4_000  # products and chains, for all that is shown
+MOST_WORK = 20_000  # steps, for all that is shown
+
+
+def leaves(value: Any) -> list[Any]:
+    """Return the variables of a value of an index."""
+    found: list[Any] = []
+    checker.mapped(value, found.append)
+    return found
+
+
+def open_variables(env: Mapping[str, Any]) -> list[Any]:
+    """Return the variables of the values of indices, each once."""
+    return list(dict.fromkeys(v for value in env.values() for v in leaves(value)))
 
 
 @dataclass
@@ -68,7 +80,7 @@ class Replay(checker.Checker):
         terms = []
         for values, bound in self.ranges([(None, space) for _, space in node[1]]):
             for (name, _), value in zip(node[1], values, strict=True):
-                self.names.update(dict.fromkeys(checker.leaves(value), name))
+                self.names.update(dict.fromkeys(leaves(value), name))
             for term in self.expand(node[2], env | checker.bind(node[1], values)):
                 term.bound.update(bound)
                 terms.append(term)
@@ -82,7 +94,7 @@ class Replay(checker.Checker):
 
     def side(self, node: Any, env: Mapping[str, Any]) -> Side:
         """Return the monomials of a term whose open variables are those of `env`."""
-        opened = checker.open_variables(env)
+        opened = open_variables(env)
         terms = self.expand(node, env)
         side = Side(len(terms))
         for term in terms:
@@ -112,7 +124,7 @@ class Replay(checker.Checker):
     def called(self, term: Any, names: Mapping[Any, Iterable[str]]) -> dict[Any, str]:
         """Return the names of the bound variables of a term, no two alike."""
         to: dict[Any, str] = {}
-        taken = {v for atom in term.powers for v in checker.variables(atom) if isinstance(v, str)}
+        taken = {v for atom in term.powers for value in atom[2:] for v in leaves(value) if isinstance(v, str)}
         taken |= {v for blocks in term.chains.values() for block in blocks for v in block if isinstance(v, str)}
         for v, space in term.bound.items():
             to[v] = fresh(self.names.get(v, "?"), names.get(space, ()), {*taken, *to.values()})
@@ -126,7 +138,7 @@ class Replay(checker.Checker):
         factors += [_factor(atom, power, to) for atom, power in term.powers.items()]
         scope = tuple((to[v], space) for v, space in term.bound.items())
         body = ("*", *factors)
-        free = {v: v for atom in term.powers for v in checker.variables(atom) if isinstance(v, str)}
+        free = {v: v for atom in term.powers for value in atom[2:] for v in leaves(value) if isinstance(v, str)}
         return tidy(("sum", scope, body) if scope else body, free, names)
 
     def chain(self, monomial: Monomial, names: Mapping[Any, Iterable[str]]) -> list[Any]:
@@ -143,9 +155,11 @@ def _labeller(claim: Any) -> Any:
         for name, found in claim["tensors"].items()
     }
 
+    memo: dict[Any, Any] = {}
+
     def label(run: Replay, powers: Mapping[Any, Any], term: Any, rank: Mapping[Any, Any], loose: list[Any]) -> Any:
         plain = Plain(powers={_atom(atom): power for atom, power in powers.items()}, bound=term.bound)
-        order = canonical_order(tensors, plain, rank, loose)
+        order = canonical_order(tensors, plain, rank, loose, memo)
         if isinstance(order, Odd):
             return (-1, *(loose.index(order.image[v]) for v in loose))
         run.loose = order
@@ -182,8 +196,6 @@ def _factor(atom: Any, power: Any, to: Mapping[Any, str]) -> Any:
         return ("^", inside, -power) if function == "1/" else ("^", (function, inside), power)
     if kind == "size":
         node: Any = label if isinstance(label, int) else ("size", label)
-    elif kind == "near":
-        node = ("near", *shown, label)
     elif kind in ("decay", "gap"):
         node = (kind, *label[:2], *shown)
     else:
@@ -197,5 +209,5 @@ def cases(replay: Replay) -> Iterator[tuple[dict[str, Any], Any]]:
     claim = replay.claim
     found = iter(replay.proof["cases"])
     for values, _ in replay.ranges(claim["free"]) if claim["lhs"] != claim["rhs"] else ():
-        env = checker.bind(claim["free"], values) | {v: v for value in values for v in checker.leaves(value)}
+        env = checker.bind(claim["free"], values) | {v: v for value in values for v in leaves(value)}
         yield env, next(found)

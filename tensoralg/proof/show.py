@@ -15,8 +15,7 @@ from tensoralg.expr.latex import latex_name
 
 SUM, PRODUCT, FACTOR = range(3)
 RELATIONS = {"le": "\\le", "lt": "<"}
-# where the indices of a form stand; "" is any other form that has indices
-INDICES = {"t": (2, None), "near": (1, 3), "decay": (3, None), "gap": (3, None), "": (1, None)}
+INDICES = {"t": 2, "decay": 3, "gap": 3}  # where the indices of a form begin, if not at 1
 COMPARED = {"=": "=", "!=": "\\ne", ">": ">", ">=": "\\ge"}
 COMPOSED = ("+", "*", "^", "exp", "log", "sqrt", "relu", *COMPARED)
 SPECIAL = {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"}
@@ -52,8 +51,6 @@ def text(node: Any, level: int = SUM) -> str:
         return f"{kind}[{index(node[1])},{index(node[2])}]"
     if kind == "place":
         return f"place[{index(node[1])}]"
-    if kind == "near":
-        return f"near[{index(node[1])},{index(node[2])},{text(node[3])}]"
     if kind in ("decay", "gap"):
         return f"{kind}({node[1]})[{','.join(map(index, node[3:]))}]"
     if kind == "sum":
@@ -113,9 +110,6 @@ def latex(node: Any, level: int = SUM) -> str:
         return f"\\mathbf{{1}}[{_latex_index(node[1])} {RELATIONS[kind]} {_latex_index(node[2])}]"
     if kind == "place":
         return f"p_{{{_latex_index(node[1])}}}"
-    if kind == "near":
-        inner, last = _latex_index(node[1]), _latex_index(node[2])
-        return f"\\mathbf{{1}}[{last} - {latex(node[3], FACTOR)} < {inner} \\le {last}]"
     if kind in ("decay", "gap"):
         sign = "\\Pi" if kind == "decay" else "\\Pi^{\\circ}"
         return f"{{{sign}}}({symbol(node[1])})_{{{_below(node[3:])}}}"
@@ -266,9 +260,8 @@ def tidy(node: Any, to: Mapping[str, str], names: Mapping[Any, Iterable[str]]) -
             if len(parts) < 2:
                 return parts[0] if parts else 1 if kind == "*" else 0
         return (kind, *parts)
-    first, last = INDICES.get(kind, INDICES[""])
-    shown = (_moved(term, to) for term in node[first:last])
-    return (*node[:first], *shown, *(node[last:] if last else ()))
+    first = INDICES.get(kind, 1)
+    return (*node[:first], *(_moved(term, to) for term in node[first:]))
 
 
 def fresh(name: str, names: Iterable[str], taken: Iterable[str]) -> str:

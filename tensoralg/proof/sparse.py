@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import permutations, product
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sympy
 
@@ -156,6 +156,7 @@ class Evaluator:
     def __init__(self, sizes: Mapping[str, int], tensors: Mapping[str, SparseTensor], work: Work) -> None:
         self.sizes, self.tensors, self.work = sizes, tensors, work
         self._tables: dict[tuple[str, tuple[int, ...], int], Table] = {}
+        self._values: dict[tuple[Any, ...], Any] = {}
 
     def side(self, side: Definition, at: Mapping[str, int]) -> int | Fraction:
         """Return the value of a side at positions of its free indices."""
@@ -172,7 +173,23 @@ class Evaluator:
         factors = [self._factor(name, places, extents) for name, places in network.factors]
         used = {v for _, variables in factors for v in variables}
         total *= prod(extents[v] for v in network.variables if v not in used)
-        return total * Fraction(Contraction(factors, pinned, self.work).value())
+        for part in _components(factors, [name for name, _ in network.factors]):
+            total *= Fraction(self._part(part, pinned))
+            if not total:
+                break
+        return total
+
+    def _part(self, factors: list[Factor], pinned: Mapping[int, int]) -> Any:
+        """Return the value of a connected network; parts that are equal up to renaming are evaluated once."""
+        number: dict[int, int] = {}
+        for _, variables in factors:
+            for v in variables:
+                number.setdefault(v, len(number))
+        where = tuple((number[v], at) for v, at in pinned.items() if v in number)
+        key = (where, *((id(table), *(number[v] for v in variables)) for table, variables in factors))
+        if key not in self._values:  # the tables live as long as this evaluator, so an id is one table
+            self._values[key] = Contraction(factors, pinned, self.work).value()
+        return self._values[key]
 
     def _factor(self, name: str, places: tuple[int, ...], extents: Mapping[int, int]) -> Factor:
         distinct = tuple(dict.fromkeys(places))
@@ -200,9 +217,31 @@ class Evaluator:
         return {(j, k): 1 for k in range(size) for j in range(k + (sign == "<="))}
 
 
+def _components(factors: Sequence[Factor], names: Sequence[str]) -> list[list[Factor]]:
+    """Return the connected parts of a network; within one, the factors stand by the names of their tensors."""
+    holders: dict[int, list[int]] = {}
+    for k, (_, variables) in enumerate(factors):
+        for v in variables:
+            holders.setdefault(v, []).append(k)
+    parts, seen = [], set[int]()
+    for k in range(len(factors)):
+        if k in seen:
+            continue
+        seen.add(k)
+        part = [k]
+        for one in part:
+            for v in factors[one][1]:
+                for other in holders.pop(v, ()):
+                    if other not in seen:
+                        seen.add(other)
+                        part.append(other)
+        parts.append([factors[one] for one in sorted(part, key=lambda one: (names[one], one))])
+    return parts
+
+
 def extent(space: Space, sizes: Mapping[str, int]) -> int:
     """Return the number of basis vectors of a space."""
-    return space.dimension if isinstance(space.dimension, int) else sizes[str(space.dimension)]
+    return space.dimension if isinstance(space.dimension, int) else sizes[space.dimension.name]
 
 
 # witnesses
@@ -219,7 +258,7 @@ def sparse_search(claim: Claim) -> Counterexample | None:
     >>> import tensoralg as ta
     >>> from tensoralg.proof.prove import state
     >>> left, right = (ta.parse(text, {"i,j,k": "n"}, free=()) for text in ("A[i,j]*A[j,k]", "A[i,j]*A[k,j]"))
-    >>> witness = sparse_search(state(left, right, [], None)[0])
+    >>> witness = sparse_search(state(left, right, [], None).claim)
     >>> witness.sizes, witness.tensors["A"]["entries"], witness.lhs, witness.rhs
     ({'n': 3}, [[[0, 1], 1], [[1, 2], 1]], 1, 2)
     """

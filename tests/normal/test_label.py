@@ -1,5 +1,6 @@
 """Canonical labelling: the same name for the same monomial, however it is written."""
 
+from itertools import permutations
 from random import Random
 
 import pytest
@@ -76,3 +77,58 @@ def test_normalising_is_blind_to_names():
 
 def test_parity():
     assert [parity(p) for p in ([0, 1, 2], [1, 0, 2], [1, 2, 0], [2, 1, 0])] == [1, -1, 1, -1]
+
+
+def isomorphic(edges, other, count):
+    """Whether some renaming of the vertices makes two lists of directed edges equal, by trying all."""
+    return any(sorted((to[a], to[b]) for a, b in edges) == sorted(other) for to in permutations(range(count)))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_forms_agree_exactly_for_isomorphic_networks(seed):
+    """Small networks with many symmetries, in several parts, against all renamings."""
+    random = Random(seed)
+    symbol, count = ta.tensor("A", V @ V), 6
+    pairs = [(a, b) for a in range(count) for b in range(count) if a != b]
+    edges = random.sample(pairs, random.randint(4, 7))
+    k = random.randrange(len(edges))
+    other = [*edges[:k], edges[k][::-1], *edges[k + 1 :]]
+    assert form(network(edges, symbol)) == form(network(edges, symbol, random))
+    assert (form(network(edges, symbol)) == form(network(other, symbol, random))) == isomorphic(edges, other, count)
+
+
+def star(arms, length):
+    """Return the edges of a hub with equal arms."""
+    return [
+        (0 if k == 0 else 1 + arm * length + k - 1, 1 + arm * length + k) for arm in range(arms) for k in range(length)
+    ]
+
+
+def binary_tree(depth):
+    return [((k - 1) // 2, k) for k in range(1, 2 ** (depth + 1) - 1)]
+
+
+def rings(*sizes):
+    """Return the edges of separate rings."""
+    starts = [sum(sizes[:k]) for k in range(len(sizes))]
+    return [(s + k, s + (k + 1) % n) for s, n in zip(starts, sizes, strict=True) for k in range(n)]
+
+
+@pytest.mark.parametrize(
+    ("edges", "other"),
+    [
+        (star(40, 3), [*star(40, 3)[:-1], star(40, 3)[-1][::-1]]),
+        (binary_tree(6), [*binary_tree(6)[:-1], binary_tree(6)[-1][::-1]]),
+        (rings(*[3] * 20), rings(*[3] * 18, 6)),
+        (rings(*[6] * 4, 5, 5), rings(*[6] * 4, 4, 6)),
+    ],
+)
+@pytest.mark.parametrize("facts", [{}, {"symmetric": True}])
+def test_equal_parts_are_arranged_in_any_order(edges, other, facts):
+    if facts:
+        other = [*other[:-1], (other[-1][0], other[0][0])]  # turning an edge over would change nothing
+    symbol = ta.tensor("A", V @ V, **facts)
+    first = form(network(edges, symbol))
+    for seed in range(3):
+        assert form(network(edges, symbol, Random(seed))) == first
+        assert form(network(other, symbol, Random(seed))) != first

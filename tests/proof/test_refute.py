@@ -26,8 +26,8 @@ def claim(left, right, free="", given=(), indices=INDICES, **options):
     sides = [ta.parse(text, indices, free=free) for text in (left, right)]
     pairs = [[ta.parse(text, indices, free=names) for text in (a, b)] for a, b, names in given]
     everything = sum((ta.define((), _closed(side)) for pair in pairs for side in pair), start=sides[0].body * 0)
-    made, _ = state(sides[0], sides[1], [], options.get("sizes"))
-    extra, _ = state(ta.define(sides[0].legs, sides[0].body + everything), sides[0], [], None)
+    made = state(sides[0], sides[1], [], options.get("sizes")).claim
+    extra = state(ta.define(sides[0].legs, sides[0].body + everything), sides[0], [], None).claim
     return replace(made, tensors={**extra.tensors, **made.tensors}, hypotheses=tuple(map(tuple, pairs)))
 
 
@@ -135,7 +135,7 @@ def test_facts_that_are_equations_get_no_bound():
     V = ta.Space("V", "n")
     i, j, k = V.indices("i j k")
     U = ta.tensor("U", V @ V, isometry=True)
-    made, _ = state(ta.define((j, k), (U[i, j] * U[i, k]).sum(i)), ta.define((j, k), ta.delta[j, k]), [], None)
+    made = state(ta.define((j, k), (U[i, j] * U[i, k]).sum(i)), ta.define((j, k), ta.delta[j, k]), [], None).claim
     result = search(made, Random(0))
     assert result.found is None
     assert result.agreed
@@ -279,8 +279,9 @@ def test_hypotheses_about_defined_tensors_bind_what_defines_them():
     C = ta.parse("C[i,k]", indices, free="i,k")
     product_ = ta.parse("A[i,j]*B[j,k]", indices, free="i,k")
     left, right = (ta.parse(text, indices, free="i,k") for text in ("A[i,k]", "B[i,k]"))
-    made, unused = state(left, right, [(C, product_)], None)
-    assert not unused
+    stated = state(left, right, [(C, product_)], None)
+    made = stated.claim
+    assert stated.definitions
     identity = ta.parse("delta[i,k]", indices, free="i,k")
     made = replace(made, hypotheses=((C, identity),))
     found = search(made, Random(0)).found

@@ -76,8 +76,7 @@ def test_values_agree_with_plain_loops(seed):
     random = Random(seed)
     legs = random.choice([(), (T.index("t"),), (T.index("t"), D.index("f"))])
     side = random_network(random, legs)
-    extents = {"T": 3, "D": 2}
-    tensors = {s.name: sparse(random, tuple(extents[leg.name] for leg in s.legs)) for s in SYMBOLS}
+    tensors = {s.name: sparse(random, tuple(SIZES[leg.name] for leg in s.legs)) for s in SYMBOLS}
     expected = oracle(side, SIZES, {name: dense(tensor) for name, tensor in tensors.items()})
     for place, value in expected.items():
         at = dict(zip(side.free, place, strict=True))
@@ -95,7 +94,7 @@ def test_what_is_no_network_is_refused(text):
 def test_work_is_bounded():
     """All maps of a cubic network into itself, edges coloured freely: there are far too many to count."""
     edges = cubic(60, 0)
-    claim, _ = state(network(edges, alike=True, symmetric=True), ta.define((), 0), [], None)
+    claim = state(network(edges, alike=True, symmetric=True), ta.define((), 0), [], None).claim
     tensors = {"S3": SparseTensor((3, 3, 3), dict.fromkeys(product(range(3), repeat=3), 1))}
     work = Work(5000)
     with pytest.raises(BudgetExceeded):
@@ -166,7 +165,7 @@ def counted(side, witness):
 
 
 def searched(left, right):
-    return sparse_search(state(left, right, [], None)[0])
+    return sparse_search(state(left, right, [], None).claim)
 
 
 def assert_refuted(left, right, recount=True):
@@ -279,8 +278,8 @@ def test_declared_facts_and_fixed_sizes_are_kept():
     A = ta.tensor("A", V @ V)
     left, right = ta.define((), A[i, j].sum(i, j)), ta.define((), A[i, i].sum(i))
     assert searched(left, right).sizes == {"n": 2}
-    assert sparse_search(state(left, right, [], {"n": 1})[0]) is None
-    assert sparse_search(state(left, right, [], {"n": 5})[0]).sizes == {"n": 5}
+    assert sparse_search(state(left, right, [], {"n": 1}).claim) is None
+    assert sparse_search(state(left, right, [], {"n": 5}).claim).sizes == {"n": 5}
 
 
 def test_witnesses_do_not_depend_on_the_run():
