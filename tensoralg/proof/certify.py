@@ -121,6 +121,7 @@ class Recorder(Normaliser):
     """A normaliser that notes the steps of its outermost level."""
 
     def __init__(self, engine: Engine, spaces: Mapping[str, Any], proofs: Proofs) -> None:
+        self.depth = 1 << 20  # what happens while the rules are made is no step of a proof
         super().__init__(engine.setting, engine.budget, equations=engine.equations)
         self.space_of.update(spaces)
         self.depth, self.proofs = 0, proofs
@@ -623,11 +624,10 @@ def _reasons(condition: Any, engine: Engine, proofs: Proofs) -> Iterator[Any]:
         indices = {name: run.writer.index(value, {}) for name, value in env.items()}
         node = checker.put(condition[1], indices.__getitem__)
         env = {v: v for value in values for v in leaves(value)}
-        whole = run.normal(run.expand(node, env))
-        shown = run.show(whole)
-        if all(
-            run.positive(run.normal(run.expand(node, p), k), k, relation != ">=") for p, k in arrangements(run, env)
-        ):
+        forms = [(run.normal(run.expand(node, placed), known), known) for placed, known in arrangements(run, env)]
+        if all(run.positive(form, known, relation != ">=") for form, known in forms):
+            spellings = {run.show(run.narrowed(form, known)[0]) for form, known in forms}
+            shown = spellings.pop() if len(spellings) == 1 else run.show(run.normal(run.expand(node, env)))
             yield ("sign", 1, shown, run.prove(("+", node, ("*", -1, shown))))
             continue
         known = dict(run.opened)
