@@ -37,6 +37,7 @@ def skew(name):
 
 MASKED = ["sum", [["s", "n"]], ["*", ["lt", "+", "s"], ["t", "x", "s"]]]
 SELECTED = ["sum", [["j", "n"], ["k", "n"]], ["*", ["delta", ["*", "j", "k"], "t"], ["t", "x", "j"]]]
+OPEN = pytest.mark.xfail(reason="the checker accepts these so far")
 FORGED = {
     "1 = 0, since a size 0 is positive": certificate(1, 0, [use(["inverse", 1, ["size", 0], ["sign", 1]], -1)]),
     "1 = 0, since 0/1 has no factors": certificate(1, 0, [use(["inverse", 1, ["num", 0, 1], ["all"]], -1)]),
@@ -67,8 +68,9 @@ FORGED = {
 }
 
 
-@pytest.mark.xfail(reason="the checker accepts these so far")
-@pytest.mark.parametrize("name", FORGED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name.startswith("an index") else OPEN) for name in FORGED]
+)
 def test_a_false_claim_has_no_certificate(name):
     assert not check(FORGED[name])
 
