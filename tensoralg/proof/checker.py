@@ -86,8 +86,8 @@ def renamed(atom: Any, to: Mapping[Any, Any]) -> Any:
 def bind(scope: Any, values: Any) -> dict[str, Any]:
     """Return values by the names of a scope of (name, space)."""
     found = dict(zip((name for name, _ in scope), values, strict=True))
-    if len(found) < len(scope):
-        raise Rejected("an index is named twice")
+    if len(found) < len(scope) or found.keys() & {"+", "-"}:
+        raise Rejected("an index is named twice, or like an end of time")
     return found
 
 
@@ -151,7 +151,8 @@ def factors(node: Any) -> list[Any]:
         return [f for part in node[1:] for f in factors(part)]
     if is_kind(node, "sqrt") or (is_kind(node, "^") and node[2] > 0):
         return factors(node[1])
-    return [] if is_kind(node, "exp", "size", "num") or (isinstance(node, int) and node) else [node]
+    number = (isinstance(node, int) and node) or (is_kind(node, "num") and node[1])
+    return [] if is_kind(node, "exp", "size") or number else [node]
 
 
 def conditions(node: Any, scope: Mapping[str, Any]) -> list[Any]:
@@ -273,7 +274,10 @@ class Checker:
             raise Rejected("the work passes the limit")
 
     def size(self, name: Any) -> Term:
-        known = self.claim["sizes"].get(str(name)) or (int(name) if str(name).isdecimal() else 0)
+        """Return the size of a dimension: a name, or a whole number from 1 on."""
+        known = self.claim["sizes"].get(name) or (int(name) if str(name).isdecimal() else 0)
+        if known < 1 and not (isinstance(name, str) and name.isidentifier()):
+            raise Rejected("no dimension")
         return Term(Fraction(known)) if known else Term(1, {("size", name): 1})
 
     def values(self, space: Any, name: str | None = None) -> Iterator[Any]:
@@ -392,7 +396,7 @@ class Checker:
             return self.product(*(self.expand(base, env) for _ in range(exponent)))
         (term, *more) = self.expand(base, env) or [Term(0)]
         if term.coefficient and all(map(self.never_zero, term.powers)) and not more and not term.bound:
-            return [Term(term.coefficient**exponent, {a: e * exponent for a, e in term.powers.items()})]
+            return [Term(Fraction(term.coefficient) ** exponent, {a: e * exponent for a, e in term.powers.items()})]
         return [Term(1, dict.fromkeys(self.closed("1/", base, env).powers, -exponent))]
 
     def never_zero(self, atom: Any) -> bool:
@@ -701,7 +705,11 @@ class Checker:
         if kind in ("+", "*"):
             signs = [self.sign(part) for part in node[1:]]
             return -1 if kind == "+" and min(signs) < 0 else max(signs) if kind == "+" else min(signs)
-        if kind in ("exp", "size", "place") or (kind == "t" and "positive" in facts) or (kind == "num" and node[1] > 0):
+        if (
+            kind in ("exp", "size", "place")
+            or (kind == "t" and "positive" in facts)
+            or (kind == "num" and min(node[1:]) > 0)
+        ):
             return 1
         if kind == "sum" and is_kind(node[2], "*"):  # sum(a: P[t,a]*x[a]) for a permutation P is one of the x
             tensors, names = self.claim["tensors"], [name for name, _ in node[1]]

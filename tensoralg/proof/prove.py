@@ -34,7 +34,7 @@ from tensoralg.proof.certify import certificate
 from tensoralg.proof.decide import Decision, decide, engine_for, is_network, monomials, show
 from tensoralg.proof.encode import encode_claim
 from tensoralg.proof.refute import Claim, Search, counterexample, is_long, legs_dimensions, search, shrink
-from tensoralg.proof.sparse import sparse_search
+from tensoralg.proof.sparse import densified, sparse_search
 from tensoralg.proof.verdict import Verdict
 from tensoralg.spaces import Index, check_sizes
 
@@ -128,7 +128,7 @@ def _prove(stated: Stated, budget: int, seed: int) -> Verdict:
                 return outcome
         sparse = sparse_search(claim)
         if sparse is not None:
-            return Verdict("refuted", "the sides differ at an exact sparse witness", counterexample=sparse)
+            return Verdict("refuted", "the sides differ at an exact sparse witness", counterexample=densified(sparse))
     first = search(claim, random, tries=1, levels=3)
     if first.found is not None:
         return _refuted(claim, first.found)

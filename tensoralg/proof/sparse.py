@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import permutations, product
 from math import prod
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 MOST_MONOMIALS = 64
 MOST_ENTRIES = 100_000
 LARGEST_RELATION = 250_000
+MOST_DENSE, LARGEST_DENSE = 12, 1_000
 # the plain witness; entries that tell a power from its base, and sizes that tell n from 1; the order turned round
 STYLES = ((1, 0, False), (5, 1, False), (5, 1, True))
 BUDGETS = (60_000, 500_000)  # rows, for all witnesses that are tried together
@@ -401,3 +402,21 @@ def _orbit(symbol: Tensor, row: Row) -> dict[Row, int]:
         if images.setdefault(tuple(image), sign) != sign:
             return {}
     return images
+
+
+def densified(witness: Counterexample) -> Counterexample:
+    """Return a witness with its tensors as nested lists, if they are few and small."""
+    sizes = [prod(tensor["shape"]) for tensor in witness.tensors.values()]
+    if len(sizes) > MOST_DENSE or max(sizes, default=0) > LARGEST_DENSE:
+        return witness
+
+    def nested(shape: list[int], entries: dict[tuple[int, ...], Any], at: tuple[int, ...] = ()) -> Any:
+        if len(at) == len(shape):
+            return entries.get(at, 0)
+        return [nested(shape, entries, (*at, k)) for k in range(shape[len(at)])]
+
+    tensors = {
+        name: nested(tensor["shape"], {tuple(position): value for position, value in tensor["entries"]})
+        for name, tensor in witness.tensors.items()
+    }
+    return replace(witness, tensors=tensors)

@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tensoralg.errors import InvalidExpression
+
+MOST_ENTRIES = 12  # of a sparse tensor that are shown
+
 
 @dataclass(frozen=True)
 class Counterexample:
@@ -49,7 +53,21 @@ class Counterexample:
 
 
 def show_array(value: Any) -> str:
-    """Return nested lists of ints and Fractions as text."""
+    """Return nested lists of ints and Fractions, or the nonzero entries of a sparse tensor, as text.
+
+    Examples
+    --------
+    >>> show_array([[1, 0], [0, 1]])
+    '[[1, 0], [0, 1]]'
+    >>> show_array({"shape": [40, 40], "entries": [[[0, 1], 1], [[1, 2], -1]]})
+    '40 x 40, all 0 but [0,1]: 1, [1,2]: -1'
+    """
+    if isinstance(value, dict):
+        entries = value["entries"]
+        shown = [f"[{','.join(map(str, at))}]: {number}" for at, number in entries[:MOST_ENTRIES]]
+        more = [f"and {len(entries) - MOST_ENTRIES} more"] if len(entries) > MOST_ENTRIES else []
+        shape = " x ".join(map(str, value["shape"])) or "scalar"
+        return f"{shape}, all 0{' but ' * bool(shown)}{', '.join(shown + more)}"
     return "[" + ", ".join(map(show_array, value)) + "]" if isinstance(value, list) else str(value)
 
 
@@ -59,6 +77,8 @@ def show_value(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
     return value if isinstance(value, int | str) else str(value)
@@ -74,8 +94,7 @@ class Verdict:
     counterexample : Counterexample or None
         When refuted.
     certificate : dict or None
-        When proved: the claim that was proved, as data.  The steps are not recorded yet, so the proof rests on
-        `tensoralg.normal` (docs/decision.md).
+        When proved: the claim and a proof that `tensoralg.proof.checker` has checked, as data (docs/certificates.md).
     evidence : dict
         What was tried: evaluations that agreed and at which sizes, conditions that are missing.
     holds_for : tuple of dict
@@ -94,16 +113,33 @@ class Verdict:
     def __bool__(self) -> bool:
         return self.status == "proved"
 
-    def explain(self) -> str:
-        """Return the answer in words, with the witness or with what was tried."""
-        lines = [f"{self.status}: {self.reason}"]
-        if self.counterexample is not None:
-            lines += ["  " + line for line in str(self.counterexample).splitlines()]
-        for key, value in self.evidence.items():
-            shown = "; ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-            if shown:
-                lines.append(f"  {key}: {shown}")
-        if self.holds_for:
-            shown = "; ".join(", ".join(f"{k} = {v}" for k, v in sizes.items()) for sizes in self.holds_for)
-            lines.append(f"  it does hold for {shown}")
-        return "\n".join(lines)
+    def explain(self, format: str = "text") -> str:
+        """Return the answer as a person would write it: the proof, the witness, or what was tried.
+
+        Parameters
+        ----------
+        format : "text" or "latex"
+            LaTeX is an ``align*`` environment that needs amsmath.
+
+        Raises
+        ------
+        InvalidExpression
+            If the format is neither.
+
+        Examples
+        --------
+        >>> import tensoralg as ta
+        >>> spaces = {"t,s": "n", "f": "d"}
+        >>> left = ta.parse("O[t] = Q[t,f]*sum(s: K[s,f]*x[s])", indices=spaces)
+        >>> right = ta.parse("O[t] = sum(f: Q[t,f]*K[s,f])*x[s]", indices=spaces)
+        >>> print(ta.prove(left, right).explain())
+        proved: the normal forms of both sides agree for all sizes
+          claim   sum(f: Q[t,f]*sum(s: K[s,f]*x[s])) = sum(s: sum(f: Q[t,f]*K[s,f])*x[s])   for all t
+          terms   multiplied out, 1 on the left and 1 on the right
+                  left 1 is right 1:   sum(s,f: Q[t,f]*K[s,f]*x[s])
+        """
+        from tensoralg.proof.explain import explanation
+
+        if format not in ("text", "latex"):
+            raise InvalidExpression(f"{format!r} is no format of an explanation", remedy='give "text" or "latex"')
+        return explanation(self, format)

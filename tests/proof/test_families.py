@@ -14,6 +14,13 @@ MEMBERS = {member.name: member for member in all_families()}
 
 
 # true, but not decided yet: a name that is decided fails here, and leaves this table
+# true, and beyond the budget: n^(m+1) components, or every chain of m + 2 indices
+TOO_LARGE = {
+    *(f"(strict mask)^{m} = 0 at n = {m}" for m in range(5, 9)),
+    *(f"entries of (strict mask)^{m}" for m in (6, 7, 8)),
+}
+
+
 def case_of(member):
     return Case(Kind("known", sizes=member.sizes), member.left, member.right, member.status == "proved")
 
@@ -22,7 +29,7 @@ def case_of(member):
 def test_the_verdict_is_right(name):
     member = MEMBERS[name]
     verdict = ta.prove(member.left, member.right, sizes=member.sizes or None)
-    assert verdict.status == member.status, verdict.explain()
+    assert verdict.status == ("unknown" if name in TOO_LARGE else member.status), verdict.explain()
     if verdict.status == "refuted":
         assert member.witness.items() <= verdict.counterexample.sizes.items()
         assert not witness_fault(case_of(member), verdict.counterexample)

@@ -1,0 +1,213 @@
+"""Running the checker once more to see what it does: the monomials of each side, and what they are called.
+
+Nothing here is trusted, and nothing decides: `tensoralg.proof.explain` shows the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from types import SimpleNamespace
+from typing import Any
+
+from tensoralg.normal.graph import Odd, canonical_order
+from tensoralg.normal.terms import Term as Plain
+from tensoralg.proof import checker
+from tensoralg.proof.show import fresh, tidy
+
+MOST_WORK = 20_000  # steps, for all that is shown
+
+
+def leaves(value: Any) -> list[Any]:
+    """Return the variables of a value of an index."""
+    found: list[Any] = []
+    checker.mapped(value, found.append)
+    return found
+
+
+def open_variables(env: Mapping[str, Any]) -> list[Any]:
+    """Return the variables of the values of indices, each once."""
+    return list(dict.fromkeys(v for value in env.values() for v in leaves(value)))
+
+
+@dataclass
+class Monomial:
+    """A monomial of a side, equal ones collected.
+
+    Attributes
+    ----------
+    coefficient : Fraction
+    term : checker.Term
+        The first of those that were collected.
+    bound : list
+        Its bound variables in canonical order: those of equal monomials correspond.
+    """
+
+    coefficient: Fraction
+    term: Any
+    bound: list[Any]
+
+
+@dataclass
+class Side:
+    """The monomials of a sum by their canonical form; how many there were before chains and collecting, and after."""
+
+    expanded: int = 0
+    refined: int = 0
+    monomials: dict[Any, Monomial] = field(default_factory=dict)
+
+
+class Replay(checker.Checker):
+    """The checker, remembering names; conditions are taken as checked.
+
+    Parameters
+    ----------
+    claim, proof : mapping
+        The parts of a certificate, frozen.
+    """
+
+    def __init__(self, claim: Any, proof: Any) -> None:
+        super().__init__(claim, {**proof, "labels": ()}, _labeller(claim))
+        left, right, assumed = checker.pools(claim)
+        self.assume((*left, *right, *assumed))
+        self.work = MOST_WORK
+        self.names: dict[Any, str] = {}
+
+    def expand(self, node: Any, env: Any) -> list[Any]:
+        if not isinstance(node, tuple) or node[0] != "sum":
+            return super().expand(node, env)
+        terms = []
+        for values, bound in self.ranges([(None, space) for _, space in node[1]]):
+            for (name, _), value in zip(node[1], values, strict=True):
+                self.names.update(dict.fromkeys(leaves(value), name))
+            for term in self.expand(node[2], env | checker.bind(node[1], values)):
+                term.bound.update(bound)
+                terms.append(term)
+        return terms
+
+    def zero(self, *_: Any) -> None:
+        """Take a statement as checked."""
+
+    def holds(self, *_: Any) -> None:
+        """Take a condition as checked."""
+
+    def side(self, node: Any, env: Mapping[str, Any]) -> Side:
+        """Return the monomials of a term whose open variables are those of `env`."""
+        opened = open_variables(env)
+        terms = self.expand(node, env)
+        side = Side(len(terms))
+        for term in terms:
+            pieces = [self.eliminate(term)]
+            for space in self.proof["refine"]:
+                pieces = [done for piece in pieces for done in self.refine(piece, space, opened)]
+            side.refined += len(pieces)
+            for piece in pieces:
+                self.spend()
+                mono, sign = self.canonical(piece)
+                found = side.monomials.setdefault(mono, Monomial(Fraction(0), piece, self.order))
+                found.coefficient += sign * Fraction(piece.coefficient)
+        side.monomials = {mono: found for mono, found in side.monomials.items() if found.coefficient}
+        return side
+
+    def canonical(self, term: Any) -> tuple[Any, int]:
+        """Return what the checker does, and keep the order of the bound variables in `order`."""
+        rank = {v: (s, k) for s, blocks in term.chains.items() for k, block in enumerate(blocks) for v in block}
+        self.loose = [v for v in term.bound if v not in rank]
+        result = super().canonical(term)
+        chained = sorted((v for v in term.bound if v in rank), key=lambda v: rank[v])
+        self.order = chained + self.loose
+        return result
+
+    # display
+
+    def called(self, term: Any, names: Mapping[Any, Iterable[str]]) -> dict[Any, str]:
+        """Return the names of the bound variables of a term, no two alike."""
+        to: dict[Any, str] = {}
+        taken = {v for atom in term.powers for value in atom[2:] for v in leaves(value) if isinstance(v, str)}
+        taken |= {v for blocks in term.chains.values() for block in blocks for v in block if isinstance(v, str)}
+        for v, space in term.bound.items():
+            to[v] = fresh(self.names.get(v, "?"), names.get(space, ()), {*taken, *to.values()})
+        return to
+
+    def shown(self, monomial: Monomial, names: Mapping[Any, Iterable[str]]) -> Any:
+        """Return a monomial as a term, its chains apart."""
+        term, to = monomial.term, self.called(monomial.term, names)
+        c = Fraction(monomial.coefficient)
+        factors = [c.numerator if c.denominator == 1 else ("num", c.numerator, c.denominator)]
+        factors += [_factor(atom, power, to) for atom, power in term.powers.items()]
+        scope = tuple((to[v], space) for v, space in term.bound.items())
+        body = ("*", *factors)
+        free = {v: v for atom in term.powers for value in atom[2:] for v in leaves(value) if isinstance(v, str)}
+        return tidy(("sum", scope, body) if scope else body, free, names)
+
+    def chain(self, monomial: Monomial, names: Mapping[Any, Iterable[str]]) -> list[Any]:
+        """Return the chains of a monomial that say something, for display."""
+        to = self.called(monomial.term, names)
+        chains = [tuple(tuple(to.get(v, v) for v in b) for b in bs) for bs in monomial.term.chains.values()]
+        return [("chain", *blocks) for blocks in chains if sum(map(len, blocks)) > 1]
+
+
+def _labeller(claim: Any) -> Any:
+    """Return what finds the order of the bound variables of a monomial, or its odd automorphism."""
+    tensors: Any = {
+        name: SimpleNamespace(symmetric=found.get("symmetric", ()), antisymmetric=found.get("antisymmetric", ()))
+        for name, found in claim["tensors"].items()
+    }
+
+    memo: dict[Any, Any] = {}
+
+    def label(run: Replay, powers: Mapping[Any, Any], term: Any, rank: Mapping[Any, Any], loose: list[Any]) -> Any:
+        plain = Plain(powers={_atom(atom): power for atom, power in powers.items()}, bound=term.bound)
+        order = canonical_order(tensors, plain, rank, loose, memo)
+        if isinstance(order, Odd):
+            return (-1, *(loose.index(order.image[v]) for v in loose))
+        run.loose = order
+        return tuple(loose.index(v) for v in order)
+
+    return label
+
+
+def _atom(atom: Any) -> Any:
+    """Return an atom of the checker as one that the graph of a monomial knows."""
+    values = tuple(map(_value, atom[2:]))
+    if atom[0] == "t":
+        return ("t", atom[1], *values)
+    if atom[0] in ("delta", "size"):
+        return ("d", *values) if values else ("s", atom[1])
+    return ("F", atom[0], atom[1], tuple((str(k), v) for k, v in enumerate(values)))
+
+
+def _value(value: Any) -> Any:
+    if not isinstance(value, tuple):
+        return value
+    if value[0] == "#":
+        return f"#{value[1]}@{value[2]}"
+    return ("+", value[1], _value(value[2]), value[3]) if value[0] == "+" else ("*", *map(_value, value[1:]))
+
+
+def _factor(atom: Any, power: Any, to: Mapping[Any, str]) -> Any:
+    """Return a power of an atom as a term."""
+    kind, label, *values = atom
+    shown = [checker.mapped(value, lambda v: to.get(v, v)) for value in values]
+    if kind == "f":
+        function, body = label
+        inside = checker.put(body, {f"${k}": value for k, value in enumerate(shown)}.__getitem__)
+        return ("^", inside, -power) if function == "1/" else ("^", (function, inside), power)
+    if kind == "size":
+        node: Any = label if isinstance(label, int) else ("size", label)
+    elif kind in ("decay", "gap"):
+        node = (kind, *label[:2], *shown)
+    else:
+        node = (kind, *((label,) if kind == "t" else ()), *shown)
+    power = Fraction(power)
+    return ("^", node if power.denominator == 1 else ("sqrt", node), int(power * (1 if power.denominator == 1 else 2)))
+
+
+def cases(replay: Replay) -> Iterator[tuple[dict[str, Any], Any]]:
+    """Yield the values of the free indices with their parts, and the uses, of every case of a proof."""
+    claim = replay.claim
+    found = iter(replay.proof["cases"])
+    for values, _ in replay.ranges(claim["free"]) if claim["lhs"] != claim["rhs"] else ():
+        env = checker.bind(claim["free"], values) | {v: v for value in values for v in leaves(value)}
+        yield env, next(found)
