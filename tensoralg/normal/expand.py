@@ -227,7 +227,12 @@ class Expansion:
         terms = self.expand(base, env)
         if not terms:
             raise Undecided("a denominator is identically zero", remedy="restate the claim")
-        if len(terms) == 1 and not terms[0].bound and all(atom[0] in "tsp" for atom in terms[0].powers):
+        if (
+            is_plain(base)
+            and len(terms) == 1
+            and not terms[0].bound
+            and all(atom[0] in "tsp" for atom in terms[0].powers)
+        ):
             (term,) = terms
             return [Term(term.coefficient**exponent, {a: e * exponent for a, e in term.powers.items()})]
         return [Term(powers={("F", "1/", base, restricted(base, env)): -exponent})]
@@ -376,3 +381,10 @@ def _index_names(index: Any) -> Iterator[str]:
             yield from _index_names(part)
     elif index[0] == "+":
         yield from _index_names(index[2])
+
+
+def is_plain(node: Any) -> bool:
+    """Whether a term is a product of factors that stay what they are when indices become equal."""
+    if isinstance(node, int) or node[0] in ("num", "size", "place", "t"):
+        return True
+    return node[0] in ("*", "^") and all(map(is_plain, node[1:2] if node[0] == "^" else node[1:]))

@@ -624,14 +624,17 @@ def _reasons(condition: Any, engine: Engine, proofs: Proofs) -> Iterator[Any]:
         indices = {name: run.writer.index(value, {}) for name, value in env.items()}
         node = checker.put(condition[1], indices.__getitem__)
         env = {v: v for value in values for v in leaves(value)}
-        forms = [(run.normal(run.expand(node, placed), known), known) for placed, known in arrangements(run, env)]
-        if all(run.positive(form, known, relation != ">=") for form, known in forms):
-            spellings = {run.show(run.narrowed(form, known)[0]) for form, known in forms}
-            shown = spellings.pop() if len(spellings) == 1 else run.show(run.normal(run.expand(node, env)))
-            yield ("sign", 1, shown, run.prove(("+", node, ("*", -1, shown))))
-            continue
-        known = dict(run.opened)
-        yield proofs.reason(relation, node, run.normal(run.expand(node, env), known), 1, known, run)
+        cases = []
+        for placed, known in arrangements(run, env):
+            blocks = {s: tuple((v, *(w for w in placed if placed[w] == v and w != v)) for v in known[s]) for s in known}
+            where = run.writer.product(masked(Term(chains=blocks)), {})
+            cases.append((where, run.normal(run.expand(node, placed), known), known))
+        spellings = {run.show(run.narrowed(form, known)[0]) for _, form, known in cases}
+        if len(spellings) == 1:  # the order does not matter
+            _, form, known = cases[0]
+            yield proofs.reason(relation, node, run.narrowed(form, known)[0], 1, dict.fromkeys(known, ()), run)
+        else:
+            yield ("cases", *((where, proofs.reason(relation, node, form, where, k, run)) for where, form, k in cases))
 
 
 def _case(claim: Mapping[str, Any], engine: Engine, proofs: Proofs, values: Any, spaces: Mapping[Any, str]) -> Any:

@@ -137,6 +137,13 @@ def is_kind(node: Any, *kinds: str) -> bool:
     return isinstance(node, tuple) and node[0] in kinds
 
 
+def is_plain(node: Any) -> bool:
+    """Whether a term is a product of factors that stay what they are when indices become equal."""
+    if is_kind(node, "*", "^", "sqrt"):
+        return all(map(is_plain, node[1:2] if node[0] == "^" else node[1:]))
+    return isinstance(node, int) or is_kind(node, "num", "size", "place", "t", "exp", "unit")
+
+
 def indicator(node: Any) -> bool:
     """Whether a term is a product of deltas, masks, and 1 - delta."""
     if node == 1 or is_kind(node, "delta", "lt", "le"):
@@ -394,7 +401,7 @@ class Checker:
             raise Rejected("a power is too high")
         if exponent >= 0:
             return self.product(*(self.expand(base, env) for _ in range(exponent)))
-        (term, *more) = self.expand(base, env) or [Term(0)]
+        (term, *more) = (self.expand(base, env) if is_plain(base) else []) or [Term(0)]
         if term.coefficient and all(map(self.never_zero, term.powers)) and not more and not term.bound:
             return [Term(Fraction(term.coefficient) ** exponent, {a: e * exponent for a, e in term.powers.items()})]
         return [Term(1, dict.fromkeys(self.closed("1/", base, env).powers, -exponent))]
@@ -675,6 +682,13 @@ class Checker:
             parts = factors(node) if relation == "!=" else ()
             for part, inner in zip(parts, reason[1:], strict=True):
                 self.holds(relation, part, where, env, inner)
+            return
+        if reason[0] == "cases":  # indicators that add up to 1
+            if not all(indicator(case) for case, _ in reason[1:]):
+                raise Rejected("a condition is no indicator")
+            self.zero(("+", 1, *(("*", -1, case) for case, _ in reason[1:])), env, ())
+            for case, inner in reason[1:]:
+                self.holds(relation, node, ("*", where, case), env, inner)
             return
         if reason[0] == "sign":  # of the term itself, or of one that is equal to it
             _, sign, *equal = reason
