@@ -117,7 +117,9 @@ def told_apart(
         symbol = tensors[atom[1]]
         slot = {g: group[0] for group in (*symbol.symmetric, *symbol.antisymmetric) for g in group}
         legs = [(slot.get(k, k), value) for k, value in enumerate(atom[2:]) if value in rank]
-        free = [(slot.get(k, k), value) for k, value in enumerate(atom[2:]) if isinstance(value, str)]
+        free = [
+            (slot.get(k, k), value) for k, value in enumerate(atom[2:]) if isinstance(value, str) and value not in rank
+        ]
         entries.append(((atom[1], power, *sorted(free)), legs))
     classes = 1
     around: dict[Any, list[Any]] = {v: [spaces[v]] for v in loose}

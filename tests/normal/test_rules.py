@@ -59,6 +59,7 @@ def theory_of(name):
     engine()
     bare = Normaliser(engine.setting)
     bare.space_of.update(engine.equations.spaces)
+    bare.counter = max(v for v in (0, *bare.space_of) if isinstance(v, int))  # its own variables come after those
     return engine, bare, stated
 
 
