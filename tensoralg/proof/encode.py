@@ -23,6 +23,7 @@ sum; a space is a name, ``("*", space..)`` or ``("+", space..)``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import prod
 from typing import Any
 
 from tensoralg.errors import Undecided
@@ -90,15 +91,16 @@ class Encoder:
         A window whose width may be below 1 is ``le * W``.
         """
         left, right = encode_index(expr.left), encode_index(expr.right)
-        width, space = self(expr.width), encode_space(expr.left.space)
+        width, space = _folded(self(expr.width)), encode_space(expr.left.space)
         if width == 1:
             return ("delta", left, right)
-        if isinstance(space, str) and width == ("size", str(expr.left.space.dimension)):
+        parts = width[1:] if isinstance(width, tuple) and width[0] == "+" else (width,)
+        if _at_least_one(width) and ("size", str(expr.left.space.dimension)) in parts:
             return ("le", left, right)
         name = f"window.{text(width)}"
         self.windows[name] = (width, space)
         entry = ("t", name, left, right)
-        if isinstance(width, int) or width[0] == "size":
+        if _at_least_one(width):
             return ("+", ("delta", left, right), ("*", ("lt", left, right), entry))
         return ("*", ("le", left, right), entry)
 
@@ -141,6 +143,23 @@ class Encoder:
             ends = (x if isinstance(x, str) else encode_index(x) for x in (expr.later, expr.earlier))
             return ("decay", expr.tensor.name, (), *ends, *map(encode_index, expr.args))
         raise Undecided(f"a {expr.kind} inside a term", remedy="use its body")
+
+
+def _folded(width: Any) -> Any:
+    """Return a width with its numbers added up."""
+    if isinstance(width, tuple) and width[0] in ("+", "*"):
+        parts = tuple(map(_folded, width[1:]))
+        if all(isinstance(part, int) for part in parts):
+            return sum(parts) if width[0] == "+" else prod(parts)
+        return (width[0], *parts)
+    return width
+
+
+def _at_least_one(width: Any) -> bool:
+    """Whether a width is known to be at least 1: a sum or product of such."""
+    if isinstance(width, int):
+        return width >= 1
+    return width[0] == "size" or (width[0] in ("+", "*") and all(map(_at_least_one, width[1:])))
 
 
 def encode_tensor(symbol: Tensor) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def explanation(verdict: Verdict, style: str) -> str:
     rest: list[str] = []
     for key, value in verdict.evidence.items():
         rest += [f"{key}: {shown}" for shown in _evidence(key, value)] if key not in known else []
-    if verdict.holds_for:
+    if any(size > 1 for found in verdict.holds_for for size in found.values()):
         sizes = "; ".join(", ".join(f"{k} = {v}" for k, v in found.items()) for found in verdict.holds_for)
         rest.append(f"it does hold for {sizes}")
     if style == "latex":

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from math import prod
 from random import Random
 from typing import Any
@@ -33,6 +34,7 @@ from tensoralg.normal import MAX_TERMS, unify
 from tensoralg.proof.certify import certificate
 from tensoralg.proof.decide import Decision, decide, engine_for, is_network, monomials, show
 from tensoralg.proof.encode import encode_claim
+from tensoralg.proof.hypotheses import model
 from tensoralg.proof.refute import Claim, Search, counterexample, is_long, legs_dimensions, search, shrink
 from tensoralg.proof.sparse import densified, sparse_search
 from tensoralg.proof.verdict import Verdict
@@ -40,6 +42,7 @@ from tensoralg.spaces import Index, check_sizes
 
 COMPONENT_BUDGET = 4096
 MOST_NETWORKS = 64
+LARGEST_SMALL = 4
 
 
 def prove(
@@ -131,14 +134,14 @@ def _prove(stated: Stated, budget: int, seed: int) -> Verdict:
             return Verdict("refuted", "the sides differ at an exact sparse witness", counterexample=densified(sparse))
     first = search(claim, random, tries=1, levels=3)
     if first.found is not None:
-        return _refuted(claim, first.found)
+        return _refuted(stated, first.found, budget)
     if outcome is None:
         outcome = _decide(stated, budget)
     if isinstance(outcome, Verdict):
         return outcome
     second = search(claim, random)
     if second.found is not None:
-        return _refuted(claim, second.found)
+        return _refuted(stated, second.found, budget)
     return Verdict("unknown", outcome, evidence=_evidence(second))
 
 
@@ -307,7 +310,11 @@ def _proved(stated: Stated, decision: Decision, proof: dict[str, Any]) -> Verdic
     how = "for these sizes" if stated.claim.fixed else "for all sizes"
     domain = [show(condition) for condition in decision.domain]
     reason = f"the normal forms of both sides agree {how}" + (" on their common domain" if domain else "")
-    evidence = {"domain": domain} if domain else {}
+    evidence: dict[str, Any] = {"domain": domain} if domain else {}
+    if stated.claim.hypotheses:
+        found = model(stated.claim)
+        at = ", ".join(f"{name} = {size}" for name, size in found[0].items()) if found else ""
+        evidence["hypotheses"] = f"they hold for some tensors at {at}" if found else "satisfiability not shown"
     return Verdict("proved", reason, certificate=proof, evidence=evidence)
 
 
@@ -326,9 +333,28 @@ def _components(claim: Claim, fixed: Mapping[str, int]) -> int:
     return points * (written(claim.left.body) + written(claim.right.body))
 
 
-def _refuted(claim: Claim, found: Any) -> Verdict:
-    smallest = shrink(claim, found)
-    return Verdict("refuted", "the sides differ at an exact witness", counterexample=counterexample(claim, smallest))
+def _refuted(stated: Stated, found: Any, budget: int) -> Verdict:
+    witness = counterexample(stated.claim, shrink(stated.claim, found))
+    return Verdict(
+        "refuted",
+        "the sides differ at an exact witness",
+        counterexample=witness,
+        small_sizes=partial(_small_sizes, stated, witness.sizes, budget),
+    )
+
+
+def _small_sizes(stated: Stated, witness: Mapping[str, int], budget: int) -> tuple[dict[str, int], ...]:
+    """Return the small sizes of one dimension, below those of a witness, for which a claim is proved after all."""
+    found = []
+    for name, size in witness.items():
+        for small in range(1, min(size, LARGEST_SMALL + 1)):
+            if name in stated.claim.fixed:
+                continue
+            fixed = {**stated.claim.fixed, name: small}
+            there = Stated(replace(stated.claim, fixed=fixed), {**stated.encoded, "sizes": fixed}, stated.definitions)
+            if isinstance(_decide(there, budget), Verdict):
+                found.append({name: small})
+    return tuple(found)
 
 
 def _evidence(tried: Search) -> dict[str, Any]:
@@ -340,6 +366,8 @@ def _evidence(tried: Search) -> dict[str, Any]:
     }
     if tried.undefined:
         evidence["evaluations that were undefined"] = tried.undefined
+    if tried.agreements:
+        evidence["agreements"] = list(tried.agreements)
     if tried.impossible:
         evidence["no tensors"] = tried.impossible
     return evidence

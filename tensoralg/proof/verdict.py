@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from tensoralg.errors import InvalidExpression
@@ -97,8 +98,6 @@ class Verdict:
         When proved: the claim and a proof that `tensoralg.proof.checker` has checked, as data (docs/certificates.md).
     evidence : dict
         What was tried: evaluations that agreed and at which sizes, conditions that are missing.
-    holds_for : tuple of dict
-        Small sizes for which the claim was seen to hold although it is refuted in general.
     reason : str
         One sentence on how the answer was found.
     """
@@ -108,7 +107,12 @@ class Verdict:
     counterexample: Counterexample | None = None
     certificate: dict[str, Any] | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
-    holds_for: tuple[dict[str, int], ...] = ()
+    small_sizes: Callable[[], tuple[dict[str, int], ...]] | None = field(default=None, repr=False, compare=False)
+
+    @cached_property
+    def holds_for(self) -> tuple[dict[str, int], ...]:
+        """Small sizes of one dimension each for which a refuted claim is proved; looked for when first asked for."""
+        return self.small_sizes() if self.small_sizes is not None else ()
 
     def __bool__(self) -> bool:
         return self.status == "proved"
