@@ -566,13 +566,6 @@ def normalised_linear_attention_reassociates():
     return text(scores), text(summary)
 
 
-@claim(source="arXiv 1812.01243 (efficient attention)", sizes=at("n d"))
-def softmax_over_features_and_over_keys_makes_weights():
-    """Softmax of the queries over features times softmax of the keys over tokens sums to one over the keys."""
-    features = "X[t,f] = softmax(f: Q[t,f]); Y[s,f] = softmax(s: K[s,f])"
-    return text(f"{features}; A[t,s] = sum(f: X[t,f]*Y[s,f]); O[t] = sum(s: A[t,s])"), text("O[t] = 1")
-
-
 DISTANCES = attend("-sum(f: (Q[t,f] - K[s,f])*(Q[t,f] - K[s,f]))/2")
 
 

@@ -1,0 +1,393 @@
+"""Recording: what a normalisation does at its outermost level, as uses of the rules of the checker.
+
+A use is ``(bound, context, exponent, rule)``: the context, summed over its bound indices, times the difference of the
+two sides of the rule, each to the exponent, is what the step adds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from tensoralg.errors import Undecided
+from tensoralg.normal import Normaliser
+from tensoralg.normal.functions import Step, arrangement, primes
+from tensoralg.normal.order import masked
+from tensoralg.normal.rules import Use
+from tensoralg.normal.terms import ONE, Atom, Form, Known, Term, mono_variables, renamed_atom, scaled, variables
+from tensoralg.proof import checker
+from tensoralg.proof.decide import Engine
+from tensoralg.proof.writer import NAMES, Writer
+
+if TYPE_CHECKING:
+    from tensoralg.proof.certify import Proofs
+
+
+class Recorder(Normaliser):
+    """A normaliser that notes the steps of its outermost level."""
+
+    def __init__(self, engine: Engine, spaces: Mapping[str, Any], proofs: Proofs) -> None:
+        self.depth = 1 << 20  # what happens while the rules are made is no step of a proof
+        super().__init__(engine.setting, engine.budget, equations=engine.equations)
+        self.space_of.update(spaces)
+        self.depth, self.proofs = 0, proofs
+        self.writer = Writer(proofs.prefix())
+        self.uses: list[Any] = []
+
+    def normal(self, terms: Sequence[Term], known: Known | None = None) -> Form:
+        self.depth += 1
+        try:
+            return super().normal(terms, known)
+        finally:
+            self.depth -= 1
+
+    # uses
+
+    def use(self, context: Term, rule: Any, exponent: int = 1) -> None:
+        """Note a use: the context is multiplied by the difference of the sides of the rule."""
+        scope = tuple((self.writer.name(v), space) for v, space in context.bound.items())
+        self.uses.append((scope, self.writer.product(context, {}), exponent, rule))
+
+    def prove(self, node: Any) -> Any:
+        """Return a proof that a term vanishes, as uses."""
+        return self.proofs.uses(node, {self.writer.name(v): space for v, space in self.space_of.items()})
+
+    def named(self, name: str) -> Any:
+        """Return the variable of a name."""
+        start = self.writer.prefix
+        return int(name[len(start) :]) if name.startswith(start) and name not in self.space_of else name
+
+    def show(self, form: Form) -> Any:
+        return self.writer.form(form, {})
+
+    def where(self, term: Term, known: Known, seen: set[Any]) -> Any:
+        """Return the indicator of an order of open variables, and of those that are known to differ."""
+        masks = masked(Term(chains={s: tuple((v,) for v in vs) for s, vs in known.items()}))
+        for atom in term.powers:
+            if atom[0] == "n" and set(atom[1:]) <= seen:
+                masks.times(atom)
+        return self.writer.product(masks, {})
+
+    def note(self, use: Use) -> None:
+        if self.depth == 1:
+            values = tuple(self.writer.index(v, {}) for v in use.values)
+            self.use(use.context, (*use.equation.name, values))
+
+    def _resolved(self, term: Term, atom: Atom, power: Any) -> list[Term]:
+        if self.depth != 1:
+            return super()._resolved(term, atom, power)
+        known, form = self.argument(term, atom)
+        if any(a[0] == "d" for mono, _ in form for a, _ in mono[0]):
+            return super()._resolved(term, atom, power)
+        context = masked(term.without(atom))
+        argument = self.writer.atom(("F", "exp", *atom[2:]), 1, {})[1]
+        row = self._row(form)
+        if row is not None:
+            return self._select(context, atom, power, known, form, row, argument)
+        result = self.apply(atom[1], form, power, known)
+        where = self.where(term, known, set(variables(atom)))
+        self.function(context, where, atom[1], argument, power, self.steps[-1], form, known)
+        self._exponents_outside(context, where, atom[1], power, self.steps[-1], result)
+        return self.product([[masked(term.without(atom))], result])
+
+    def function(
+        self, context: Term, where: Any, name: str, argument: Any, power: int, step: Step, form: Form, known: Known
+    ) -> None:
+        """Note how a function was applied."""
+        if step.kind == "exp":
+            after: list[Any] = []
+            for inside, c in step.logarithms:
+                node = self.show(inside)
+                reason = self.proofs.reason(">", node, inside, where, known, self)
+                after.append((("log", node), c * power, reason))
+            after += [(self.show(scaled(step.rest, power)), 1, ())] if step.rest else []
+            if after != [(argument, power, ())]:
+                self.use(context, self._exp(where, [(argument, power)], after))
+            return
+        if step.kind == "none":
+            proof = self.prove(("*", where, argument))
+            self.use(context, ("factor", where, name, argument, (), 0, (), proof), power)
+            return
+        parts = self.parts(step.scale)
+        core = 1 if step.rest == ONE and step.kind == "factor" else self.show(step.rest)
+        if parts or core != argument or name == "1/":
+            reason = (
+                self.proofs.reason("!=", argument, form, where, known, self) if name in ("1/", "unit", "log") else ()
+            )
+            difference = ("+", argument, ("*", -1, core, *(("^", part, k) for part, k in parts)))
+            proof = self.prove(("*", where, difference))
+            self.use(context, ("factor", where, name, argument, parts, core, reason, proof), power)
+        if step.kind in ("flip", "sign"):
+            outer = self.product([[context.copy()], [step.scale.copy()]])[0]
+            if power != 1:
+                raise Undecided("a power of a relu that changes its sign", remedy="restate the claim")
+            if step.kind == "sign":
+                turned = self.show(scaled(step.rest, step.sign))
+                same = self.prove(("*", where, ("+", ("*", step.sign, core), ("*", -1, turned))))
+                self.use(outer, ("sign", where, core, step.sign, ("sign", 1, turned, same)))
+            else:
+                turned = self.show(scaled(step.rest, -1))
+                self.use(outer, ("flip", where, core, turned, self.prove(("*", where, ("+", core, turned)))))
+
+    def _exponents_outside(
+        self, context: Term, where: Any, name: str, power: int, step: Step, result: list[Term]
+    ) -> None:
+        """Note that a power of an exponential, taken out of a denominator or root, is an exponential."""
+        found = next((atom for atom in step.scale.powers if atom[0] == "E"), None)
+        if found is None or name not in ("1/", "unit", "sqrt") or step.kind != "factor":
+            return
+        inside, k = self.show(found[1]), step.scale.powers[found]
+        half = ("*", ("num", 1, 2), inside)
+        before = [(inside, -k * power)] if name != "sqrt" else [(half, (k % 2) * power), (inside, (k // 2) * power)]
+        (term,) = result
+        after = [(self.show(atom[1]), e, ()) for atom, e in term.powers.items() if atom[0] == "E"]
+        plain = term.without(*(atom for atom in term.powers if atom[0] == "E"))
+        self.use(self.product([[context.copy()], [plain]])[0], self._exp(where, before, after))
+
+    def parts(self, scale: Term) -> tuple[Any, ...]:
+        """Return the factors of a scale with their powers."""
+        found: list[Any] = []
+        c = Fraction(scale.coefficient)
+        found += [(-1, 1)] if c < 0 else []
+        found += primes(abs(c))
+        for atom, power in scale.powers.items():
+            if atom[:2] == ("f", "1/"):
+                found.append((("unit", self.show(atom[2])), power))
+            elif atom[0] == "s" and int(power) != power:
+                root = self.writer.atom(atom, Fraction(1, Fraction(power).denominator), {})
+                found.append((root, Fraction(power).numerator))
+            else:
+                found.append((self.writer.atom(atom, 1, {}), int(power)))
+        return tuple(found)
+
+    def _exp(self, where: Any, before: Sequence[Any], after: Sequence[Any]) -> Any:
+        powers = [("*", k, a) for a, k in before] + [("*", -k, b) for b, k, _ in after]
+        return ("exp", where, tuple(before), tuple(after), self.prove(("*", where, ("+", 0, *powers))))
+
+    def _select(
+        self, context: Term, atom: Atom, power: int, known: Known, form: Form, row: Any, argument: Any
+    ) -> list[Term]:
+        entry, chosen, inner = self.select(form, known, row)
+        node = self.show(inner)
+        names = {v: self.writer.name(v) for mono, _ in inner for v in mono_variables(mono)}
+        shown = self.writer.atom(entry, 1, {})
+        space = self.space_of[chosen]
+        difference = ("+", argument, ("*", -1, ("sum", ((self.writer.name(chosen), space),), ("*", shown, node))))
+        rule = ("select", atom[1], shown, self.writer.name(chosen), space, node, argument, self.prove(difference))
+        rest = context.copy().times(atom, power - 1)
+        self.use(rest, rule)
+        env = tuple(sorted((name, v) for v, name in names.items()))
+        result = rest.times(entry).times(("F", atom[1], node, env))
+        result.bound[chosen] = space
+        return [result]
+
+    def around(self, term: Term, atom: Atom) -> tuple[Any, Any, Known]:
+        """Return the order around a normalised function as an indicator, its argument, and the order."""
+        seen = set(variables(atom))
+        known = {s: tuple(b[0] for b in bs if b[0] in seen) for s, bs in term.chains.items()}
+        return self.where(term, known, seen), self.show(atom[-1]), known
+
+    def resolve(self, term: Term) -> list[Term] | None:
+        if self.depth == 1:
+            for atom, power in term.powers.items():
+                if atom[:2] == ("f", "sqrt") and power > 1:
+                    context = masked(term.without(atom)).times(atom, power % 2)
+                    where, node, known = self.around(term, atom)
+                    reason = self.proofs.reason(">=", node, atom[2], where, known, self)
+                    self.use(context, ("square", where, node, reason), power // 2)
+                    return super().resolve(term)
+                if atom[:2] == ("f", "1/") and power < 0:
+                    where, node, known = self.around(term, atom)
+                    reason = self.proofs.reason("!=", node, atom[2], where, known, self)
+                    self.use(masked(term).copy(-1), ("inverse", where, node, reason), -power)
+                    return super().resolve(term)
+                if atom[0] == "F":
+                    break
+        return super().resolve(term)
+
+    # decays
+
+    def refine(self, term: Term, known: Known | None) -> list[Term]:
+        if self.depth == 1:
+            current = term.copy()
+            for atom, power in term.powers.items():
+                if atom[0] == "D" and atom[4] != "+" and atom[5] != "-":
+                    later, earlier, *args = (self.writer.index(v, {}) for v in atom[4:])
+                    self.use(current.without(atom), ("causal", *atom[1:3], tuple(args), later, earlier), power)
+                    current.times(("m", False, atom[5], atom[4]))
+        return super().refine(term, known)
+
+    def _on_chain(
+        self, term: Term, rest: Term, space: str, blocks: Any, relations: list[Atom], decays: list[Atom]
+    ) -> list[Term]:
+        if self.depth != 1 or not decays:
+            return super()._on_chain(term, rest, space, blocks, relations, decays)
+        pieces = []
+        for piece in super()._on_chain(term, rest, space, blocks, relations, []):
+            order = [block[0] for block in piece.chains[space]]
+            to = {v: next(w for w in order if w in block) for block in blocks for v in block}
+            chains = piece.chains
+            powers = [(renamed_atom(atom, to), term.powers[atom]) for atom in decays]
+            current = masked(piece)
+            for atom, power in powers:
+                current.times(atom, power)
+            for atom, power in powers:
+                for _ in range(power):
+                    current = self._walk(current, atom, order)
+            pieces.append(Term(current.coefficient, current.powers, current.bound, chains))
+        for piece in pieces:
+            for atom in [a for a in piece.powers if a[0] == "m" and self.space_of[a[2]] == space]:
+                del piece.powers[atom]
+            for atom in [a for a in piece.powers if a[0] == "d" and self.space_of[a[1]] == space]:
+                del piece.powers[atom]
+        return pieces
+
+    def _walk(self, term: Term, atom: Atom, order: list[Any]) -> Term:
+        """Replace a decay by gates and gaps along a chain, step by step."""
+        kind, gate, wraps, space, later, earlier, *args = atom
+        index = self.writer.index
+        shown = tuple(index(a, {}) for a in args)
+
+        def note(rule: str, *stops: Any) -> None:
+            context = term.copy().times(atom, -1)
+            self.use(context, (rule, gate, wraps, shown, *(index(v, {}) for v in stops)))
+
+        if later == earlier:
+            note("stay", later, earlier)
+        elif kind == "D":
+            note("step", later, earlier)
+            term = self._linked(term, atom, [] if later == "+" else [self.gate(gate, wraps, later)], later, earlier)
+            atom = next(a for a in term.powers if a[0] == "G" and a[1:6] == (gate, wraps, space, later, earlier))
+            return self._walk(term, atom, order)
+        else:
+            low = -1 if earlier == "-" else order.index(earlier)
+            high = len(order) if later == "+" else order.index(later)
+            if high - low <= 1:
+                return term
+            at = order[high - 1]
+            note("cut", later, at, earlier)
+            front = [("G", gate, wraps, space, later, at), self.gate(gate, wraps, at)]
+            term = self._linked(term, atom, front, at, earlier)
+            atom = next(a for a in term.powers if a[0] == "G" and a[1:6] == (gate, wraps, space, at, earlier))
+            return self._walk(term, atom, order)
+        term = term.copy().times(atom, -1)
+        deltas = self.relation("delta", *args) if len(args) == 2 else [Term()]
+        return self.product([[term], deltas])[0]
+
+    def _linked(self, term: Term, atom: Atom, front: list[Any], later: Any, earlier: Any) -> Term:
+        """Replace a decay by a product of parts and the gap that is left, matrices linked by new indices."""
+        _, gate, wraps, space, _, _, *args = atom
+        result = term.copy().times(atom, -1)
+        left = args[0] if len(args) == 2 else None
+        for part in front:
+            legs = list(args)
+            if left is not None:
+                right, bound = next(self.values(self.setting.legs[gate][2]))
+                legs, left = [left, right], right
+                result.bound.update(bound)
+            result.times((*part, *legs))
+        return result.times(("G", gate, wraps, space, later, earlier, *([left, args[1]] if left is not None else args)))
+
+    def counted_out(self, term: Term, space: str, v: Any, weight: Any) -> Term:
+        if self.depth == 1 and weight:
+            stops = ["-", *(block[0] for block in term.chains[space]), "+"]
+            low, high = stops[stops.index(v) - 1], stops[stops.index(v) + 1]
+            current = masked(term)
+            for (gate, wraps, *args), power in weight.items():
+                parts = [
+                    ("G", gate, wraps, space, high, v, *args),
+                    (*self.gate(gate, wraps, v), *args),
+                    ("G", gate, wraps, space, v, low, *args),
+                ]
+                for _ in range(power):
+                    for part in parts:
+                        current.times(part, -1)
+                    show = [self.writer.index(x, {}) for x in (high, v, low)]
+                    shown = tuple(self.writer.index(a, {}) for a in args)
+                    self.use(current.copy(-1), ("cut", gate, wraps, shown, *show))
+                    current.times(("G", gate, wraps, space, high, low, *args))
+        return super().counted_out(term, space, v, weight)
+
+    def resolvent(self, term: Term, space: str, v: Any, above: Any, below: Any, heavy: Any) -> list[Term]:
+        if self.depth == 1:
+            stops = ["-", *(block[0] for block in term.chains[space]), "+"]
+            low, high = stops[stops.index(v) - 1], stops[stops.index(v) + 1]
+            context = masked(self.dropped(term, space, v, heavy, {})).copy(1 if heavy == above else -1)
+            weights = [
+                tuple(
+                    (gate, wraps, tuple(self.writer.index(a, {}) for a in args), k)
+                    for (gate, wraps, *args), k in weight.items()
+                )
+                for weight in (above, below)
+            ]
+            ends = (self.writer.index(x, {}) for x in (low, high))
+            self.use(context, ("resolvent", space, *ends, *weights))
+        return super().resolvent(term, space, v, above, below, heavy)
+
+    # exponents
+
+    def with_exponent(self, term: Term, form: Form) -> Term:
+        result = super().with_exponent(term, form)
+        if self.depth == 1:
+            before = [(self.show(a[1]), e) for a, e in term.powers.items() if a[0] == "E"]
+            after = [(self.show(form), 1, ())] if form else []
+            if [(*b, ()) for b in before] != after:
+                context = masked(term.without(*(a for a in term.powers if a[0] == "E")))
+                seen = {v for a in term.powers if a[0] == "E" for v in variables(a)}
+                known = {s: tuple(b[0] for b in bs) for s, bs in term.chains.items()}
+                self.use(context, self._exp(self.where(term, known, seen), before, after))
+        return result
+
+    def _finish(self, table: dict[Any, Any], term: Term, known: Known | None) -> list[Term]:
+        left = super()._finish(table, term, known)
+        if self.depth == 1 and not left:
+            self._name(term)
+        return left
+
+    def _name(self, term: Term) -> None:
+        """Write the functions of a finished term as those of its canonical monomial."""
+        term = self._folded_primes(term)
+        nested = [a for a in term.powers if a[0] in ("E", "f")]
+        if not nested:
+            return
+        to = self.numbering(Term(powers=self.sorted_legs(term.powers)[1], bound=term.bound, chains=term.chains))
+        if to is None:
+            return
+        back = {number: self.writer.name(v) for v, number in to.items()}
+        current = term
+        for atom in nested:
+            image = self.renamed_form(atom[-1], to)
+            old, new = self.show(atom[-1]), self.writer.form(image, back)
+            function = "exp" if atom[0] == "E" else atom[1]
+            power = current.powers[atom]
+            rest = current.without(atom)
+            if checker.spread(old) != checker.spread(new):
+                seen = set(variables(atom))
+                order = {s: tuple(b[0] for b in bs if b[0] in seen) for s, bs in term.chains.items()}
+                where = self.where(term, order, seen)
+                if function == "exp":
+                    self.use(masked(rest), self._exp(where, [(old, 1)], [(new, 1, ())]), power)
+                else:
+                    proof = self.prove(("*", where, ("+", old, ("*", -1, new))))
+                    name = NAMES.get(function, function)
+                    reason = (
+                        self.proofs.reason("!=", old, atom[-1], where, order, self) if name in ("log", "unit") else ()
+                    )
+                    self.use(masked(rest), ("factor", where, name, old, (), new, reason, proof), power)
+            current = rest.times(("S", function, new), power)
+
+    # denominators
+
+    def difference(self, terms: Sequence[Term]) -> Form:
+        form = self.normal(terms)
+        while uneven := self.denominators(form, None):
+            cleared = []
+            for mono, c in form:
+                term = masked(self.thaw(mono, c))
+                for atom, e in uneven.get(arrangement(mono, None), {}).items():
+                    # the engine opens what is missing; the reciprocals are inert from here on
+                    term.times(atom, -e).times(("S", "1/", self.show(atom[2])), e)
+                cleared.append(term)
+            form = self.normal(cleared)
+        return form
