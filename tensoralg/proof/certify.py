@@ -204,7 +204,7 @@ def _labels(whole: Mapping[str, Any], engine: Engine) -> Any:
 
     try:
         checker.verify(whole, label)
-    except checker.Rejected as reason:
+    except ValueError as reason:
         raise Undecided(f"the proof could not be certified: {reason}", remedy="this is a gap in the library") from None
     return tuple(found)
 

@@ -76,6 +76,5 @@ def write_certificate(certificate: Mapping[str, Any], path: Path) -> None:
     try:
         part.write_text(json.dumps(certificate) + "\n", encoding="utf-8")
         part.replace(path)
-    except BaseException:
+    finally:
         part.unlink(missing_ok=True)
-        raise

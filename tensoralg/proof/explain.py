@@ -10,18 +10,19 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tensoralg.errors import TensoralgError
 from tensoralg.proof import checker
 from tensoralg.proof.page import Matrix, Page, Part, Shown, words
 from tensoralg.proof.replay import MOST_WORK, Monomial, Replay, Side, cases
-from tensoralg.proof.show import fresh, shortened, tidy
-from tensoralg.proof.verdict import Counterexample, Verdict, show_value
+from tensoralg.proof.show import fresh, shortened, show_value, tidy
+
+if TYPE_CHECKING:
+    from tensoralg.proof.verdict import Counterexample, Verdict
 
 MOST_LINES, MOST_CASES, MOST_USES, DEEPEST = 12, 3, 200, 3
 MALFORMED = (
-    checker.Rejected,
     TensoralgError,
     ArithmeticError,
     AssertionError,
@@ -229,7 +230,7 @@ class _Proof:
     def _terms(self, env: Mapping[str, Any]) -> None:
         try:
             left, right = (self.replay.side(self.claim[side], env) for side in ("lhs", "rhs"))
-        except checker.Rejected:
+        except ValueError:
             self.lines.add("terms", f"more than {MOST_WORK} steps multiply them out, not shown")
             return
         spaces = ", ".join(self.proof["refine"])

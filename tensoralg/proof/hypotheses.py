@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
-from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +35,7 @@ from tensoralg.proof.sample import (
 )
 
 if TYPE_CHECKING:
-    from tensoralg.proof.refute import Claim
+    pass
 
 Equation = tuple[Definition, Definition]
 ATTEMPTS = 12
@@ -89,46 +88,13 @@ def holds(equations: Sequence[Equation], values: Mapping[str, Any], sizes: Mappi
         return False
 
 
-def model(claim: Claim, seed: int = 0) -> tuple[dict[str, int], dict[str, Any]] | None:
-    """Return sizes and exact tensors with the declared facts and hypotheses of a claim; None if none were found.
-
-    A model shows that the hypotheses do not contradict each other.  Sizes above 1 are tried first: where every
-    dimension is 1, hypotheses say little.
-
-    Examples
-    --------
-    >>> import tensoralg as ta
-    >>> from tensoralg.proof.prove import state
-    >>> x, one = (ta.parse(text, {"i": "n"}, free="i") for text in ("x[i]", "1"))
-    >>> square, none = (ta.parse(text, {"i": "n"}, free="") for text in ("sum(i: x[i]*x[i])", "0"))
-    >>> sizes, tensors = model(state(x, one, [(square, square)], None).claim)
-    >>> sizes, len(tensors["x"])
-    ({'n': 2}, 2)
-    >>> print(model(state(x, one, [(x, one), (square, none)], None).claim))
-    None
-    """
-    from tensoralg.proof.refute import affordable, draw, growing_sizes  # which draws by `satisfying`
-
-    random = Random(seed)
-    candidates = [sizes for sizes in islice(growing_sizes(claim), MOST_SIZES) if affordable(claim, sizes)]
-    for sizes in sorted(candidates, key=lambda found: min(found.values(), default=1) == 1):
-        try:
-            tensors = draw(claim, sizes, random, largest=2)
-            equations = [e for e in claim.hypotheses if not all(_is_zero(x) for x in residual(e, tensors, sizes))]
-        except (EvaluationError, Undecided):
-            continue
-        if not equations and all(_is_exact(x) for array in tensors.values() for x in array.flat):
-            return dict(sizes), tensors
-    return None
-
-
-def _is_exact(value: Any) -> bool:
+def is_exact(value: Any) -> bool:
     return isinstance(value, int | Fraction)
 
 
-def _is_zero(value: Any) -> bool:
+def is_zero(value: Any) -> bool:
     """Whether a value is exactly 0; a ball around 0 does not show that."""
-    return _is_exact(value) and value == 0
+    return is_exact(value) and value == 0
 
 
 def residual(equation: Equation, values: Mapping[str, Any], sizes: Mapping[str, int]) -> list[Any]:

@@ -8,8 +8,7 @@ from fractions import Fraction
 from itertools import groupby
 from typing import Any
 
-from tensoralg.proof.show import escaped, latex, symbol, text
-from tensoralg.proof.verdict import show_array
+from tensoralg.proof.show import escaped, latex, show_array, symbol, text
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ from tensoralg.normal import MAX_TERMS, unify
 from tensoralg.proof.certify import certificate
 from tensoralg.proof.decide import Decision, decide, engine_for, is_network, monomials, show
 from tensoralg.proof.encode import encode_claim
-from tensoralg.proof.hypotheses import model
+from tensoralg.proof.models import model
 from tensoralg.proof.refute import Claim, Search, counterexample, is_long, legs_dimensions, search, shrink
 from tensoralg.proof.sparse import densified, sparse_search
 from tensoralg.proof.verdict import Verdict

@@ -14,6 +14,7 @@ from typing import Any
 from tensoralg.expr.latex import latex_name
 
 SUM, PRODUCT, FACTOR = range(3)
+MOST_ENTRIES = 12  # of a sparse tensor that are shown
 RELATIONS = {"le": "\\le", "lt": "<"}
 INDICES = {"t": 2, "decay": 3, "gap": 3}  # where the indices of a form begin, if not at 1
 COMPARED = {"=": "=", "!=": "\\ne", ">": ">", ">=": "\\ge"}
@@ -310,3 +311,27 @@ def shortened(node: Any, parts: int = 12, leaves: int = 60) -> Any:
         return (here[0], *(part if here[0] == "^" and k else visit(part) for k, part in enumerate(here[1:])))
 
     return visit(node)
+
+
+def show_array(value: Any) -> str:
+    """Return nested lists of ints and Fractions, or the nonzero entries of a sparse tensor, as text.
+
+    Examples
+    --------
+    >>> show_array([[1, 0], [0, 1]])
+    '[[1, 0], [0, 1]]'
+    >>> show_array({"shape": [40, 40], "entries": [[[0, 1], 1], [[1, 2], -1]]})
+    '40 x 40, all 0 but [0,1]: 1, [1,2]: -1'
+    """
+    if isinstance(value, dict):
+        entries = value["entries"]
+        shown = [f"[{','.join(map(str, at))}]: {number}" for at, number in entries[:MOST_ENTRIES]]
+        more = [f"and {len(entries) - MOST_ENTRIES} more"] if len(entries) > MOST_ENTRIES else []
+        shape = " x ".join(map(str, value["shape"])) or "scalar"
+        return f"{shape}, all 0{' but ' * bool(shown)}{', '.join(shown + more)}"
+    return "[" + ", ".join(map(show_array, value)) + "]" if isinstance(value, list) else str(value)
+
+
+def show_value(value: Any) -> str:
+    """Return an exact value, or a ball as ``mid +/- radius``."""
+    return f"{value[0]} +/- {value[1]}" if isinstance(value, tuple) else str(value)

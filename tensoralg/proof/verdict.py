@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from tensoralg.errors import InvalidExpression
-
-MOST_ENTRIES = 12  # of a sparse tensor that are shown
+from tensoralg.proof.explain import explanation
+from tensoralg.proof.show import show_array, show_value
 
 
 @dataclass(frozen=True)
@@ -51,30 +51,6 @@ class Counterexample:
             "lhs": _plain(self.lhs),
             "rhs": _plain(self.rhs),
         }
-
-
-def show_array(value: Any) -> str:
-    """Return nested lists of ints and Fractions, or the nonzero entries of a sparse tensor, as text.
-
-    Examples
-    --------
-    >>> show_array([[1, 0], [0, 1]])
-    '[[1, 0], [0, 1]]'
-    >>> show_array({"shape": [40, 40], "entries": [[[0, 1], 1], [[1, 2], -1]]})
-    '40 x 40, all 0 but [0,1]: 1, [1,2]: -1'
-    """
-    if isinstance(value, dict):
-        entries = value["entries"]
-        shown = [f"[{','.join(map(str, at))}]: {number}" for at, number in entries[:MOST_ENTRIES]]
-        more = [f"and {len(entries) - MOST_ENTRIES} more"] if len(entries) > MOST_ENTRIES else []
-        shape = " x ".join(map(str, value["shape"])) or "scalar"
-        return f"{shape}, all 0{' but ' * bool(shown)}{', '.join(shown + more)}"
-    return "[" + ", ".join(map(show_array, value)) + "]" if isinstance(value, list) else str(value)
-
-
-def show_value(value: Any) -> str:
-    """Return an exact value, or a ball as ``mid +/- radius``."""
-    return f"{value[0]} +/- {value[1]}" if isinstance(value, tuple) else str(value)
 
 
 def _plain(value: Any) -> Any:
@@ -142,8 +118,6 @@ class Verdict:
           terms   multiplied out, 1 on the left and 1 on the right
                   left 1 is right 1:   sum(s,f: Q[t,f]*K[s,f]*x[s])
         """
-        from tensoralg.proof.explain import explanation
-
         if format not in ("text", "latex"):
             raise InvalidExpression(f"{format!r} is no format of an explanation", remedy='give "text" or "latex"')
         return explanation(self, format)

@@ -15,8 +15,8 @@ from tensoralg.errors import InvalidExpression
 from tensoralg.proof import checker
 from tensoralg.proof.explain import MOST_LINES, agreement, proof_lines
 from tensoralg.proof.refute import Agreement
-from tensoralg.proof.show import escaped, latex, shortened, symbol, text, tidy
-from tensoralg.proof.verdict import Counterexample, Verdict, show_array
+from tensoralg.proof.show import escaped, latex, shortened, show_array, symbol, text, tidy
+from tensoralg.proof.verdict import Counterexample, Verdict
 
 DOCS = Path(__file__).parents[2] / "docs"
 TOKENS = {"t,s,r": "n ordered", "f,g": "d", "e": "d"}

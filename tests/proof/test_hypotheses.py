@@ -10,7 +10,8 @@ import tensoralg as ta
 from tensoralg.errors import FreeIndexMismatch
 from tensoralg.proof import checker
 from tensoralg.proof.decide import decide, engine_for
-from tensoralg.proof.hypotheses import linear_solution, model
+from tensoralg.proof.hypotheses import linear_solution
+from tensoralg.proof.models import model
 from tensoralg.proof.prove import state
 
 pytestmark = pytest.mark.filterwarnings("ignore::tensoralg.errors.ImplicitSumWarning")
