@@ -367,8 +367,8 @@ class _Proof:
         """Return why a denominator is not zero, or a root defined."""
         if reason[0] == "sign":
             return [f"as it is {_sign(relation, reason)}"]
-        if reason[0] == "all":
-            return ["as no factor is 0"]
+        if reason[0] in ("all", "cases"):
+            return ["as no factor is 0" if reason[0] == "all" else f"as it is {relation} 0 in every order"]
         pool = (*self.left, *self.right, *self.assumed)
         if not (isinstance(reason[0], int) and reason[0] < len(pool)):
             return ["as a condition says"]
@@ -402,8 +402,8 @@ class _Proof:
     def _why(self, relation: str, reason: Any, pool: Sequence[Any], theirs: Sequence[Any]) -> list[Part]:
         if reason[0] == "sign":
             return [f"it is {_sign(relation, reason)}"]
-        if reason[0] == "all":
-            return ["no factor is 0"]
+        if reason[0] in ("all", "cases"):
+            return ["no factor is 0" if reason[0] == "all" else f"it is {relation} 0 in every order of the indices"]
         if not (isinstance(reason[0], int) and reason[0] < len(pool)):
             return ["by another condition"]
         known, other, scope = pool[reason[0]]
