@@ -204,7 +204,7 @@ def _labels(whole: Mapping[str, Any], engine: Engine) -> Any:
 
     try:
         checker.verify(whole, label)
-    except ValueError as reason:
+    except checker.ERRORS as reason:
         raise Undecided(f"the proof could not be certified: {reason}", remedy="this is a gap in the library") from None
     return tuple(found)
 

@@ -31,6 +31,8 @@ ARITY = {
     **dict.fromkeys(FUNCTIONS, 2),
     **dict.fromkeys(INDICATORS, 3),
 }
+# what malformed content can lead to; all of it means that there is no proof
+ERRORS = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, StopIteration, TypeError, ValueError)
 STRONGER = {"!=": ("!=", ">"), ">": (">",), ">=": (">", ">=")}
 
 
@@ -660,9 +662,8 @@ class Checker:
         if function in ("1/", "unit", "log"):
             self.holds("!=", argument, where, env, reasons)
         for part, k in parts:
-            if function not in ("1/", "unit") or (
-                k < 0 and part[:1] + part[1:2] not in {("t", unit) for unit in self.units}
-            ):
+            nonzero = is_kind(part, "t") and part[1] in self.units
+            if function not in ("1/", "unit") or (k < 0 and not nonzero):
                 self.holds(">", part, where, env, ("sign", 1))
         return ("*", where, apply(function, argument)), ("*", where, image(function, parts, core))
 
@@ -794,14 +795,5 @@ def check(certificate: Any, claim: Any = None) -> bool:
             certificate = json.loads(certificate) if len(certificate) <= LONGEST else None
         found = verify(certificate)
         return claim is None or found == frozen(claim)
-    except (
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        MemoryError,
-        RuntimeError,
-        StopIteration,
-        TypeError,
-        ValueError,
-    ):
+    except ERRORS:
         return False
