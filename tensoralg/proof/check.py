@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
+from errno import EISDIR
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +47,11 @@ def check(certificate: str | Path | Mapping[str, Any], claim: Sequence[Any] | No
     wanted = None if claim is None else encoded(claim)
     if isinstance(certificate, Mapping):
         return checker.check(certificate, wanted)
+    if not isinstance(certificate, str | Path):
+        return False
     try:
         text = Path(certificate).read_text(encoding="utf-8")
-    except UnicodeDecodeError:
+    except ValueError:  # bytes that are no text, or a name that is none
         return False
     return checker.check(text, wanted)
 
@@ -71,10 +73,12 @@ def write_certificate(certificate: Mapping[str, Any], path: Path) -> None:
     OSError
         If the file cannot be written.
     """
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, suffix=".part", delete=False) as file:
-        part = Path(file.name)
+    part = path.with_name(f".{path.name}.part")
     try:
+        if path.is_dir():
+            raise IsADirectoryError(EISDIR, "is a folder")
         part.write_text(json.dumps(certificate) + "\n", encoding="utf-8")
         part.replace(path)
-    finally:
+    except OSError as error:
         part.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from None

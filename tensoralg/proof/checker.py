@@ -207,7 +207,7 @@ def path(tensors: Any, kind: str, *rest: Any) -> tuple[Any, Any]:
     """
 
     def step(gate: str, wraps: Any, at: Any, args: Any) -> Any:
-        for k, space in reversed(wraps):
+        for k, space in reversed(wraps if tensors[gate]["legs"] else ()):
             at = ("+", k, at, space)
         return ("t", gate, *((at,) if tensors[gate]["legs"] else ()), *args)
 
@@ -270,7 +270,7 @@ class Checker:
         self.domain = tuple(domain)
         self.units = {name for name, tensor in self.claim["tensors"].items() if "positive" in tensor.get("facts", ())}
         for relation, node, scope in self.domain:
-            if relation != ">=" and node[0] == "t" and sorted(node[2:]) == sorted(name for name, _ in scope):
+            if relation != ">=" and is_kind(node, "t") and sorted(node[2:]) == sorted(name for name, _ in scope):
                 self.units.add(node[1])
 
     def spend(self, amount: int = 1) -> None:

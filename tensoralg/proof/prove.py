@@ -26,9 +26,9 @@ from tensoralg.errors import (
     Undecided,
 )
 from tensoralg.expr.arrays import all_dimensions
-from tensoralg.expr.nodes import Add, Definition, Entry, Expr, Pow, as_expr
+from tensoralg.expr.nodes import Add, Decay, Definition, Entry, Expr, Pow, as_expr
 from tensoralg.expr.replace import replace_tensor
-from tensoralg.expr.rewrite import substitute
+from tensoralg.expr.rewrite import substitute, walk
 from tensoralg.expr.tensor import Tensor
 from tensoralg.normal import MAX_TERMS, unify
 from tensoralg.proof.certify import certificate
@@ -188,7 +188,9 @@ def state(
     equations = list(zip(rest[::2], rest[1::2], strict=True))
     checked = check_sizes(sizes, _dimensions([left, right, *rest], tensors)) if sizes else {}
     encoded = encode_claim(left, right, equations, tensors, checked)
-    defined, definitions = _definitions(equations, tensors)
+    nodes = [node for side in (left, right, *rest) for node in walk(side)]
+    gates = {node.tensor.name for node in nodes if isinstance(node, Decay)}  # a gate stays a tensor
+    defined, definitions = _definitions(equations, tensors, gates)
     for symbol, body in defined:
         left = _as_definition(replace_tensor(left, symbol.name, body))
         right = _as_definition(replace_tensor(right, symbol.name, body))
@@ -211,14 +213,14 @@ def _dimensions(sides: Iterable[Definition], tensors: Mapping[str, Tensor]) -> s
 
 
 def _definitions(
-    equations: list[tuple[Definition, Definition]], tensors: Mapping[str, Tensor]
+    equations: list[tuple[Definition, Definition]], tensors: Mapping[str, Tensor], gates: set[str]
 ) -> tuple[list[tuple[Tensor, Definition]], list[tuple[int, str]]]:
     """Return the equations that define tensors by others, none by itself in the end, and which ones they are."""
     waiting: dict[str, tuple[Tensor, Definition, int, str]] = {}
     for k, (a, b) in enumerate(equations):
         for one, two, side in ((a, b, "lhs"), (b, a, "rhs")):
             found = _defining(one, two, tensors)
-            if found is not None and found[0].name not in waiting:
+            if found is not None and found[0].name not in waiting and found[0].name not in gates:
                 waiting[found[0].name] = (*found, k, side)
                 break
     defined: list[tuple[Tensor, Definition]] = []
@@ -314,7 +316,8 @@ def _proved(stated: Stated, decision: Decision, proof: dict[str, Any]) -> Verdic
     if stated.claim.hypotheses:
         found = model(stated.claim)
         at = ", ".join(f"{name} = {size}" for name, size in found[0].items()) if found else ""
-        evidence["hypotheses"] = f"they hold for some tensors at {at}" if found else "satisfiability not shown"
+        some = f"they hold for some tensors{' at ' * bool(at)}{at}"
+        evidence["hypotheses"] = some if found else "satisfiability not shown"
     return Verdict("proved", reason, certificate=proof, evidence=evidence)
 
 

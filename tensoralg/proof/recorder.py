@@ -111,7 +111,7 @@ class Recorder(Normaliser):
             return
         parts = self.parts(step.scale)
         core = 1 if step.rest == ONE and step.kind == "factor" else self.show(step.rest)
-        if parts or core != argument or name == "1/":
+        if parts or core in (1, 0) or core != argument or name == "1/":
             reason = (
                 self.proofs.reason("!=", argument, form, where, known, self) if name in ("1/", "unit", "log") else ()
             )
@@ -251,7 +251,8 @@ class Recorder(Normaliser):
 
         def note(rule: str, *stops: Any) -> None:
             context = term.copy().times(atom, -1)
-            self.use(context, (rule, gate, wraps, shown, *(index(v, {}) for v in stops)))
+            place = wraps if self.setting.legs[gate] else space  # a constant gate does not say where it runs
+            self.use(context, (rule, gate, place, shown, *(index(v, {}) for v in stops)))
 
         if later == earlier:
             note("stay", later, earlier)
@@ -305,7 +306,8 @@ class Recorder(Normaliser):
                         current.times(part, -1)
                     show = [self.writer.index(x, {}) for x in (high, v, low)]
                     shown = tuple(self.writer.index(a, {}) for a in args)
-                    self.use(current.copy(-1), ("cut", gate, wraps, shown, *show))
+                    place = wraps if self.setting.legs[gate] else space
+                    self.use(current.copy(-1), ("cut", gate, place, shown, *show))
                     current.times(("G", gate, wraps, space, high, low, *args))
         return super().counted_out(term, space, v, weight)
 

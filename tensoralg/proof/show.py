@@ -57,7 +57,9 @@ def text(node: Any, level: int = SUM) -> str:
     if kind == "sum":
         return f"sum({','.join(name for name, _ in node[1])}: {text(node[2])})"
     if kind == "^":
-        return f"1/{text(node[1], FACTOR)}" if node[2] == -1 else f"pow({text(node[1])}, {node[2]})"
+        base = text(node[1], FACTOR)
+        below = f"({base})" if base.startswith("1/") else base
+        return f"1/{below}" if node[2] == -1 else f"pow({text(node[1])}, {node[2]})"
     if kind == "+":
         shown = " + ".join(text(p, SUM if isinstance(p, int) else PRODUCT) for p in node[1:]).replace(" + -", " - ")
         return shown if level == SUM else f"({shown})"

@@ -81,7 +81,7 @@ class Verdict:
     status: str
     reason: str
     counterexample: Counterexample | None = None
-    certificate: dict[str, Any] | None = None
+    certificate: dict[str, Any] | None = field(default=None, repr=False)
     evidence: Mapping[str, Any] = field(default_factory=dict)
     small_sizes: Callable[[], tuple[dict[str, int], ...]] | None = field(default=None, repr=False, compare=False)
 
