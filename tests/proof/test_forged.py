@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tensoralg.proof.checker import check
@@ -10,19 +12,20 @@ BIG = 10**17
 VECTOR = {"x": {"legs": ["n"]}}
 
 
-def certificate(lhs, rhs, uses=(), *, refine=(), **claim):
+def certificate(lhs, rhs, uses=(), *, refine=(), proof=None, **claim):
     empty = {"spaces": {}, "tensors": {}, "free": [], "given": [], "sizes": {}}
+    more = proof or {}
     proof = {"refine": list(refine), "components": [], "definitions": [], "domain": [], "cases": [list(uses)]}
     return {
         "format": "tensoralg certificate",
         "version": 1,
         "claim": {**empty, "lhs": lhs, "rhs": rhs, **claim},
-        "proof": {**proof, "labels": []},
+        "proof": {**proof, "labels": [], **more},
     }
 
 
-def use(rule, context=1):
-    return [[], context, 1, rule]
+def use(rule, context=1, bound=()):
+    return [list(bound), context, 1, rule]
 
 
 def reciprocal(term):
@@ -37,7 +40,159 @@ def skew(name):
 
 MASKED = ["sum", [["s", "n"]], ["*", ["lt", "+", "s"], ["t", "x", "s"]]]
 SELECTED = ["sum", [["j", "n"], ["k", "n"]], ["*", ["delta", ["*", "j", "k"], "t"], ["t", "x", "j"]]]
+SCALAR = {"x": {"legs": []}}
+N = {"n": ["n", 0]}
+
+
+def two_sizes():
+    """E[i,j] f(x[i]) g(x[j]) with f over a space and g over another: swapping all three pairs is no automorphism."""
+
+    def factor(i, v, w):
+        return ["exp", ["*", ["t", "x", i], ["delta", v, w]]]
+
+    bound = [["i", "n"], ["j", "n"], ["v", "a"], ["r", "a"], ["w", "b"], ["s", "b"]]
+    left = ["sum", bound, ["*", ["t", "E", "i", "j"], factor("i", "v", "r"), factor("j", "w", "s")]]
+    tensors = {**VECTOR, "E": {"legs": ["n", "n"], "antisymmetric": [[0, 1]]}}
+    spaces = {**N, "a": ["a", 0], "b": ["b", 0]}
+    return certificate(left, 0, spaces=spaces, tensors=tensors, proof={"labels": [[-1, 1, 0, 4, 5, 2, 3]]})
+
+
+def nameless():
+    """With a positive tensor named "", the label of a delta, 1/D * D is 1 for a D that is defined as a delta."""
+    entry, delta = ["t", "D", "i", "j"], ["delta", "i", "j"]
+    inverse, free = reciprocal(entry), [["i", "n"], ["j", "n"]]
+    uses = [
+        use(["sign", delta, inverse, 1, ["sign", 1, 1, []]]),
+        use(["sign", 1, inverse, 1, ["sign", 1, delta, []]], ["*", -1, delta]),
+    ]
+    tensors = {"": {"legs": [], "facts": ["positive"]}, "D": {"legs": ["n", "n"]}}
+    given = [{"free": free, "lhs": entry, "rhs": delta}]
+    more = {"definitions": [[0, "lhs"]]}
+    return certificate(delta, 1, uses, spaces=N, tensors=tensors, free=free, given=given, proof=more)
+
+
+def unknown_tag():
+    """Indices ["?", j, i, j] are taken as elements of a product, but compared as basis vectors."""
+    space = ["*", "n", "n", "n"]
+    first, second = ["?", "j", "i", "j"], ["?", "j", "k", "j"]
+    given = [{"free": [["p", space], ["q", space]], "lhs": ["t", "y", "p", "q"], "rhs": ["delta", "p", "q"]}]
+    uses = [
+        use(["given", 0, [first, first]], -1),
+        use(["given", 0, [first, second]], ["delta", "i", "k"], [["k", "n"]]),
+    ]
+    free = [["i", "n"], ["j", "n"]]
+    return certificate(1, 0, uses, spaces=N, tensors={"y": {"legs": [space, space]}}, free=free, given=given)
+
+
+def summand_of_a_name():
+    """Over a space named "+ab" the indices ["+", 0, i, "+ab"] and ["+", 1, j, "+ab"] are taken to differ."""
+    given = [{"free": [["j", "+ab"], ["k", "+ab"]], "lhs": ["delta", "j", "k"], "rhs": 1}]
+    rule = ["given", 0, [["+", 0, "i", "+ab"], ["+", 1, "j", "+ab"]]]
+    spaces = {"+ab": [1, 0], "a": [1, 0], "b": [1, 0]}
+    return certificate(1, 0, [use(rule, -1, [["i", "a"], ["j", "b"]])], spaces=spaces, given=given)
+
+
+def matrices_by_entries():
+    """With the matrix index written out, matrices of two summands were multiplied entry by entry."""
+    clock = ["+", "a", "b"]
+
+    def decay(t, s):
+        return ["decay", "A", [], ["+", 1, t, clock], ["+", 0, s, clock], "i", "j"]
+
+    left, right = ["*", decay("t", "s"), decay("u", "r")], ["*", decay("t", "r"), decay("u", "s")]
+    free = [["t", "b"], ["u", "b"], ["s", "a"], ["r", "a"], ["i", "V"], ["j", "V"]]
+    spaces = {"a": ["a", 1], "b": ["b", 1], "V": ["v", 0]}
+    tensors = {"A": {"legs": [clock, "V", "V"]}}
+    more = {"components": ["v"], "cases": [[]] * 4}
+    return certificate(left, right, spaces=spaces, tensors=tensors, free=free, sizes={"v": 2}, proof=more)
+
+
+def selected_size():
+    """The text "ta" is read as the scalar a and, by "size" as a function, as the dimension ta."""
+    row = {"free": [["i", "n"]], "lhs": ["sum", [["j", "n"]], ["t", "P", "i", "j"]], "rhs": 1}
+    given = [{"free": [], "lhs": ["t", "a"], "rhs": ["t", "b"]}, row]
+    inner = [use(["given", 0, []]), use(["given", 1, ["i"]], ["*", -1, ["t", "b"]])]
+    rule = ["select", "size", ["t", "P", "i", "j"], "j", "n", "tb", "ta", inner]
+    uses = [use(rule), use(["given", 1, ["i"]], ["size", "tb"])]
+    permutation = {"legs": ["n", "n"], "facts": ["permutation"]}
+    tensors = {"P": permutation, "a": {"legs": []}, "b": {"legs": []}}
+    return certificate(
+        ["size", "ta"], ["size", "tb"], uses, spaces=N, tensors=tensors, free=[["i", "n"]], given=given
+    )
+
+
+def trace_of_a_permutation():
+    """sum(a: P[(a,o),a]*x[a]) may be empty, for P between n*1 and n."""
+    whole = ["sum", [["a", "n"]], ["*", ["t", "P", ["*", "a", "o"], "a"], ["t", "x", "a"]]]
+    tensors = {
+        "P": {"legs": [["*", "n", "o"], "n"], "facts": ["permutation"]},
+        "x": {"legs": ["n"], "facts": ["positive"]},
+    }
+    uses = [
+        use(["factor", 1, "1/", whole, [], whole, ["sign", 1], []], whole),
+        use(["inverse", 1, whole, ["sign", 1]]),
+    ]
+    spaces, more = {**N, "o": [1, 0]}, {"domain": [["sign", 1]]}
+    left = ["*", whole, reciprocal(whole)]
+    return certificate(left, 1, uses, spaces=spaces, tensors=tensors, free=[["o", "o"]], proof=more)
+
+
+def named_twice():
+    given = [{"free": [["i", "n"], ["i", "n"]], "lhs": ["t", "D", "i", "i"], "rhs": ["t", "x", "i"]}]
+    tensors, free = {**VECTOR, "D": {"legs": ["n", "n"]}}, [["i", "n"], ["j", "n"]]
+    more = {"definitions": [[0, "lhs"]]}
+    return certificate(
+        ["t", "D", "i", "j"], ["t", "x", "j"], spaces=N, tensors=tensors, free=free, given=given, proof=more
+    )
+
+
+def another_space():
+    given = [{"free": [["i", "m"]], "lhs": ["t", "x", "i"], "rhs": 5}]
+    spaces, more = {**N, "m": ["m", 0]}, {"definitions": [[0, "lhs"]]}
+    return certificate(
+        ["t", "x", "i"], 5, spaces=spaces, tensors=VECTOR, free=[["i", "n"]], given=given, proof=more
+    )
+
+
+def bound_number():
+    """The row sums of a matrix are all positive, since its trace is: their index is -1, like a bound variable."""
+    trace = ["log", ["sum", [["b", "n"]], ["t", "A", "b", "b"]]]
+    rows = ["sum", [[-1, "n"]], ["log", ["sum", [["b", "n"]], ["t", "A", -1, "b"]]]]
+    left, right = ["+", ["*", 0, trace], ["*", 0, rows]], ["*", 0, trace]
+    more = {"domain": [[0, [], [], []]]}
+    return certificate(left, right, spaces=N, tensors={"A": {"legs": ["n", "n"]}}, proof=more)
+
+
+def bound_part():
+    """y[(a,b),c] is positive for all a, b, c, since it is for c = a: the indices are t = (t.0,t.1) and t.0."""
+    space = ["*", "n", "n"]
+    some = ["sum", [["a", "n"], ["b", "n"]], ["log", ["*", 1, ["t", "y", ["*", "a", "b"], "a"]]]]
+    every = ["sum", [["t", space], ["t.0", "n"]], ["log", ["*", 1, ["t", "y", "t", "t.0"]]]]
+    left, right = ["+", ["*", 0, every], ["*", 0, some]], ["*", 0, some]
+    more = {"domain": [[0, ["t.0", "t.1"], [], []]]}
+    return certificate(left, right, spaces=N, tensors={"y": {"legs": [space, "n"]}}, proof=more)
+
+
 FORGED = {
+    "relu(x) = x, since all factors of x, none, are >= 0": certificate(
+        ["relu", ["t", "x"]], ["t", "x"], [use(["sign", 1, ["t", "x"], 1, ["all"]])], tensors=SCALAR
+    ),
+    "an odd automorphism between spaces of different sizes": two_sizes(),
+    "a tensor without a name": nameless(),
+    "an index of no kind": unknown_tag(),
+    "a space with the name of a direct sum": summand_of_a_name(),
+    "a product of matrices entry by entry": matrices_by_entries(),
+    "a size as a function": selected_size(),
+    "a trace of a permutation between different spaces": trace_of_a_permutation(),
+    "a hypothesis that names an index twice": named_twice(),
+    "a hypothesis about indices of another space": another_space(),
+    "a bound index that is a number": bound_number(),
+    "a bound index with the name of a part of another": bound_part(),
+    "relu(1/-2) = 1/-2, since sizes are positive": certificate(
+        ["relu", ["unit", ["size", -2]]],
+        ["unit", ["size", -2]],
+        [use(["sign", 1, ["unit", ["size", -2]], 1, ["sign", 1]])],
+    ),
     "1 = 0, since a size 0 is positive": certificate(1, 0, [use(["inverse", 1, ["size", 0], ["sign", 1]], -1)]),
     "1 = 0, since 0/1 has no factors": certificate(1, 0, [use(["inverse", 1, ["num", 0, 1], ["all"]], -1)]),
     "relu(1/-5) = 1/-5": certificate(
@@ -65,6 +220,44 @@ FORGED = {
     ),
     "an index with the name of a number": skew("-1"),
 }
+
+
+SLOW = {
+    "a dimension of three million components": certificate(
+        ["t", "x", "i"],
+        ["*", 1, ["t", "x", "i"]],
+        spaces=N,
+        tensors=VECTOR,
+        free=[["i", "n"]],
+        sizes={"n": 3 * 10**6},
+        proof={"components": ["n"]},
+    ),
+    "a power of a long sum of zeros": certificate(["^", ["+", *[0] * 100_000], 200], 0),
+    "a power of a function of a long sum": certificate(["^", ["exp", ["+", *[0] * 80_000]], 200], 0),
+    "a power of a long number": certificate(["^", ["num", 3**8900, 2**14000], 80], 0),
+    "many conditions on both sides": certificate(
+        ["+", *[["log", ["t", f"a{k}"]] for k in range(6000)]], ["+", *[["log", ["t", f"b{k}"]] for k in range(6000)]]
+    ),
+    "many copies of a long monomial": certificate(
+        ["*", *[["t", f"a{k}"] for k in range(1000)], ["+", *[1] * 400], ["+", *[1] * 100]],
+        0,
+        tensors={f"a{k}": {"legs": []} for k in range(1000)},
+    ),
+    "chains of forty indices under all masks": certificate(
+        ["*", *[["le", f"i{a}", f"i{b}"] for a in range(40) for b in range(a + 1, 40)]],
+        0,
+        refine=["n"],
+        spaces={"n": ["n", 1]},
+        free=[[f"i{a}", "n"] for a in range(40)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_a_certificate_is_refused_soon(name):
+    start = time.perf_counter()
+    check(SLOW[name])
+    assert time.perf_counter() - start < 1
 
 
 @pytest.mark.parametrize("name", FORGED)
