@@ -19,7 +19,7 @@ from math import floor
 from typing import Any
 
 FORMAT, VERSION = "tensoralg certificate", 1
-LONGEST, DEEPEST, WORK, BITS, HIGHEST = 50_000_000, 200, 200_000, 20_000, 1_000
+LONGEST, DEEPEST, WORK, BITS, HIGHEST = 50_000_000, 200, 300_000, 20_000, 1_000
 FUNCTIONS = ("exp", "log", "sqrt", "relu", "unit")  # unit(x) is 1/x, and 1 where x is 0
 INDICATORS = ("delta", "lt", "le")
 ARITY = {
@@ -84,14 +84,14 @@ def renamed(atom: Any, to: Mapping[Any, Any]) -> Any:
 def bind(scope: Any, values: Any) -> dict[str, Any]:
     """Return values by the names of a scope of (name, space)."""
     found = dict(zip((name for name, _ in scope), values, strict=True))
-    if len(found) < len(scope) or found.keys() & {"+", "-"}:
+    if len(found) < len(scope) or found.keys() & {"+", "-"} or not all(isinstance(name, str) for name in found):
         raise ValueError("an index is named twice, or like an end of time")
     return found
 
 
-def chains(start: Any, placed: list[Any], limits: list[Any], spend: Callable[[], None]) -> Iterator[tuple[Any, ...]]:
+def chains(start: Any, placed: list[Any], limits: list[Any], spend: Callable[[int], None]) -> Iterator[tuple[Any, ...]]:
     """Yield the arrangements of variables in strict chains of blocks that satisfy all relations."""
-    spend()
+    spend(1 + len(limits) // 2)
     rank = {v: k for k, block in enumerate(start) for v in block}
     pairs = [(kind, rank[a] - rank[b]) for kind, a, b in limits if a in rank and b in rank]
     if not all(d < 0 if kind == "lt" else d == 0 if kind == "delta" else d <= 0 for kind, d in pairs):
@@ -131,6 +131,10 @@ def spread(node: Any, env: Mapping[str, Any] | None = None) -> tuple[Any, tuple[
     return put(node, place if env is None else lambda name: mapped(env[name], place)), tuple(found)
 
 
+def weight(node: Any) -> int:
+    return 1 + sum(map(weight, node)) if isinstance(node, tuple) else 1
+
+
 def is_kind(node: Any, *kinds: str) -> bool:
     return isinstance(node, tuple) and node[0] in kinds
 
@@ -147,7 +151,9 @@ def indicator(node: Any) -> bool:
     if node == 1 or is_kind(node, "delta", "lt", "le"):
         return True
     negated = is_kind(node, "+") and node[1:2] == (1,) and len(node) == 3 and node[2][:2] == ("*", -1)
-    return all(map(indicator, node[1:])) if is_kind(node, "*") else negated and indicator(node[2][2])
+    return (
+        all(map(indicator, node[1:])) if is_kind(node, "*") else negated and len(node[2]) == 3 and indicator(node[2][2])
+    )
 
 
 def factors(node: Any) -> list[Any]:
@@ -170,6 +176,15 @@ def conditions(node: Any, scope: Mapping[str, Any]) -> list[Any]:
     parts = factors(node[1]) if relation == "!=" else [node[1]] if relation else []
     found = [(relation, p, tuple((i, scope[i]) for i in dict.fromkeys(spread(p)[1]))) for p in parts]
     return found + [c for part in (node[1:] if node[0] in ("+", "*") else node[1:2]) for c in conditions(part, scope)]
+
+
+def binders(node: Any) -> Iterator[Any]:
+    """Yield the (index, space) of every sum in a term."""
+    if isinstance(node, tuple):
+        if node[:1] == ("sum",):
+            yield from node[1]
+        for part in node[1:]:
+            yield from binders(part)
 
 
 def pools(claim: Any) -> tuple[list[Any], list[Any], list[Any]]:
@@ -261,8 +276,11 @@ class Checker:
         for k, side in proof["definitions"]:  # a body sees the earlier definitions only, so it cannot loop
             given = claim["given"][k]
             entry, body = (given["lhs"], given["rhs"]) if side == "lhs" else (given["rhs"], given["lhs"])
-            if entry[0] != "t" or sorted(entry[2:]) != sorted(name for name, _ in given["free"]):
+            spaces = dict(given["free"])
+            if entry[0] != "t" or sorted(entry[2:]) != sorted(spaces) or len(spaces) < len(given["free"]):
                 raise ValueError("a hypothesis is no definition")
+            if tuple(spaces[i] for i in entry[2:]) != claim["tensors"][entry[1]]["legs"]:
+                raise ValueError("a definition over other spaces")
             self.defined[entry[1]] = (entry[2:], body, dict(self.defined))
 
     def assume(self, domain: Any) -> None:
@@ -270,7 +288,13 @@ class Checker:
         self.domain = tuple(domain)
         self.units = {name for name, tensor in self.claim["tensors"].items() if "positive" in tensor.get("facts", ())}
         for relation, node, scope in self.domain:
-            if relation != ">=" and is_kind(node, "t") and sorted(node[2:]) == sorted(name for name, _ in scope):
+            spaces = dict(scope)
+            whole = is_kind(node, "t") and sorted(map(str, node[2:])) == sorted(map(str, spaces))
+            if (
+                relation != ">="
+                and whole
+                and tuple(spaces[i] for i in node[2:]) == self.claim["tensors"][node[1]]["legs"]
+            ):
                 self.units.add(node[1])
 
     def spend(self, amount: int = 1) -> None:
@@ -299,6 +323,7 @@ class Checker:
         elif str(dimension := self.claim["spaces"][space][0]) in self.proof["components"]:
             if (size := self.size(dimension)).powers:
                 raise ValueError("components of a dimension without a size")
+            self.spend(int(size.coefficient))
             yield from ((("#", k, space), {}) for k in range(int(size.coefficient)))
         else:
             self.counter += 1
@@ -331,11 +356,13 @@ class Checker:
 
     def value(self, index: Any, env: Any) -> Any:
         """Return what an index stands for."""
+        if isinstance(index, tuple) and index[0] not in ("#", "+", "*"):
+            raise ValueError("no index")
         if is_kind(index, "#") and index not in [v for v, _ in self.values(index[2])]:
             raise ValueError("no such basis vector")
         if is_kind(index, "+"):
             found = ("+", index[1], self.value(index[2], env), index[3])
-            if index[3][0] != "+" or index[1] < 0 or self.kind(found[2]) != index[3][1 + index[1]]:
+            if not is_kind(index[3], "+") or index[1] < 0 or self.kind(found[2]) != index[3][1 + index[1]]:
                 raise ValueError("an index does not fit its summand")
             return found
         if is_kind(index, "*"):
@@ -349,8 +376,12 @@ class Checker:
             self.spend(max(len(result) * len(group), 1))
             fresh = []
             for left, right in product(result, group):
+                if len(group) > 1:
+                    self.spend(len(left.powers) // 8)
                 term = left if len(group) == 1 else left.copy()
                 term.coefficient *= right.coefficient
+                if max(term.coefficient.numerator.bit_length(), term.coefficient.denominator.bit_length()) > BITS:
+                    raise ValueError("a number is too large")
                 for atom, power in right.powers.items():
                     term.times(atom, power)
                 term.bound.update(right.bound)
@@ -360,9 +391,10 @@ class Checker:
 
     def expand(self, node: Any, env: Any) -> list[Term]:
         """Return a term of the language as monomials."""
+        self.spend()
         if isinstance(node, int):
             return [Term(Fraction(node))] if node else []
-        kind = node[0]
+        kind = node[0] if isinstance(node, tuple) else ""
         if len(node) != ARITY.get(kind, len(node)):
             raise ValueError("a term of a wrong length")
         if kind == "num":
@@ -406,9 +438,9 @@ class Checker:
 
     def never_zero(self, atom: Any) -> bool:
         """Whether an atom is never zero, so that its powers of both signs cancel."""
-        return atom[0] in ("size", "place") or (
-            atom[1][0] in ("exp", "unit") if atom[0] == "f" else atom[1] in self.units
-        )
+        if atom[0] == "f":
+            return bool(atom[1][0] in ("exp", "unit"))
+        return atom[0] in ("size", "place") or (atom[0] == "t" and atom[1] in self.units)
 
     def root(self, node: Any, env: Any) -> Term:
         """Return a square root; those of sizes and whole numbers are powers of sizes."""
@@ -420,6 +452,7 @@ class Checker:
 
     def closed(self, function: str, node: Any, env: Any) -> Term:
         """Return a function as an atom: its argument with the free indices numbered, and their values."""
+        self.spend(weight(node) // 8)
         body, values = spread(node, env)
         return Term(1, {("f", (function, body), *values): 1})
 
@@ -471,6 +504,8 @@ class Checker:
         groups = []
         for k in range(top, low - 1, -1):
             middle, bound = next(self.values(legs[2])) if len(args) == 2 and k > low else (None, {})
+            if middle is not None and not isinstance(middle, int):
+                raise ValueError("matrices over a composite space, or by components")
             here, args = ([args[0], middle], [middle, args[1]]) if bound else (args, args)
             high, deep = (
                 later[2] if k == top and later != "+" else "+",
@@ -565,6 +600,8 @@ class Checker:
             if sorted(order) != list(range(len(loose))):
                 raise ValueError("a hint is no permutation")
             if hint[0] == -1:
+                if any(term.bound[v] != term.bound[loose[k]] for v, k in zip(loose, order, strict=True)):
+                    raise ValueError("an odd automorphism between spaces")
                 if self.sorted_legs(powers, {v: loose[k] for v, k in zip(loose, order, strict=True)}) != (-1, powers):
                     raise ValueError("an odd automorphism is none")
                 return (), 0
@@ -621,6 +658,8 @@ class Checker:
         if kind == "select":  # f(sum(a: P[t,a]*x[a])) for a permutation P is sum(a: P[t,a]*f(x[a]))
             function, entry, name, space, inner, argument, uses = rest
             tensor, spot = self.claim["tensors"][entry[1]], entry[2:].index(name)
+            if function not in ("1/", *FUNCTIONS):
+                raise ValueError("no function")
             if entry[0] != "t" or "permutation" not in tensor["facts"] or name in variables(entry[3 - spot]):
                 raise ValueError("no permutation matrix selects here")
             self.zero(("+", argument, ("*", -1, ("sum", ((name, space),), ("*", entry, inner)))), env, uses)
@@ -676,8 +715,9 @@ class Checker:
     def holds(self, relation: str, node: Any, where: Any, env: Any, reason: Any) -> None:
         """Check that a term is != 0, > 0 or >= 0 where an indicator is 1: by its sign, or by a domain condition."""
         if reason[0] == "all":  # a product, factor by factor
-            parts = factors(node) if relation == "!=" else ()
-            for part, inner in zip(parts, reason[1:], strict=True):
+            if relation != "!=":
+                raise ValueError("signs are not told factor by factor")
+            for part, inner in zip(factors(node), reason[1:], strict=True):
                 self.holds(relation, part, where, env, inner)
             return
         if reason[0] == "cases":  # indicators that add up to 1
@@ -716,6 +756,8 @@ class Checker:
         if kind in ("+", "*"):
             signs = [self.sign(part) for part in node[1:]]
             return -1 if kind == "+" and min(signs) < 0 else max(signs) if kind == "+" else min(signs)
+        if kind == "size":
+            self.size(node[1])
         if (
             kind in ("exp", "size", "place")
             or (kind == "t" and "positive" in facts)
@@ -725,7 +767,7 @@ class Checker:
         if kind == "sum" and is_kind(node[2], "*"):  # sum(a: P[t,a]*x[a]) for a permutation P is one of the x
             tensors, names = self.claim["tensors"], [name for name, _ in node[1]]
             chosen = [f for f in node[2][1:] if is_kind(f, "t") and "permutation" in tensors[f[1]].get("facts", ())]
-            free = len(chosen) == 1 and any(chosen[0][2:].count(name) == 1 for name in names)
+            free = len(chosen) == 1 and any(spread(chosen[0])[1].count(name) == 1 for name in names)
             return min(self.sign(f) for f in node[2][1:] if not free or f != chosen[0])
         if kind in ("sum", "unit", "sqrt", "^"):
             inner = self.sign(node[2] if kind == "sum" else node[1])
@@ -762,7 +804,8 @@ def verify(certificate: Any, label: Callable[..., Any] | None = None) -> Any:
                 raise ValueError("a symmetry over different legs")
     numbers = [*claim["sizes"].values(), *(d for d, _ in claim["spaces"].values() if not isinstance(d, str))]
     names = [*claim["sizes"], *(d for d, _ in claim["spaces"].values() if isinstance(d, str))]
-    names += [name for side in (claim, *claim["given"]) for name, _ in side["free"]]
+    sides = (claim, *claim["given"])
+    names += [name for side in sides for name, _ in (*side["free"], *binders(side["lhs"]), *binders(side["rhs"]))]
     text = json.dumps(claim)
     if not all(name.isidentifier() and name.isascii() for name in names) or '"%' in text or '"$' in text:
         raise ValueError("a name that is none, or a reserved one")
@@ -775,7 +818,8 @@ def verify(certificate: Any, label: Callable[..., Any] | None = None) -> Any:
     reasons = iter(proof["domain"])
     for ours, theirs in ((left, right), (right, left)):
         checker.assume((*theirs, *assumed))
-        for relation, node, scope in [c for c in ours if c not in theirs]:
+        known = set(theirs)
+        for relation, node, scope in [c for c in ours if c not in known]:
             for values, _ in checker.ranges(scope):
                 env = bind(scope, values)
                 checker.holds(relation, node, 1, env | {v: v for v in variables(*env.values())}, next(reasons))

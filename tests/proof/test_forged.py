@@ -116,9 +116,7 @@ def selected_size():
     uses = [use(rule), use(["given", 1, ["i"]], ["size", "tb"])]
     permutation = {"legs": ["n", "n"], "facts": ["permutation"]}
     tensors = {"P": permutation, "a": {"legs": []}, "b": {"legs": []}}
-    return certificate(
-        ["size", "ta"], ["size", "tb"], uses, spaces=N, tensors=tensors, free=[["i", "n"]], given=given
-    )
+    return certificate(["size", "ta"], ["size", "tb"], uses, spaces=N, tensors=tensors, free=[["i", "n"]], given=given)
 
 
 def trace_of_a_permutation():
@@ -149,9 +147,7 @@ def named_twice():
 def another_space():
     given = [{"free": [["i", "m"]], "lhs": ["t", "x", "i"], "rhs": 5}]
     spaces, more = {**N, "m": ["m", 0]}, {"definitions": [[0, "lhs"]]}
-    return certificate(
-        ["t", "x", "i"], 5, spaces=spaces, tensors=VECTOR, free=[["i", "n"]], given=given, proof=more
-    )
+    return certificate(["t", "x", "i"], 5, spaces=spaces, tensors=VECTOR, free=[["i", "n"]], given=given, proof=more)
 
 
 def bound_number():
