@@ -35,7 +35,7 @@ FLOORS = {
 HEAVY = {"torch", "igraph", "matplotlib", "cotengra", "onnx", "transformers", "rich"}
 TORCH_AT_TOP = {"lower", "nn"}
 MAX_LINES = 600
-TRUSTED = {"tensoralg/proof/checker.py": 810}  # one file by design; the aim is MAX_LINES
+TRUSTED = {"tensoralg/proof/checker.py": 850}  # one file by design; the aim is MAX_LINES
 CHECKER = "tensoralg/proof/checker.py"
 RUNS_FOREIGN_CODE = ("tensoralg/claims/runner.py", "attempt")  # a claim file may raise anything
 
