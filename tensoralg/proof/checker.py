@@ -767,7 +767,7 @@ class Checker:
         if kind == "sum" and is_kind(node[2], "*"):  # sum(a: P[t,a]*x[a]) for a permutation P is one of the x
             tensors, names = self.claim["tensors"], [name for name, _ in node[1]]
             chosen = [f for f in node[2][1:] if is_kind(f, "t") and "permutation" in tensors[f[1]].get("facts", ())]
-            free = len(chosen) == 1 and any(spread(chosen[0])[1].count(name) == 1 for name in names)
+            free = len(chosen) == 1 and any(n in chosen[0][2:] and spread(chosen[0])[1].count(n) == 1 for n in names)
             return min(self.sign(f) for f in node[2][1:] if not free or f != chosen[0])
         if kind in ("sum", "unit", "sqrt", "^"):
             inner = self.sign(node[2] if kind == "sum" else node[1])
@@ -799,6 +799,8 @@ def verify(certificate: Any, label: Callable[..., Any] | None = None) -> Any:
             raise ValueError("a tensor has more than legs and facts")
         if not set(tensor.get("facts", ())) <= {"positive", "permutation", "isometry", "projection"}:
             raise ValueError("an unknown fact")
+        if set(tensor.get("facts", ())) - {"positive"} and len(tensor["legs"]) != 2:
+            raise ValueError("a fact about matrices, of another tensor")
         for group in (*tensor.get("symmetric", ()), *tensor.get("antisymmetric", ())):
             if len(set(group)) < len(group) or min(group) < 0 or len({tensor["legs"][leg] for leg in group}) > 1:
                 raise ValueError("a symmetry over different legs")

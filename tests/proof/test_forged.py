@@ -119,20 +119,31 @@ def selected_size():
     return certificate(["size", "ta"], ["size", "tb"], uses, spaces=N, tensors=tensors, free=[["i", "n"]], given=given)
 
 
-def trace_of_a_permutation():
-    """sum(a: P[(a,o),a]*x[a]) may be empty, for P between n*1 and n."""
-    whole = ["sum", [["a", "n"]], ["*", ["t", "P", ["*", "a", "o"], "a"], ["t", "x", "a"]]]
-    tensors = {
-        "P": {"legs": [["*", "n", "o"], "n"], "facts": ["permutation"]},
-        "x": {"legs": ["n"], "facts": ["positive"]},
-    }
+def cancelled(entry, spaces, free, legs):
+    """z/z = 1 for z = sum(a: P[..]*x[a]), which is said to be one of the positive x."""
+    whole = ["sum", [["a", "n"]], ["*", entry, ["t", "x", "a"]]]
+    tensors = {"P": {"legs": legs, "facts": ["permutation"]}, "x": {"legs": ["n"], "facts": ["positive"]}}
     uses = [
         use(["factor", 1, "1/", whole, [], whole, ["sign", 1], []], whole),
         use(["inverse", 1, whole, ["sign", 1]]),
     ]
-    spaces, more = {**N, "o": [1, 0]}, {"domain": [["sign", 1]]}
-    left = ["*", whole, reciprocal(whole)]
-    return certificate(left, 1, uses, spaces=spaces, tensors=tensors, free=[["o", "o"]], proof=more)
+    more = {"domain": [["sign", 1]]}
+    return certificate(["*", whole, reciprocal(whole)], 1, uses, spaces=spaces, tensors=tensors, free=free, proof=more)
+
+
+def part_of_a_row():
+    """Only some rows of P[(a,o),b] are (a,o) for some a: with o and b fixed, no entry may be 1."""
+    entry, legs = ["t", "P", ["*", "a", "o"], "b"], [["*", "n", "o"], ["*", "n", "o"]]
+    return cancelled(entry, {**N, "o": ["o", 0]}, [["b", ["*", "n", "o"]], ["o", "o"]], legs)
+
+
+def permutation_of_three_legs():
+    return cancelled(["t", "P", "a", "b", "c"], N, [["b", "n"], ["c", "n"]], ["n", "n", "n"])
+
+
+def trace_of_a_permutation():
+    """sum(a: P[(a,o),a]*x[a]) may be empty, for P between n*1 and n."""
+    return cancelled(["t", "P", ["*", "a", "o"], "a"], {**N, "o": [1, 0]}, [["o", "o"]], [["*", "n", "o"], "n"])
 
 
 def named_twice():
@@ -180,6 +191,8 @@ FORGED = {
     "a product of matrices entry by entry": matrices_by_entries(),
     "a size as a function": selected_size(),
     "a trace of a permutation between different spaces": trace_of_a_permutation(),
+    "a part of a row of a permutation": part_of_a_row(),
+    "a permutation with three legs": permutation_of_three_legs(),
     "a hypothesis that names an index twice": named_twice(),
     "a hypothesis about indices of another space": another_space(),
     "a bound index that is a number": bound_number(),
