@@ -243,12 +243,18 @@ def _prove(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from tensoralg.proof import check
+    from tensoralg.proof import refusal
 
-    valid = {file: check(file) for file in arguments.files}
-    for file, is_valid in valid.items():
-        print(f"{file}: {'valid' if is_valid else 'not a valid certificate'}")
-    return 0 if all(valid.values()) else 1
+    codes = [0]
+    for file in arguments.files:
+        try:
+            why = refusal(file)
+        except OSError as error:  # the other files are still checked
+            codes.append(_complain(f"{file}: {error.strerror or error}"))
+            continue
+        print(f"{file}: {f'not a valid certificate: {why}' if why else 'valid'}")
+        codes.append(1 if why else 0)
+    return max(codes)
 
 
 def _claim_text(claim: Any) -> str:
