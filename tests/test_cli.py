@@ -71,6 +71,24 @@ def test_prove_takes_facts_and_fixed_sizes() -> None:
     assert main([*claim, "--fix", "n=2"]) == 1
 
 
+def test_sizes_leave_the_expression_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    claim, indices = "A[i]*B[a] == B[a]*A[i]", ["--indices", "i: n; a: m"]
+    for sizes in (["n=2"], ["n=2", "m=3"], ["n=2,m=3"], ["n=2", "--fix", "m=3"], ["n=2 , m=3"]):
+        assert main(["prove", *indices, "--fix", *sizes, claim]) == 0
+        assert main(["prove", "--fix", *sizes, claim, *indices]) == 0
+        assert main(["prove", claim, "--fix", *sizes, *indices]) == 0
+        capsys.readouterr()
+    for expression in ("t f, s f -> t s", "O[t,s]=A[t,f]*B[s,f]"):
+        more = ["--indices", "t,s: n; f: d", "--json"]
+        assert main(["plan", *more, "--size", "n=8", "d=4", expression]) == 0
+        assert json.loads(capsys.readouterr().out)["flops"] == str(2 * 8 * 8 * 4)
+
+
+def test_an_expression_may_begin_with_a_minus() -> None:
+    assert main(["prove", "-A[i]+A[i]==0", "--indices", "i: n", "--free", "i"]) == 0
+    assert main(["prove", "-A[i] == A[i]", "--indices", "i: n", "--free", "i"]) == 1
+
+
 def test_prove_says_unknown(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["prove", "x[i]/x[i] == 1", "--indices", "i: n", "--free", "i"]) == 3
     assert "unknown" in capsys.readouterr().out
@@ -151,7 +169,7 @@ def test_verify_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     bad = tmp_path / "bad.py"
     bad.write_text(CLAIMS.replace('source="textbook"', 'source="textbook", expected="refuted"'), encoding="utf-8")
     assert main(["verify", str(good)]) == 0
-    assert "1 claims: 1 proved, 0 refuted, 0 not as expected" in capsys.readouterr().out
+    assert "1 claim: 1 proved, 0 refuted, 0 not as expected; 0 kernels run; 0 errors;" in capsys.readouterr().out
     assert main(["verify", str(good), str(bad)]) == 1
     assert "NOT AS EXPECTED: products_commute" in capsys.readouterr().out
     assert main(["verify", str(good), str(tmp_path / "missing.py")]) == 2

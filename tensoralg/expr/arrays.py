@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import sympy
 
-from tensoralg.errors import EvaluationError, InvalidSize, MissingSize, ShapeMismatch
+from tensoralg.errors import EvaluationError, InvalidSize, MissingSize, ShapeMismatch, counted
 from tensoralg.expr.deferred import np
 from tensoralg.expr.rewrite import distinct_nodes
 from tensoralg.spaces import Index, VectorSpace, atoms, check_sizes
@@ -53,7 +53,7 @@ def _fill(exact: Any, place: tuple[int, ...], value: Any, name: str) -> None:
     deep = isinstance(value, list | tuple | np.ndarray)
     if deep != (len(place) < exact.ndim) or (deep and len(value) != exact.shape[len(place)]):
         where = name + "".join(f"[{k}]" for k in place)
-        found = f"has {len(value)} entries" if deep else f"is the number {value!r}"
+        found = f"has {counted(len(value), 'entry', 'entries')}" if deep else f"is the number {value!r}"
         raise ShapeMismatch(
             f"the array for {name} is ragged: {where} {found}, unlike its neighbours",
             remedy="give nested lists of equal lengths",
@@ -146,7 +146,7 @@ def infer_sizes(
         legs = tensors[name].legs
         if len(shape) != len(legs):
             raise ShapeMismatch(
-                f"tensor {tensors[name]} has {len(legs)} legs but its array has shape {shape}",
+                f"tensor {tensors[name]} has {counted(len(legs), 'leg')} but its array has shape {shape}",
                 remedy=f"give one axis for each of {', '.join(map(str, legs))}" if legs else "give a number",
                 tensor=name,
                 shape=shape,

@@ -36,6 +36,7 @@ from tensoralg.errors import (
     ShadowedIndex,
     TensoralgError,
     UnknownName,
+    counted,
     suggest,
 )
 from tensoralg.expr.build import compose_maximum, softmax
@@ -373,7 +374,8 @@ class _Elaborator:
         legs = self.legs.get(name)
         remedy = f"write {name}[] for a scalar tensor"
         if legs:
-            remedy = f"write the {len(legs)} indices of the tensor {name}, as in {name}[{','.join(['i'] * len(legs))}]"
+            count, example = counted(len(legs), "index", "indices"), ",".join(["i"] * len(legs))
+            remedy = f"write the {count} of the tensor {name}, as in {name}[{example}]"
         raise ParseError(
             f"{name} is {kind} here",
             self.text,
@@ -386,7 +388,8 @@ class _Elaborator:
         self.generic.add(name)
         if len(legs) != len(used):
             raise LegCountMismatch(
-                f"tensor {name} has {len(legs)} legs ({' '.join(map(str, legs))}) but {len(used)} indices are given",
+                f"tensor {name} has {counted(len(legs), 'leg')} ({' '.join(map(str, legs))}) "
+                f"but got {counted(len(used), 'index', 'indices')}",
                 remedy="give one index for each leg",
                 tensor=name,
             )

@@ -10,7 +10,7 @@ from typing import Any
 
 from tensoralg.errors import InvalidExpression
 from tensoralg.proof import checker
-from tensoralg.proof.prove import state
+from tensoralg.proof.prove import pairs_of, state
 
 FIELDS = ("format", "version", "claim", "proof")
 SHORT = 60  # characters of a value that a message quotes
@@ -178,7 +178,7 @@ def encoded(claim: Sequence[Any]) -> Any:
         raise InvalidExpression(f"claim={claim!r} is no claim", remedy="give (lhs, rhs, given, sizes)")
     given = claim[2] if len(claim) > 2 else ()
     sizes = claim[3] if len(claim) > 3 else None
-    return json.loads(json.dumps(state(claim[0], claim[1], given or (), sizes).encoded))
+    return json.loads(json.dumps(state(claim[0], claim[1], pairs_of(given or ()), sizes).encoded))
 
 
 def write_certificate(certificate: Mapping[str, Any], path: Path) -> None:

@@ -158,7 +158,7 @@ def a_triple_carries_its_hypotheses():
         ("import sys\nsys.exit(0)\n", "SystemExit"),
         ("def broken(:\n", "SyntaxError"),
         ("from nowhere_at_all import x\n", "No module named 'nowhere_at_all'"),
-        ("A[i]\n", "LegCountMismatch: tensor A[V, V] has 2 legs but got 1 indices"),
+        ("A[i]\n", "LegCountMismatch: tensor A[V, V] has 2 legs but got 1 index"),
         ("x = ta.Space('W', 0)\n", "a named space cannot have dimension 0"),
         ("", "defines no claim"),
         ("from tensoralg.claims import Claim\n", "defines no claim"),

@@ -231,7 +231,7 @@ def test_sides():
 
 
 VALUES = [
-    (lambda: Q[t], errors.LegCountMismatch, "tensor Q[T, D] has 2 legs but got 1 indices"),
+    (lambda: Q[t], errors.LegCountMismatch, "tensor Q[T, D] has 2 legs but got 1 index"),
     (lambda: Q["t", "f"], errors.InvalidExpression, "'t' is not an index"),
     (lambda: Q[0, 1], errors.InvalidExpression, "0 is not an index"),
     (lambda: Q[:, f], errors.InvalidExpression, "is not an index"),
@@ -293,7 +293,7 @@ VALUES = [
     (lambda: ta.define((t, t), x[t]), errors.IndexConflict, "names two legs of out"),
     (lambda: ta.define((t,), x[t], name="my name"), errors.InvalidExpression, "'my name' cannot name"),
     (lambda: ta.define((D.index("t"),), x[t]), errors.IndexConflict, "index t over T is free"),
-    (lambda: O[t, s], errors.LegCountMismatch, "O has 1 legs but got 2 indices"),
+    (lambda: O[t, s], errors.LegCountMismatch, "O has 1 leg but got 2 indices"),
     (lambda: O[f], errors.SpaceMismatch, "leg t of O is over n, but index f is over D"),
     (lambda: list(O), errors.InvalidExpression, "0 is not an index"),
     (lambda: ta.einsum("tf,sf->ts", Q), errors.LegCountMismatch, "names 2 operands but 1"),
@@ -310,7 +310,7 @@ VALUES = [
     (lambda: ta.parse(b"O[t] = 1"), errors.InvalidExpression, "is no text"),
     (lambda: O.evaluate(x=[[1, 2], [3]]), errors.ShapeMismatch, "ragged: x[1] has 1 entries"),
     (lambda: O.evaluate(x=[1, [2]]), errors.ShapeMismatch, "ragged: x[1]"),
-    (lambda: O.evaluate(x=[[1, 2]]), errors.ShapeMismatch, "has 1 legs but its array has shape (1, 2)"),
+    (lambda: O.evaluate(x=[[1, 2]]), errors.ShapeMismatch, "has 1 leg but its array has shape (1, 2)"),
     (lambda: O.evaluate(x=3), errors.ShapeMismatch, "one axis for each of n"),
     (lambda: O.evaluate(x=[]), errors.InvalidSize, "has size 0"),
     (lambda: O.evaluate(x=[1, float("nan")]), errors.EvaluationError, "the array for x holds nan"),
