@@ -268,15 +268,23 @@ def test_a_reader_that_leaves_is_no_error() -> None:
     assert done.stderr == ""
 
 
-def test_proving_and_planning_do_not_import_torch() -> None:
-    code = """
+def test_what_runs_no_kernel_does_not_import_torch(tmp_path: Path) -> None:
+    claims, proof = tmp_path / "claims.py", tmp_path / "proof.json"
+    claims.write_text(CLAIMS, encoding="utf-8")
+    code = f"""
 import sys
 from tensoralg.cli import main
-main(["prove", "x[i] == x[j]", "--indices", "i,j: n"])
-main(["plan", "tf,sf->ts"])
-sys.exit("torch" in sys.modules)
+codes = [
+    main(["prove", "x[i] == x[j]", "--indices", "i,j: n", "--certificate", {str(proof)!r}]),
+    main(["check", {str(proof)!r}]),
+    main(["plan", "tf,sf->ts"]),
+    main(["verify", {str(claims)!r}]),
+    main(["verify", {str(tmp_path / "missing.py")!r}]),
+]
+sys.exit(codes != [0, 0, 0, 0, 2] or "torch" in sys.modules)
 """
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=False).returncode == 0
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_deep_tensor_network_is_as_expected(tmp_path: Path) -> None:

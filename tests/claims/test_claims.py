@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 import tensoralg as ta
-from tensoralg.claims import ClaimResult, Equation, FileReport, Kernel, Report, claim, run, runner, write_certificates
+from tensoralg.claims import ClaimResult, Equation, FileReport, Kernel, Report, claim, kernels, run, write_certificates
 from tensoralg.claims.text import read_equation, read_operator
 from tensoralg.errors import ClaimError, ParseError, UnknownName, UsageError
 
@@ -95,7 +95,7 @@ def test_a_claim_that_is_not_as_expected(tmp_path: Path, text: str, fault: str) 
 
 def test_a_kernel_outside_its_bound_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     outside = SimpleNamespace(error=1.0, bound=0.5, ok=False)
-    monkeypatch.setattr(runner, "verify_kernel", lambda operator, sizes: outside)
+    monkeypatch.setattr(kernels, "verify_kernel", lambda operator, sizes: outside)
     report = run_text(tmp_path, TRUE)
     (result,) = report.results
     assert result.status == "proved"
