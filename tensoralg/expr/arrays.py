@@ -13,7 +13,7 @@ import sympy
 from tensoralg.errors import EvaluationError, InvalidSize, MissingSize, ShapeMismatch, counted
 from tensoralg.expr.deferred import np
 from tensoralg.expr.rewrite import distinct_nodes
-from tensoralg.spaces import Index, VectorSpace, atoms, check_sizes
+from tensoralg.spaces import Fused, Index, IndexTerm, VectorSpace, atoms, check_sizes
 
 if TYPE_CHECKING:
     from tensoralg.expr import nodes
@@ -122,6 +122,27 @@ def all_dimensions(expr: nodes.Expr) -> set[str]:
         elif node.kind == "near":
             found |= all_dimensions(getattr(node, "width"))  # noqa: B009
     return found
+
+
+def place_of(term: IndexTerm, grid: Mapping[str, Any], sizes: Mapping[str, int]) -> Any:
+    """Return the number of the basis vector that a term stands for, where `grid` says that of every index.
+
+    Examples
+    --------
+    >>> from tensoralg.spaces import Space
+    >>> i, j = Space("V", 2).index("i"), Space("W", 3).index("j")
+    >>> place_of(Fused((i, j)), {"i": 1, "j": 2}, {})
+    5
+    """
+    if isinstance(term, Index):
+        return grid[term.name]
+    if isinstance(term, Fused):
+        found: Any = 0
+        for part in term.parts:
+            found = found * size_of(part.space.dimension, sizes) + place_of(part, grid, sizes)
+        return found
+    before = sum(size_of(space.dimension, sizes) for space in term.space.summands[: term.position])
+    return before + place_of(term.term, grid, sizes)
 
 
 def infer_sizes(
