@@ -85,7 +85,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     0
     """
     try:
-        arguments = _parser().parse_args(separated(sys.argv[1:] if argv is None else argv))
+        arguments, rest = _parser().parse_known_args(separated(sys.argv[1:] if argv is None else argv))
+        if rest:
+            raise UsageError(
+                f"unexpected arguments: {' '.join(rest)}",
+                remedy="an expression is one argument, so put it in quotes; --help shows the options",
+            )
         with warnings.catch_warnings():
             warnings.showwarning = _warn
             code: int = arguments.run(arguments)
@@ -233,6 +238,8 @@ def read_sizes(texts: Sequence[str], option: str) -> dict[str, int]:
 def _verify(arguments: argparse.Namespace) -> int:
     from tensoralg.claims import run, write_certificates
 
+    if arguments.certificates:
+        Path(arguments.certificates).mkdir(parents=True, exist_ok=True)  # so that it fails before the work is done
     report = run([Path(path) for path in arguments.paths], show_progress=True)
     if not report.files:
         raise UsageError(

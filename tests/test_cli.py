@@ -176,6 +176,15 @@ def test_verify_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "missing.py: ClaimError: there is no file" in capsys.readouterr().err
 
 
+def test_a_folder_for_certificates_that_cannot_be_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good = tmp_path / "good.py"
+    good.write_text(CLAIMS, encoding="utf-8")
+    assert main(["verify", str(good), "--certificates", str(good / "inside")]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""  # nothing was run in vain
+    assert "inside: Not a directory" in captured.err
+
+
 def test_verify_looks_in_proofs_by_default(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -223,6 +232,9 @@ def test_verify_looks_in_proofs_by_default(
         (["plan", "t f, s f -> t q"], ["output index 'q'"]),
         (["plan", "A[i,j]*B[j]", "--indices", "i,j: n"], ["expected '=' but found"]),
         (["check-nothing"], ["invalid choice"]),
+        (["prove", "A[i]", "==", "A[i]", "--indices", "i: n"], ["unexpected arguments: == A[i]", "put it in quotes"]),
+        (["prove", "A[i] == A[i]", "--indices", "i: n", "--fix", "n=2", "m"], ["unexpected arguments: m"]),
+        (["plan", "t f, s f - t s"], ["neither a statement nor an einsum string", "t f, s f -> t s"]),
         (["prove", "A[i] == A[i]"], ["--indices"]),
         ([], ["COMMAND"]),
     ],
@@ -305,7 +317,8 @@ def test_the_deep_tensor_network_is_as_expected(tmp_path: Path) -> None:
 
 
 def test_the_claims_of_attention_are_as_expected() -> None:
-    done = shell("verify", "proofs/attention.py", "--json")
+    files = [f"proofs/{name}.py" for name in ("attention", "transformers", "causal_attention")]
+    done = shell("verify", *files, "--json")
     report = json.loads(done.stdout)
     claims = report["claims"]
     assert not report["errors"]
@@ -313,7 +326,8 @@ def test_the_claims_of_attention_are_as_expected() -> None:
     assert done.returncode == 0
     statuses = [claim["status"] for claim in claims]
     assert statuses.count("refuted") >= 5
-    assert statuses.count("proved") >= 30
+    assert statuses.count("proved") >= 45
+    assert sum(claim["file"].endswith("proofs/attention.py") for claim in claims) >= 35
     kernels = [claim for claim in claims if claim["error"] is not None]
     assert len(kernels) >= 45
     assert all(claim["error"] <= claim["bound"] for claim in kernels)

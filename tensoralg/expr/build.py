@@ -44,6 +44,11 @@ class _Relation:
             return Delta(left, right)  # type: ignore[no-any-return]
         return Mask(self.name == "lt", left, right)  # type: ignore[no-any-return]
 
+    def __call__(self, *indices: object) -> Expr:
+        raise InvalidExpression(
+            f"{self.name} is written with square brackets", remedy=f"write {self.name}[{', '.join(map(str, indices))}]"
+        )
+
     def __repr__(self) -> str:
         return self.name
 
@@ -279,7 +284,8 @@ def einsum(subscripts: str, *operands: Tensor | Definition) -> Definition:
     """
     if not isinstance(subscripts, str):
         raise InvalidExpression(
-            f"{subscripts!r} is no einsum string", remedy='the string comes first: "i j, j k -> i k"'
+            f"the first argument of einsum is a {type(subscripts).__name__}, and no string",
+            remedy='the string comes first: "i j, j k -> i k"',
         )
     left, arrow, right = subscripts.partition("->")
     parts = [part.strip() for part in left.split(",")]

@@ -23,6 +23,7 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from difflib import get_close_matches
 from fractions import Fraction
 from typing import Any
 
@@ -278,7 +279,9 @@ class _Elaborator:
             raise UnknownName(
                 f"the free index {name} is not declared",
                 name=name,
-                remedy=f"declare it in indices, as {name}: n; {suggest(name, self.indices)}",
+                remedy=f"separate the names by commas: {','.join(name)}"
+                if set(name) <= set(self.indices)
+                else f"declare it in indices, as {name}: n; {suggest(name, self.indices)}",
             )
         return self.indices[name]
 
@@ -387,10 +390,13 @@ class _Elaborator:
         legs = self.legs.setdefault(name, used)
         self.generic.add(name)
         if len(legs) != len(used):
+            close = [(leg, near) for leg in map(str, legs) for near in get_close_matches(leg, FACT_WORDS, 1, 0.7)]
             raise LegCountMismatch(
                 f"tensor {name} has {counted(len(legs), 'leg')} ({' '.join(map(str, legs))}) "
                 f"but got {counted(len(used), 'index', 'indices')}",
-                remedy="give one index for each leg",
+                remedy=f"if {close[0][0]} is a fact and no leg, write {close[0][1]}"
+                if close
+                else "give one index for each leg",
                 tensor=name,
             )
         return self._symbol(name, legs)

@@ -149,7 +149,9 @@ class Operator(torch.nn.Module):
                     )
             elif not isinstance(value, Real) or self._legs[name]:
                 raise InputMismatch(
-                    f"input {name} is a {type(value).__name__}, no tensor", remedy="pass a torch.Tensor", tensor=name
+                    f"input {name} is of type {type(value).__name__}, and no tensor",
+                    remedy="pass a torch.Tensor",
+                    tensor=name,
                 )
         dtype = torch.get_default_dtype() if first is None else first.dtype
         device = None if first is None else first.device

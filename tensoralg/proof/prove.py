@@ -142,8 +142,10 @@ def _described(value: object) -> str:
     if isinstance(value, list | tuple):
         return f"a {type(value).__name__} of {counted(len(value), 'part')}"
     shown = str(value.body if isinstance(value, Definition) else value) if isinstance(value, Expr) else repr(value)
-    kind = "an expression" if isinstance(value, Expr) else f"of type {type(value).__name__}"
-    return f"{shown} ({kind})" if len(shown) <= SHORT and "\n" not in shown else kind
+    short = len(shown) <= SHORT and "\n" not in shown
+    if isinstance(value, Expr):
+        return f"{shown} (an expression)" if short else "an expression"
+    return f"{shown} (of type {type(value).__name__})" if short else f"a value of type {type(value).__name__}"
 
 
 def check_options(sizes: object, budget: object, seed: object) -> None:
@@ -285,12 +287,18 @@ def _closed(side: object, where: str = "") -> Definition:
     if not isinstance(side, Expr) and not isinstance(side, numbers.Rational) and not hasattr(side, "free_symbols"):
         raise InvalidExpression(
             f"{_described(side)} is no side of a claim{where}",
-            remedy="read the text: parse(text, indices={...}, free=(...))"
-            if isinstance(side, str)
-            else "give expressions, as from parse() or define(); the right side may be 0",
+            remedy=_side_remedy(side),
         )
     term = as_expr(side)
     return Definition(term.free_indices, term, "side")  # type: ignore[no-any-return]
+
+
+def _side_remedy(side: object) -> str:
+    if isinstance(side, str):
+        return "read the text: parse(text, indices={...}, free=(...))"
+    if isinstance(side, Tensor):
+        return f"give its indices, as in {side.name}[{', '.join('ijklmnopq'[: len(side.legs)])}]"
+    return "give expressions, as from parse() or define(); the right side may be 0"
 
 
 def _match(left: Definition, side: object, where: str = "") -> Definition:

@@ -169,6 +169,31 @@ def test_deep_expressions_are_refused_before_anything_recurses():
     assert parse(str(shallow), free="t").free == ("t",)
 
 
+@pytest.mark.parametrize(
+    ("text", "options", "remedy"),
+    [
+        ("O[t] = sum(s: x[s]", {}, "every '(' needs its ')'"),
+        ("O[t] = x[t*x[t]", {}, "separated by commas, as in A[i,j]"),
+        ("Q[t,f]*K[s,f]", {}, "free indices: free= (--free in the shell)"),
+        ("Q[t,f]*K[s,f]", {"free": "ts"}, "separate the names by commas: t,s"),
+        ("O[t,s] = A[t,s]", {"tensors": {"A": "n n symm"}}, "if symm is a fact and no leg, write sym"),
+    ],
+)
+def test_what_to_do_is_said(text, options, remedy):
+    with pytest.raises(TensoralgError) as caught:
+        parse(text, **options)
+    assert remedy in str(caught.value)
+
+
+def test_brackets_and_objects_in_python():
+    with pytest.raises(errors.InvalidExpression, match=r"le is written with square brackets\n.*write le\[t, s\]"):
+        ta.le(t, s)
+    with pytest.raises(errors.InvalidExpression, match=r"argument of einsum is a Tensor, and no string\n"):
+        ta.einsum(Q, "tf->ft")
+    with pytest.raises(errors.InvalidExpression, match=r"type Tensor is no side of a claim\n.*as in Q\[i, j\]"):
+        ta.prove(Q, Q)
+
+
 TABLES = [
     ({"indices": 5}, errors.InvalidExpression, "5 does not declare indices"),
     (
