@@ -10,111 +10,53 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from random import Random
 
-import tensoralg as ta
-from tensoralg.expr.nodes import Mul
-from tensoralg.proof.prove import state
-from tensoralg.proof.refute import Claim, counterexample, is_long, search, shrink
-from tensoralg.proof.sparse import sparse_search
-from tensoralg.proof.verdict import Counterexample
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-RESULTS = Path(__file__).parent / "results" / "refutation.json"
-V = ta.Space("V", "n")
-Edges = list[tuple[int, int]]
+from networks import Edges, brick_wall, cubic, network, rewired, tree, word  # noqa: E402
+
+import tensoralg as ta  # noqa: E402
+from tensoralg.proof.prove import state  # noqa: E402
+from tensoralg.proof.refute import Claim, counterexample, is_long, search, shrink  # noqa: E402
+from tensoralg.proof.sparse import sparse_search  # noqa: E402
+from tensoralg.proof.verdict import Counterexample  # noqa: E402
+
+RESULTS = ROOT / "benchmarks" / "results" / "refutation.json"
 Pair = tuple[ta.Definition, ta.Definition]
 
 
-def simple(edges: Edges) -> bool:
-    return all(a != b for a, b in edges) and len({frozenset(e) for e in edges}) == len(edges)
+def wall(size: int, _: int) -> Edges:
+    """Return a brick wall that is as wide as high."""
+    side = math.isqrt(size)
+    return brick_wall(side, side)
 
 
-def cubic(size: int, random: Random) -> Edges:
-    """Return a random simple cubic graph."""
-    while True:
-        ends = [v for v in range(size) for _ in range(3)]
-        random.shuffle(ends)
-        edges = list(zip(ends[::2], ends[1::2], strict=True))
-        if simple(edges):
-            return edges
-
-
-def tree(size: int, random: Random) -> Edges:
-    """Return a random tree of degree at most three."""
-    degree, edges = [0] * size, []
-    for v in range(1, size):
-        u = random.choice([u for u in range(v) if degree[u] < 3])
-        degree[u] += 1
-        degree[v] += 1
-        edges.append((u, v))
-    return edges
-
-
-def wall(size: int, _: Random) -> Edges:
-    """Return a brick wall, the grid of degree three."""
-    side = int(size**0.5)
-    across = [(i * side + j, i * side + j + 1) for i in range(side) for j in range(side - 1)]
-    down = [(i * side + j, (i + 1) * side + j) for i in range(side - 1) for j in range(side) if (i + j) % 2 == 0]
-    return across + down
-
-
-def rewired(edges: Edges, random: Random) -> Edges:
-    """Return a graph in which two edges have exchanged an end."""
-    while True:
-        i, j = random.sample(range(len(edges)), 2)
-        (a, b), (c, d) = edges[i], edges[j]
-        changed = list(edges)
-        changed[i], changed[j] = (a, c), (b, d)
-        if len({a, b, c, d}) == 4 and simple(changed):
-            return changed
-
-
-def network(edges: Edges, alike: bool, symmetric: bool, turned: int = -1) -> ta.Definition:
-    """Return the closed network of a graph: vertices are tensors, edges indices."""
-    legs: list[list[int]] = [[] for _ in range(1 + max(v for edge in edges for v in edge))]
-    for k, (a, b) in enumerate(edges):
-        legs[a].append(k)
-        legs[b].append(k)
-    indices = V.indices(" ".join(f"e{k}" for k in range(len(edges))))
-    factors = []
-    for v, here in enumerate(legs):
-        name = f"S{len(here)}" if alike else f"M{v}"
-        symbol = ta.tensor(name, [V] * len(here), symmetric=symmetric and len(here) > 1)
-        factors.append(symbol[tuple(indices[k] for k in (here[::-1] if v == turned else here))])
-    return ta.define((), Mul(tuple(factors)).sum(*indices))
-
-
-def word(letters: list[str]) -> ta.Definition:
-    """Return the trace of a product of matrices."""
-    ring = V.indices(" ".join(f"i{k}" for k in range(len(letters))))
-    symbols = {letter: ta.tensor(letter, V @ V) for letter in letters}
-    factors = [symbols[x][ring[k], ring[(k + 1) % len(ring)]] for k, x in enumerate(letters)]
-    return ta.define((), Mul(tuple(factors)).sum(*ring))
-
-
-def exchanged(graph: Callable[[int, Random], Edges], size: int, alike: bool, symmetric: bool, seed: int) -> Pair:
-    random = Random(seed)
-    edges = graph(size, random)
-    return network(edges, alike, symmetric), network(rewired(edges, random), alike, symmetric)
+def exchanged(graph: Callable[[int, int], Edges], size: int, alike: bool, symmetric: bool, seed: int) -> Pair:
+    edges = graph(size, seed)
+    left, right = (network(found, alike, symmetric) for found in (edges, rewired(edges, seed)))
+    return left, right
 
 
 def transposed(size: int, alike: bool, seed: int) -> Pair:
-    random = Random(seed)
-    edges = cubic(size, random)
-    return network(edges, alike, False), network(edges, alike, False, turned=random.randrange(size))
+    edges = cubic(size, seed)
+    return network(edges, alike), network(edges, alike, turned=Random(seed).randrange(size))
 
 
 def letters(size: int, alphabet: str, seed: int) -> Pair:
     random = Random(seed)
-    text = [random.choice(alphabet) for _ in range(size)]
+    text = "".join(random.choice(alphabet) for _ in range(size))
     k = next(k for k in range(size // 3, size - 1) if text[k] != text[k + 1])
-    return word(text), word([*text[:k], text[k + 1], text[k], *text[k + 2 :]])
+    return word(text), word(text[:k] + text[k + 1] + text[k] + text[k + 2 :])
 
 
 def cases(size: int) -> list[tuple[str, Callable[[int], Pair]]]:

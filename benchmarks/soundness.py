@@ -30,6 +30,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from corruption import corruptions, outcome, valid_certificates  # noqa: E402
 from fuzz import KINDS, judge, made  # noqa: E402
 from limits import OverTime, limit  # noqa: E402
+from slow_certificates import SLOW  # noqa: E402
 
 import tensoralg as ta  # noqa: E402
 from tensoralg.show.progress import progress  # noqa: E402
@@ -163,10 +164,10 @@ def show(table: dict[str, Any]) -> None:
 
 
 def corrupt(count: int, seed: int) -> dict[str, Any]:
-    """Return what became of corrupted certificates; a wrong acceptance, a crash or a slow answer is a fault."""
-    check = getattr(ta, "check", None)
-    if check is None:
-        return {"skipped": "tensoralg.check does not exist yet", "corruptions": 0}
+    """Return what became of corrupted certificates; a wrong acceptance, a crash or a slow answer is a fault.
+
+    Certificates that are made to cost work are timed besides; of these only a wrong acceptance is a fault.
+    """
     certificates = valid_certificates()
     results: Counter[str] = Counter()
     faults, slowest = [], 0.0
@@ -174,17 +175,24 @@ def corrupt(count: int, seed: int) -> dict[str, Any]:
         for number, corrupted in zip(range(count), corruptions(certificates, seed), strict=False):
             begin(corrupted.how)
             begun = time.perf_counter()
-            found = outcome(check, corrupted, 1.0)
+            found = outcome(ta.check, corrupted, 1.0)
             slowest = max(slowest, time.perf_counter() - begun)
             results[found.verdict] += 1
             if found.fault:
                 faults.append({"number": number, "how": corrupted.how, "fault": found.fault})
+    costly = {}
+    for name, case in SLOW.items():
+        begun = time.perf_counter()
+        if ta.check(case.certificate) and not case.true:
+            faults.append({"how": name, "fault": "a false claim was accepted"})
+        costly[name] = round(time.perf_counter() - begun, 3)
     return {
         "corruptions": count,
         "seed": seed,
         "outcomes": dict(results),
         "faults": faults[:200],
         "slowest_seconds": round(slowest, 3),
+        "seconds_of_costly_certificates": costly,
     }
 
 

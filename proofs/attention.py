@@ -1,8 +1,9 @@
-"""Claims of attention as it is practised: scales, masks, positions, blocks, heads, kernels, losses, gradients.
+"""Claims of attention as it is practised: scales, weights, masks, blocks of keys, kernels, losses, gradients.
 
-In the text form t, s, r, u are tokens, f, g features of queries and keys, c, o those of values, a, b heads, p
-features of a latent, i, j landmarks; S holds given scores and w is positive.  Where tokens come in blocks,
-they are a direct sum.  A mutation, or a claim expected to be refuted, is a mistake that is easily made.
+In the text form t, s, r are tokens, f, g features of queries and keys, c, o those of values, i, j landmarks; S holds
+given scores and w is positive.  Where keys come in blocks, they are a direct sum.  Positions and heads are in
+transformers.py, blocks of time in causal_attention.py.  A mutation, or a claim expected to be refuted, is a mistake
+that is easily made.
 """
 
 from __future__ import annotations
@@ -17,8 +18,6 @@ SCALED = "arXiv 1706.03762, sec. 3.2.1"
 TRANSFORMER = "arXiv 1706.03762, sec. 3.2"
 FLASH = "arXiv 2205.14135, sec. 3.1 (tiling)"
 BACKWARD = "arXiv 2205.14135, appendix B (backward pass)"
-ROPE = "arXiv 2104.09864 (rotary position embedding)"
-AFT = "arXiv 2105.14103 (attention free transformer)"
 GATED = "arXiv 2312.06635 (gated linear attention, parallel and chunkwise forms)"
 
 TOKENS = {"t,s,r,u": "n", "f,g": "d", "c,o": "e", "a,b": "h", "p": "m", "i,j": "k", "v": "1"}
@@ -170,77 +169,6 @@ def causal_attention_does_not_see_the_future():
     return keys_changed("lt[t,s]"), causal()
 
 
-# Positions.
-
-ALIBI = causal(f"{DOT} - x[]*sum(r: lt[s,r]*le[r,t])")
-
-
-@claim(source="arXiv 2108.12409 (linear biases)", sizes=at("n d e"))
-def linear_biases_need_only_the_position_of_the_key():
-    """Under a causal mask, a penalty for the distance to the query is a bonus for the position of the key."""
-    return ALIBI, causal(f"{DOT} + x[]*sum(r: le[r,s])")
-
-
-@claim(source="a mistake: the position of the query instead", expected="refuted")
-def linear_biases_need_only_the_position_of_the_query():
-    """The position of the query cancels, so a bias by it is no bias at all."""
-    return ALIBI, causal(f"{DOT} - x[]*sum(r: le[r,t])")
-
-
-@claim(source="arXiv 2503.02130 (forget gates as a bias of the scores)", sizes=at("n d e"))
-def forget_gates_need_only_the_prefix_sum_at_the_key():
-    """Log-gates summed from key to query are a difference of prefix sums, of which softmax cancels the query's."""
-    return causal(f"{DOT} + sum(r: lt[s,r]*le[r,t]*x[r])"), causal(f"{DOT} - sum(r: le[r,s]*x[r])")
-
-
-PLANES = """
-    X[t,f] = Q[t,f]*C[t,f] - A[t,f]*D[t,f];  Y[t,f] = Q[t,f]*D[t,f] + A[t,f]*C[t,f]
-    Z[s,f] = K[s,f]*C[s,f] - B[s,f]*D[s,f];  U[s,f] = K[s,f]*D[s,f] + B[s,f]*C[s,f]
-    O[t,s] = X[t,f]*Z[s,f] + Y[t,f]*U[s,f]
-"""
-RELATIVE = """
-    X[t,s,f] = C[t,f]*C[s,f] + D[t,f]*D[s,f];  Y[t,s,f] = D[t,f]*C[s,f] - C[t,f]*D[s,f]
-    O[t,s] = (Q[t,f]*K[s,f] + A[t,f]*B[s,f])*X[t,s,f] + (Q[t,f]*B[s,f] - A[t,f]*K[s,f])*Y[t,s,f]
-"""
-
-
-@claim(source=ROPE, sizes=at("n d"), mutation=lambda: (text(PLANES), text(RELATIVE.replace(" - A", " + A"))))
-def rotary_scores_depend_on_the_difference_of_the_angles():
-    """Planes (Q, A) and (K, B), rotated by angles with cosines C and sines D, meet in the angles' difference.
-
-    Its cosine and sine are written out on the right, by the addition theorems.
-    """
-    return text(PLANES), text(RELATIVE)
-
-
-N, E, F = ta.Space("N", "n"), ta.Space("E", "e"), ta.Space("F", "d")
-(x, y), (c,), (f, g) = N.indices("x y"), E.indices("c"), F.indices("f g")
-QUERIES, KEYS, VALUES = ta.tensor("Q", N @ F), ta.tensor("K", N @ F), ta.tensor("V", N @ E)
-ROTATION = ta.tensor("R", F @ F, isometry=True)
-
-
-def score(queries: Any, keys: Any) -> ta.Definition:
-    """Return the dot products of queries and keys."""
-    return ta.define((x, y), queries[x, f] * keys[y, f])
-
-
-def rotated(tensor: ta.Tensor, *, row: bool = False) -> ta.Definition:
-    """Return the tensor with every feature vector rotated, taken as a column or as a row."""
-    return ta.define((x, f), (ROTATION[g, f] if row else ROTATION[f, g]) * tensor[x, g])
-
-
-@claim(source=ROPE, sizes=at("n d"), mutation=lambda: (score(QUERIES, rotated(KEYS)), score(QUERIES, KEYS)))
-def one_rotation_of_queries_and_keys_leaves_the_scores():
-    """``(R q) . (R k) = q . k``; rotating only the keys changes the scores."""
-    return score(rotated(QUERIES), rotated(KEYS)), score(QUERIES, KEYS)
-
-
-@claim(source=ROPE, sizes=at("n d"))
-def rotations_act_on_rows_as_well():
-    """``(q R) . (k R) = q . k``: the rows of a square isometry are orthonormal too."""
-    return score(rotated(QUERIES, row=True), rotated(KEYS, row=True)), score(QUERIES, KEYS)
-
-
 # Values, gates, permutations.
 
 
@@ -278,6 +206,9 @@ def gates_of_the_output_are_gates_of_the_query():
     return gated(), attend(DOT, "G[t,c]*V[s,c]")
 
 
+N, E, F = ta.Space("N", "n"), ta.Space("E", "e"), ta.Space("F", "d")
+(x, y), (c,), (f, g) = N.indices("x y"), E.indices("c"), F.indices("f g")
+QUERIES, KEYS, VALUES = ta.tensor("Q", N @ F), ta.tensor("K", N @ F), ta.tensor("V", N @ E)
 P = ta.tensor("P", N @ N, permutation=True)
 
 
@@ -406,150 +337,6 @@ def one_more_in_the_denominator_is_one_more_key():
         ta.define((x, c), ta.softmax(padded[x, key], over=key) * values[key, c]),
         ta.define((x, c), ta.exp(scores[x, y]) * VALUES[y, c] / total),
     )
-
-
-# Time in blocks.
-
-PAST, NEW = ta.Space("PAST", "a", ordered=True), ta.Space("NEW", "b", ordered=True)
-TIME = DirectSum((PAST, NEW))
-u, v = TIME.indices("u v")
-(p, q), (r, s) = PAST.indices("p q"), NEW.indices("r s")
-QT, KT, VT = ta.tensor("Q", (TIME, F)), ta.tensor("K", (TIME, F)), ta.tensor("V", (TIME, E))
-ST = ta.tensor("S", (TIME, TIME))
-
-
-def past(index: Index) -> Injected:
-    """Return a time in the past."""
-    return Injected(index, 0, TIME)
-
-
-def new(index: Index) -> Injected:
-    """Return a time in the new block."""
-    return Injected(index, 1, TIME)
-
-
-@claim(source="arXiv 2006.16236, sec. 3.3", sizes=at("a b d e"))
-def causal_linear_attention_carries_the_state_of_the_past():
-    """In a new block, all of the past is one d x e state, to which the block adds its own prefix sums."""
-    output = ta.define((u, c), ta.le[v, u] * QT[u, f] * KT[v, f] * VT[v, c])
-    state = ta.define((f, c), KT[past(p), f] * VT[past(p), c])
-    prefix = ta.define((r, f, c), ta.le[s, r] * KT[new(s), f] * VT[new(s), c])
-    return (
-        ta.define((r, c), output[new(r), c]),
-        ta.define((r, c), QT[new(r), f] * (state[f, c] + prefix[r, f, c])),
-    )
-
-
-@claim(source=FLASH, sizes=at("a b e"), mutation=lambda: (causal_in_blocks(), in_blocks(remember=0)))
-def causal_attention_in_blocks():
-    """The past does not see the new block; the new block sees all of the past and itself up to the query."""
-    return causal_in_blocks(), in_blocks()
-
-
-def causal_in_blocks() -> ta.Definition:
-    """Return causal softmax attention over past and new tokens."""
-    weight = ta.define((u, v), ta.le[v, u] * ta.exp(ST[u, v]))
-    return ta.define((u, c), weight[u, v] * VT[v, c] / ta.define((u,), weight[u, v])[u])
-
-
-def in_blocks(remember: int = 1) -> ta.Definition:
-    """Return the outputs of the past and of the new tokens, which remember the past or not."""
-    early, late = ta.le[q, p] * ta.exp(ST[past(p), past(q)]), ta.le[s, r] * ta.exp(ST[new(r), new(s)])
-    cross = remember * ta.exp(ST[new(r), past(q)])
-    first = ta.define((p, c), early * VT[past(q), c] / ta.define((p,), early)[p])
-    top, bottom = ta.define((r, c), cross * VT[past(q), c] + late * VT[new(s), c]), ta.define((r,), cross + late)
-    outputs = ta.delta[u, past(p)] * first[p, c] + ta.delta[u, new(r)] * top[r, c] / bottom[r]
-    return ta.define((u, c), outputs)
-
-
-@claim(source=AFT, sizes=at("a b e"))
-def attention_free_weights_carry_two_sums_per_channel():
-    """``sum exp(k_s) v_s / sum exp(k_s)`` streams: the past is a numerator and a denominator, shifted at will."""
-    keys, shift = ta.tensor("k", (TIME, E)), ta.tensor("m", E)[c]
-    weight = ta.define((u, v, c), ta.le[v, u] * ta.exp(keys[v, c]))
-    output = ta.define((u, c), (weight[u, v, c] * VT[v, c]).sum(v) / weight[u, v, c].sum(v))
-    old, own = ta.exp(keys[past(p), c] - shift), ta.le[s, r] * ta.exp(keys[new(s), c])
-    top = ta.exp(shift) * (old * VT[past(p), c]).sum(p) + (own * VT[new(s), c]).sum(s)
-    bottom = ta.exp(shift) * old.sum(p) + own.sum(s)
-    return ta.define((r, c), output[new(r), c]), ta.define((r, c), top / bottom)
-
-
-CHUNKS, STEPS = ta.Space("CHUNKS", "k", ordered=True), ta.Space("STEPS", "l", ordered=True)
-(i, j), (a, b) = CHUNKS.indices("i j"), STEPS.indices("a b")
-LONG = CHUNKS @ STEPS
-QL, KL, VL = ta.tensor("Q", (LONG, F)), ta.tensor("K", (LONG, F)), ta.tensor("V", (LONG, E))
-
-
-def in_chunks(earlier: Any) -> ta.Definition:
-    """Return causal linear attention as what comes from earlier chunks and what comes from the chunk itself."""
-    state = ta.define((i, f, c), earlier[j, i] * KL[(j, b), f] * VL[(j, b), c])
-    inside = ta.define((i, a, c), ta.le[b, a] * QL[(i, a), f] * KL[(i, b), f] * VL[(i, b), c])
-    return ta.define((i, a, c), QL[(i, a), f] * state[i, f, c] + inside[i, a, c])
-
-
-def over_time() -> ta.Definition:
-    """Return causal linear attention over a time of chunks."""
-    w, e = LONG.indices("w e")
-    output = ta.define((w, c), ta.le[e, w] * QL[w, f] * KL[e, f] * VL[e, c])
-    return ta.define((i, a, c), output[(i, a), c])
-
-
-@claim(source=GATED, sizes=at("k l d e"), mutation=lambda: (over_time(), in_chunks(ta.le)))
-def causal_linear_attention_in_chunks():
-    """A causal mask over chunks and steps is all of the earlier chunks and a causal mask inside each chunk."""
-    return over_time(), in_chunks(ta.lt)
-
-
-# Heads.
-
-LATENT_KEYS = """
-    K[s,a,f] = L[s,p]*U[a,p,f]; V[s,a,c] = L[s,p]*W[a,p,c]
-    S[t,a,s] = Q[t,a,f]*K[s,a,f]; O[t,a,c] = softmax(s: S[t,a,s])*V[s,a,c]
-"""
-LATENT_QUERIES = """
-    X[t,a,p] = Q[t,a,f]*U[a,p,f]; S[t,a,s] = X[t,a,p]*L[s,p]
-    Y[t,a,p] = softmax(s: S[t,a,s])*L[s,p]; O[t,a,c] = Y[t,a,p]*W[a,p,c]
-"""
-
-
-@claim(source="arXiv 2405.04434 (multi-head latent attention)", sizes=at("n h d m e"))
-def latent_keys_and_values_are_never_expanded():
-    """The maps from the latent to keys and values are absorbed by the queries and by the output."""
-    return text(LATENT_KEYS), text(LATENT_QUERIES)
-
-
-@claim(source="arXiv 2305.13245, sec. 2.2", sizes=at("n h d e"))
-def one_group_of_queries_is_multi_query_attention():
-    """Grouped-query attention with a single group is multi-query attention."""
-    grouped = "S[t,v,a,s] = Q[t,a,f]*K[s,v,f]; O[t,a,c] = softmax(s: S[t,v,a,s])*V[s,v,c]"
-    shared = "S[t,a,s] = Q[t,a,f]*sum(v: K[s,v,f]); O[t,a,c] = softmax(s: S[t,a,s])*sum(v: V[s,v,c])"
-    return text(grouped), text(shared)
-
-
-OUTPUTS_MIXED = "A[t,b,c] = softmax(s: S[t,b,s])*V[s,c]; O[t,a,c] = M[a,b]*A[t,b,c]"
-
-
-@claim(
-    source="arXiv 2003.02436 (talking heads)",
-    sizes=at("n h e"),
-    mutation=lambda: (text("O[t,a,c] = softmax(s: sum(b: M[a,b]*S[t,b,s]))*V[s,c]"), text(OUTPUTS_MIXED)),
-)
-def heads_that_talk_after_softmax_mix_outputs():
-    """Mixing the weights of heads that share their values mixes their outputs; mixing the scores does not."""
-    return text("P[t,a,s] = M[a,b]*softmax(s: S[t,b,s]); O[t,a,c] = P[t,a,s]*V[s,c]"), text(OUTPUTS_MIXED)
-
-
-DIFFERENCE = "W[t,s] = softmax(s: S[t,s]) - x[]*softmax(s: B[t,s]); O[t] = sum(s: W[t,s])"
-
-
-@claim(
-    source="arXiv 2410.05258 (differential attention)",
-    sizes=at("n"),
-    mutation=lambda: (text(DIFFERENCE), text("O[t] = 1")),
-)
-def differential_weights_sum_to_one_less_lambda():
-    """The difference of two attention maps sums to 1 - lambda over the keys, not to 1."""
-    return text(DIFFERENCE), text("O[t] = 1 - x[]")
 
 
 # Kernels, linear attention and low rank.

@@ -18,7 +18,6 @@ from tensoralg.spaces import Index, Injected
 from tensoralg.universal import MultilinearMap, tensor_product
 
 DTN = "arXiv 2311.11091"
-HLA = "arXiv 2510.27258, theorem 3.1"
 TRANSFORMER = "arXiv 1706.03762, sec. 3.2"
 
 n, d, e, m, h = ta.dims("n d e m h")
@@ -26,10 +25,8 @@ T, N = ta.Space("T", n, ordered=True), ta.Space("N", n)
 F, E, M, H = ta.Space("F", d), ta.Space("E", e), ta.Space("M", m), ta.Space("H", h)
 t, s, u = T.indices("t s u")
 x, y = N.indices("x y")
-f, g = F.indices("f g")
-(c,) = E.indices("c")
-p, r = M.indices("p r")
-a, b = H.indices("a b")
+(f, g), (c,) = F.indices("f g"), E.indices("c")
+(p, r), (a, b) = M.indices("p r"), H.indices("a b")
 
 Q, K, L = ta.tensors("Q K L", T @ F)
 V, W = ta.tensors("V W", T @ E)
@@ -218,10 +215,7 @@ def multi_head_attention_is_block_diagonal():
     across = ta.define((t, s, a, b), QH[t, (a, f)] * KH[s, (b, f)])
     block = ta.delta[a, b] * ta.softmax(across[t, s, a, b], over=s)
     within = ta.softmax(across[t, s, a, a], over=s)
-    return (
-        ta.define((t, a, c), block * VH[s, (b, c)]),
-        ta.define((t, a, c), within * VH[s, (a, c)]),
-    )
+    return ta.define((t, a, c), block * VH[s, (b, c)]), ta.define((t, a, c), within * VH[s, (a, c)])
 
 
 @claim(source=TRANSFORMER, sizes={"n": 16, "h": 4, "e": 8, "m": 16})
@@ -326,10 +320,7 @@ def merged(form: ta.Definition) -> ta.Definition:
 @claim(
     source="textbook",
     sizes={"n": 16, "m": 16, "d": 4},
-    mutation=lambda: (
-        projected_scores(),
-        merged(ta.define((p, r), WK[p, f] * WQ[r, f])),
-    ),
+    mutation=lambda: (projected_scores(), merged(ta.define((p, r), WK[p, f] * WQ[r, f]))),
 )
 def query_and_key_projections_merge():
     """``(X W_Q) (X W_K)^T = X (W_Q W_K^T) X^T``: two projections are one bilinear form of rank at most d."""
@@ -410,15 +401,8 @@ def softmax_attention_ignores_the_order_of_the_keys():
 
 # Causal attention, in the text form.
 
-TOKENS = {"t,s,i,j": "n ordered", "f,g": "d", "c": "e"}
+TOKENS = {"t,s": "n ordered", "f": "d", "c": "e"}
 CAUSAL = "O[t,c] = le[s,t]*Q[t,f]*K[s,f]*V[s,c]"
-SECOND_ORDER = "O[t,c] = le[i,t]*le[i,j]*le[j,t]*Q[t,f]*K[i,f]*Q[j,g]*K[i,g]*V[j,c]"
-HLA_STATES = """
-    S[t,f,g] = le[i,t]*K[i,f]*K[i,g]
-    C[t,g,c] = le[j,t]*Q[j,g]*V[j,c]
-    G[t,f,c] = le[i,t]*K[i,f]*K[i,g]*lt[j,i]*Q[j,g]*V[j,c]
-    O[t,c] = Q[t,f]*S[t,f,g]*C[t,g,c] - Q[t,f]*G[t,f,c]
-"""
 
 
 def text(statements: str) -> ta.Definition:
@@ -440,25 +424,10 @@ def the_prefix_sum_splits_into_the_past_and_the_present():
     return text(CAUSAL), text("O[t,c] = Q[t,f]*(sum(s: lt[s,t]*K[s,f]*V[s,c]) + K[t,f]*V[t,c])")
 
 
-@claim(
-    source=HLA,
-    sizes={"n": 16, "d": 4, "e": 4},
-    mutation=lambda: (text(SECOND_ORDER), text(HLA_STATES.replace("lt[j,i]", "le[j,i]"))),
-)
-def causal_second_order_attention_streams():
-    """``((L . QK^T) (L . QK^T)^T . L) V = q_t^T (S_t C_t - G_t)``: three prefix sums suffice."""
-    return text(SECOND_ORDER), text(HLA_STATES)
-
-
-@claim(source="definition", sizes={"n": 16, "d": 4, "e": 4})
-def causal_second_order_attention_streams_with_two_states():
-    """The same output is ``q_t^T N_t`` with ``N_t`` the prefix sum of ``S_j q_j v_j^T``: d^2 + d e numbers suffice."""
-    states = """
-        S[j,f,g] = le[i,j]*K[i,f]*K[i,g]
-        N[t,f,c] = le[j,t]*S[j,f,g]*Q[j,g]*V[j,c]
-        O[t,c] = Q[t,f]*N[t,f,c]
-    """
-    return text(SECOND_ORDER), text(states)
+@claim(source="definition", sizes=SIZES)
+def a_token_answers_itself_and_its_past():
+    """The causal mask is the strict one and the diagonal."""
+    return text(CAUSAL), text("A[t,s] = (lt[s,t] + delta[s,t])*sum(f: Q[t,f]*K[s,f]); O[t,c] = A[t,s]*V[s,c]")
 
 
 # Mistakes.
@@ -474,12 +443,6 @@ def second_order_is_the_square_of_the_scores():
 def the_strict_prefix_sum_is_enough():
     """``lt`` instead of ``le`` forgets the token's own key and value."""
     return text(CAUSAL), text(CAUSAL.replace("le[", "lt["))
-
-
-@claim(source="a mistake: strictness left out of G", expected="refuted")
-def causal_second_order_attention_with_an_inclusive_correction():
-    """``G_t`` with ``C_i`` instead of ``C_(i-1)`` removes the diagonal pairs as well."""
-    return text(SECOND_ORDER), text(HLA_STATES.replace("lt[j,i]", "le[j,i]"))
 
 
 @claim(source="a mistake: a transpose left out", expected="refuted")

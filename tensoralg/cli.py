@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,9 @@ from typing import Any
 from tensoralg.errors import TensoralgError, UsageError
 
 BAD_USAGE = 2
+SIZE_OPTIONS = ("--fix", "--size")
+SIZES = re.compile(r"[\w\s,]+=[^=\[\]]*(,[\w\s]+=[^=\[\]]*)*")
+EXPRESSION = re.compile(r"-[^-].*[\[(=]")
 PROVE_CODES = {"proved": 0, "refuted": 1, "unknown": 3}
 
 LANGUAGE = """\
@@ -81,7 +85,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     0
     """
     try:
-        arguments = _parser().parse_args(argv)
+        arguments, rest = _parser().parse_known_args(separated(sys.argv[1:] if argv is None else argv))
+        if rest:
+            raise UsageError(
+                f"unexpected arguments: {' '.join(rest)}",
+                remedy="an expression is one argument, so put it in quotes; --help shows the options",
+            )
         with warnings.catch_warnings():
             warnings.showwarning = _warn
             code: int = arguments.run(arguments)
@@ -100,6 +109,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _complain(f"{error.filename or 'input'}: {error.strerror or error}")
     return code
+
+
+def separated(words: Sequence[str]) -> list[str]:
+    """Return the words of a command line so that argparse tells options, their values and expressions apart.
+
+    Sizes may follow each other after one option; what comes after them is no size.  An expression may begin with a
+    minus, which argparse takes for an option unless a space stands before it.
+
+    Examples
+    --------
+    >>> separated(["prove", "--fix", "n=2", "m=3", "A[i] == B[i]"])
+    ['prove', '--fix', 'n=2', '--fix', 'm=3', 'A[i] == B[i]']
+    >>> separated(["prove", "-A[i]==0"])
+    ['prove', ' -A[i]==0']
+    """
+    found: list[str] = []
+    option = ""
+    for k, word in enumerate(words):
+        if option and words[k - 1] != option and SIZES.fullmatch(word):
+            found.append(option)
+        elif words[k - 1 : k] != [option]:
+            option = word if word in SIZE_OPTIONS else ""
+        found.append(f" {word}" if EXPRESSION.match(word) else word)
+    return found
 
 
 def _complain(message: str, code: int = BAD_USAGE) -> int:
@@ -141,7 +174,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="'L == R [for a,b]'",
         help="a hypothesis, for all values of a, b (without 'for': of the indices that both sides mention); repeatable",
     )
-    prove.add_argument("--fix", nargs="+", action="extend", default=[], metavar="n=2", help="decide at a fixed size")
+    prove.add_argument("--fix", action="append", default=[], metavar="n=2", help="decide at a fixed size; repeatable")
     prove.add_argument("--json", action="store_true", help="print JSON and nothing else")
     prove.add_argument("--certificate", metavar="FILE", help="write the certificate of a proof")
 
@@ -151,7 +184,9 @@ def _parser() -> argparse.ArgumentParser:
     plan = _command(commands, "plan", _plan, "show costs and the best order of contraction", PLAN, PLAN_EXAMPLES)
     plan.add_argument("expression", metavar="EXPR", help="'O[t,e] = ...', one side with --free, or an einsum string")
     _add_declarations(plan, required=False)
-    plan.add_argument("--size", nargs="+", action="extend", default=[], metavar="n=4096", help="sizes of dimensions")
+    plan.add_argument(
+        "--size", action="append", default=[], metavar="n=4096", help="the size of a dimension; repeatable"
+    )
     plan.add_argument(
         "--minimize", choices=("flops", "largest", "peak"), default="flops", help="what comes first [flops]"
     )
@@ -203,6 +238,8 @@ def read_sizes(texts: Sequence[str], option: str) -> dict[str, int]:
 def _verify(arguments: argparse.Namespace) -> int:
     from tensoralg.claims import run, write_certificates
 
+    if arguments.certificates:
+        Path(arguments.certificates).mkdir(parents=True, exist_ok=True)  # so that it fails before the work is done
     report = run([Path(path) for path in arguments.paths], show_progress=True)
     if not report.files:
         raise UsageError(
@@ -243,12 +280,18 @@ def _prove(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from tensoralg.proof import check
+    from tensoralg.proof import refusal
 
-    valid = {file: check(file) for file in arguments.files}
-    for file, is_valid in valid.items():
-        print(f"{file}: {'valid' if is_valid else 'not a valid certificate'}")
-    return 0 if all(valid.values()) else 1
+    codes = [0]
+    for file in arguments.files:
+        try:
+            why = refusal(file)
+        except OSError as error:  # the other files are still checked
+            codes.append(_complain(f"{file}: {error.strerror or error}"))
+            continue
+        print(f"{file}: {f'not a valid certificate: {why}' if why else 'valid'}")
+        codes.append(1 if why else 0)
+    return max(codes)
 
 
 def _claim_text(claim: Any) -> str:

@@ -40,6 +40,7 @@ __all__ = [
     "UnorderedSpace",
     "UsageError",
     "ValidationFailed",
+    "counted",
     "suggest",
 ]
 
@@ -216,6 +217,17 @@ class ParseError(TensoralgError):
 
 class ImplicitSumWarning(UserWarning):
     """An index is summed around a whole term though it occurs only inside a function or a denominator."""
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """Return a count with its noun; the plural is the noun with an s, unless it is given.
+
+    Examples
+    --------
+    >>> counted(1, "claim"), counted(0, "claim"), counted(2, "index", "indices")
+    ('1 claim', '0 claims', '2 indices')
+    """
+    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -71,6 +71,24 @@ def test_prove_takes_facts_and_fixed_sizes() -> None:
     assert main([*claim, "--fix", "n=2"]) == 1
 
 
+def test_sizes_leave_the_expression_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    claim, indices = "A[i]*B[a] == B[a]*A[i]", ["--indices", "i: n; a: m"]
+    for sizes in (["n=2"], ["n=2", "m=3"], ["n=2,m=3"], ["n=2", "--fix", "m=3"], ["n=2 , m=3"]):
+        assert main(["prove", *indices, "--fix", *sizes, claim]) == 0
+        assert main(["prove", "--fix", *sizes, claim, *indices]) == 0
+        assert main(["prove", claim, "--fix", *sizes, *indices]) == 0
+        capsys.readouterr()
+    for expression in ("t f, s f -> t s", "O[t,s]=A[t,f]*B[s,f]"):
+        more = ["--indices", "t,s: n; f: d", "--json"]
+        assert main(["plan", *more, "--size", "n=8", "d=4", expression]) == 0
+        assert json.loads(capsys.readouterr().out)["flops"] == str(2 * 8 * 8 * 4)
+
+
+def test_an_expression_may_begin_with_a_minus() -> None:
+    assert main(["prove", "-A[i]+A[i]==0", "--indices", "i: n", "--free", "i"]) == 0
+    assert main(["prove", "-A[i] == A[i]", "--indices", "i: n", "--free", "i"]) == 1
+
+
 def test_prove_says_unknown(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["prove", "x[i]/x[i] == 1", "--indices", "i: n", "--free", "i"]) == 3
     assert "unknown" in capsys.readouterr().out
@@ -151,11 +169,20 @@ def test_verify_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     bad = tmp_path / "bad.py"
     bad.write_text(CLAIMS.replace('source="textbook"', 'source="textbook", expected="refuted"'), encoding="utf-8")
     assert main(["verify", str(good)]) == 0
-    assert "1 claims: 1 proved, 0 refuted, 0 not as expected" in capsys.readouterr().out
+    assert "1 claim: 1 proved, 0 refuted, 0 not as expected; 0 kernels run; 0 errors;" in capsys.readouterr().out
     assert main(["verify", str(good), str(bad)]) == 1
     assert "NOT AS EXPECTED: products_commute" in capsys.readouterr().out
     assert main(["verify", str(good), str(tmp_path / "missing.py")]) == 2
     assert "missing.py: ClaimError: there is no file" in capsys.readouterr().err
+
+
+def test_a_folder_for_certificates_that_cannot_be_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good = tmp_path / "good.py"
+    good.write_text(CLAIMS, encoding="utf-8")
+    assert main(["verify", str(good), "--certificates", str(good / "inside")]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""  # nothing was run in vain
+    assert "inside: Not a directory" in captured.err
 
 
 def test_verify_looks_in_proofs_by_default(
@@ -205,6 +232,9 @@ def test_verify_looks_in_proofs_by_default(
         (["plan", "t f, s f -> t q"], ["output index 'q'"]),
         (["plan", "A[i,j]*B[j]", "--indices", "i,j: n"], ["expected '=' but found"]),
         (["check-nothing"], ["invalid choice"]),
+        (["prove", "A[i]", "==", "A[i]", "--indices", "i: n"], ["unexpected arguments: == A[i]", "put it in quotes"]),
+        (["prove", "A[i] == A[i]", "--indices", "i: n", "--fix", "n=2", "m"], ["unexpected arguments: m"]),
+        (["plan", "t f, s f - t s"], ["neither a statement nor an einsum string", "t f, s f -> t s"]),
         (["prove", "A[i] == A[i]"], ["--indices"]),
         ([], ["COMMAND"]),
     ],
@@ -250,15 +280,23 @@ def test_a_reader_that_leaves_is_no_error() -> None:
     assert done.stderr == ""
 
 
-def test_proving_and_planning_do_not_import_torch() -> None:
-    code = """
+def test_what_runs_no_kernel_does_not_import_torch(tmp_path: Path) -> None:
+    claims, proof = tmp_path / "claims.py", tmp_path / "proof.json"
+    claims.write_text(CLAIMS, encoding="utf-8")
+    code = f"""
 import sys
 from tensoralg.cli import main
-main(["prove", "x[i] == x[j]", "--indices", "i,j: n"])
-main(["plan", "tf,sf->ts"])
-sys.exit("torch" in sys.modules)
+codes = [
+    main(["prove", "x[i] == x[j]", "--indices", "i,j: n", "--certificate", {str(proof)!r}]),
+    main(["check", {str(proof)!r}]),
+    main(["plan", "tf,sf->ts"]),
+    main(["verify", {str(claims)!r}]),
+    main(["verify", {str(tmp_path / "missing.py")!r}]),
+]
+sys.exit(codes != [0, 0, 0, 0, 2] or "torch" in sys.modules)
 """
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=False).returncode == 0
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_deep_tensor_network_is_as_expected(tmp_path: Path) -> None:
@@ -279,7 +317,8 @@ def test_the_deep_tensor_network_is_as_expected(tmp_path: Path) -> None:
 
 
 def test_the_claims_of_attention_are_as_expected() -> None:
-    done = shell("verify", "proofs/attention.py", "--json")
+    files = [f"proofs/{name}.py" for name in ("attention", "transformers", "causal_attention")]
+    done = shell("verify", *files, "--json")
     report = json.loads(done.stdout)
     claims = report["claims"]
     assert not report["errors"]
@@ -287,7 +326,8 @@ def test_the_claims_of_attention_are_as_expected() -> None:
     assert done.returncode == 0
     statuses = [claim["status"] for claim in claims]
     assert statuses.count("refuted") >= 5
-    assert statuses.count("proved") >= 30
+    assert statuses.count("proved") >= 45
+    assert sum(claim["file"].endswith("proofs/attention.py") for claim in claims) >= 35
     kernels = [claim for claim in claims if claim["error"] is not None]
     assert len(kernels) >= 45
     assert all(claim["error"] <= claim["bound"] for claim in kernels)

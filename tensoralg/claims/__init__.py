@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 from tensoralg.claims.claim import Claim, Equation, Statement, claim
 from tensoralg.claims.report import ClaimResult, FileError, FileReport, Kernel, Report
+from tensoralg.claims.runner import run, write_certificates
 from tensoralg.claims.text import read_equation, read_operator
 
 if TYPE_CHECKING:
-    from tensoralg.claims.runner import run, write_certificates
+    from tensoralg.claims import kernels as kernels
 
 __all__ = [
     "Claim",
@@ -28,6 +29,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("run", "write_certificates"):  # the runner imports torch, stating a claim need not
-        return getattr(import_module("tensoralg.claims.runner"), name)
+    if name == "kernels":  # imports torch, which claims without kernels need not
+        return import_module("tensoralg.claims.kernels")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

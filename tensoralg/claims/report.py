@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, TextIO
 
+from tensoralg.errors import counted
 from tensoralg.show import Column, print_table
 
 COLUMNS = (
@@ -191,8 +192,8 @@ class Report:
         kernels = sum(result.kernel is not None for result in results)
         seconds = sum(result.seconds for result in results)
         return (
-            f"{len(results)} claims: {proved} proved, {refuted} refuted, {wrong} not as expected; "
-            f"{kernels} kernels run; {len(self.errors)} errors; {seconds:.1f} s"
+            f"{counted(len(results), 'claim')}: {proved} proved, {refuted} refuted, {wrong} not as expected; "
+            f"{counted(kernels, 'kernel')} run; {counted(len(self.errors), 'error')}; {seconds:.1f} s"
         )
 
 

@@ -11,20 +11,17 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from tensoralg import claims as room
 from tensoralg.claims.claim import Claim, Equation
 from tensoralg.claims.collect import claim_files, load_claims
-from tensoralg.claims.report import ClaimResult, FileError, FileReport, Kernel, Report
-from tensoralg.errors import MissingSize, TensoralgError
-from tensoralg.expr import Expr
-from tensoralg.lower import Operator
-from tensoralg.lower import compile as compile_operator
-from tensoralg.lower import verify as verify_kernel
+from tensoralg.claims.report import ClaimResult, FileError, FileReport, Report
+from tensoralg.errors import TensoralgError
 from tensoralg.plan import cost, plan
 from tensoralg.proof import check, write_certificate
 from tensoralg.show import progress
@@ -79,11 +76,12 @@ def run_claim(claim: Claim, file: str) -> ClaimResult:
     before = after = kernel = None
     if isinstance(statement, Equation):
         before = str(cost(statement.lhs, order="written").flops)
-        operator = compiled(statement.lhs, claim.sizes) if claim.kernel and claim.expected == "proved" else None
+        runs = claim.kernel and claim.expected == "proved"
+        operator = room.kernels.compiled(statement.lhs, claim.sizes) if runs else None
         planned = plan(statement.lhs) if operator is None or operator.plan.sizes else operator.plan
         after = str(planned.flops)
         if operator is not None:
-            kernel = run_kernel(operator, claim.sizes)
+            kernel = room.kernels.run_kernel(operator, claim.sizes)
             if not kernel.ok:
                 faults.append(f"the kernel is off by {kernel.error}, but rounding explains only {kernel.bound}")
     mutated = claim.mutated()
@@ -103,20 +101,6 @@ def run_claim(claim: Claim, file: str) -> ClaimResult:
         reason=verdict.explain(),
         faults=tuple(faults),
     )
-
-
-def compiled(expr: Expr, sizes: Mapping[str, int]) -> Operator:
-    """Return a kernel that reads all sizes from its inputs; if no input tells some size, one for these sizes."""
-    try:
-        return compile_operator(expr)
-    except MissingSize:
-        return compile_operator(expr, sizes=dict(sizes))
-
-
-def run_kernel(operator: Operator, sizes: Mapping[str, int]) -> Kernel:
-    """Run a kernel on random floats, and compare it with the exact value of its definition."""
-    outcome = verify_kernel(operator, sizes=dict(sizes))
-    return Kernel(float(outcome.error), float(outcome.bound), bool(outcome.ok))
 
 
 def run_file(path: Path, claims: tuple[Claim, ...] | Failure, begin: Callable[[str], None]) -> FileReport:

@@ -113,6 +113,11 @@ def read_operator(
     """
     if "->" in text:
         return _read_einsum(text, indices)
+    if "[" not in text and "=" not in text:
+        raise UsageError(
+            f"{text!r} is neither a statement nor an einsum string",
+            remedy="write O[t,s] = Q[t,f]*K[s,f], or t f, s f -> t s",
+        )
     return parse(text, indices, tensors, free)
 
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import sympy
 
-from tensoralg.errors import EvaluationError, InvalidSize, MissingSize, ShapeMismatch
+from tensoralg.errors import EvaluationError, InvalidSize, MissingSize, ShapeMismatch, counted
 from tensoralg.expr.deferred import np
 from tensoralg.expr.rewrite import distinct_nodes
-from tensoralg.spaces import Index, VectorSpace, atoms, check_sizes
+from tensoralg.spaces import Fused, Index, IndexTerm, VectorSpace, atoms, check_sizes
 
 if TYPE_CHECKING:
     from tensoralg.expr import nodes
@@ -53,7 +53,7 @@ def _fill(exact: Any, place: tuple[int, ...], value: Any, name: str) -> None:
     deep = isinstance(value, list | tuple | np.ndarray)
     if deep != (len(place) < exact.ndim) or (deep and len(value) != exact.shape[len(place)]):
         where = name + "".join(f"[{k}]" for k in place)
-        found = f"has {len(value)} entries" if deep else f"is the number {value!r}"
+        found = f"has {counted(len(value), 'entry', 'entries')}" if deep else f"is the number {value!r}"
         raise ShapeMismatch(
             f"the array for {name} is ragged: {where} {found}, unlike its neighbours",
             remedy="give nested lists of equal lengths",
@@ -124,6 +124,27 @@ def all_dimensions(expr: nodes.Expr) -> set[str]:
     return found
 
 
+def place_of(term: IndexTerm, grid: Mapping[str, Any], sizes: Mapping[str, int]) -> Any:
+    """Return the number of the basis vector that a term stands for, where `grid` says that of every index.
+
+    Examples
+    --------
+    >>> from tensoralg.spaces import Space
+    >>> i, j = Space("V", 2).index("i"), Space("W", 3).index("j")
+    >>> place_of(Fused((i, j)), {"i": 1, "j": 2}, {})
+    5
+    """
+    if isinstance(term, Index):
+        return grid[term.name]
+    if isinstance(term, Fused):
+        found: Any = 0
+        for part in term.parts:
+            found = found * size_of(part.space.dimension, sizes) + place_of(part, grid, sizes)
+        return found
+    before = sum(size_of(space.dimension, sizes) for space in term.space.summands[: term.position])
+    return before + place_of(term.term, grid, sizes)
+
+
 def infer_sizes(
     tensors: Mapping[str, Any],
     shapes: Mapping[str, tuple[int, ...]],
@@ -146,7 +167,7 @@ def infer_sizes(
         legs = tensors[name].legs
         if len(shape) != len(legs):
             raise ShapeMismatch(
-                f"tensor {tensors[name]} has {len(legs)} legs but its array has shape {shape}",
+                f"tensor {tensors[name]} has {counted(len(legs), 'leg')} but its array has shape {shape}",
                 remedy=f"give one axis for each of {', '.join(map(str, legs))}" if legs else "give a number",
                 tensor=name,
                 shape=shape,

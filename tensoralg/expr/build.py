@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from tensoralg.errors import InvalidExpression, LegCountMismatch, SpaceMismatch, suggest
+from tensoralg.errors import InvalidExpression, LegCountMismatch, SpaceMismatch, counted, suggest
 from tensoralg.expr.definition import as_legs
 from tensoralg.expr.nodes import (
     Apply,
@@ -43,6 +43,11 @@ class _Relation:
         if self.name == "delta":
             return Delta(left, right)  # type: ignore[no-any-return]
         return Mask(self.name == "lt", left, right)  # type: ignore[no-any-return]
+
+    def __call__(self, *indices: object) -> Expr:
+        raise InvalidExpression(
+            f"{self.name} is written with square brackets", remedy=f"write {self.name}[{', '.join(map(str, indices))}]"
+        )
 
     def __repr__(self) -> str:
         return self.name
@@ -279,7 +284,8 @@ def einsum(subscripts: str, *operands: Tensor | Definition) -> Definition:
     """
     if not isinstance(subscripts, str):
         raise InvalidExpression(
-            f"{subscripts!r} is no einsum string", remedy='the string comes first: "i j, j k -> i k"'
+            f"the first argument of einsum is a {type(subscripts).__name__}, and no string",
+            remedy='the string comes first: "i j, j k -> i k"',
         )
     left, arrow, right = subscripts.partition("->")
     parts = [part.strip() for part in left.split(",")]
@@ -287,7 +293,8 @@ def einsum(subscripts: str, *operands: Tensor | Definition) -> Definition:
     groups = [_letters(part, spaced) for part in parts]
     if len(groups) != len(operands):
         raise LegCountMismatch(
-            f"{subscripts!r} names {len(groups)} operands but {len(operands)} were given", remedy="give one for each"
+            f"{subscripts!r} names {counted(len(groups), 'operand')} but got {len(operands)}",
+            remedy="give one for each",
         )
     named = {letter for group in groups for letter in group}
     longest = max((len(operand.legs) for operand in operands if isinstance(operand, Tensor | Definition)), default=0)
@@ -343,7 +350,7 @@ def _expand(group: list[str], legs: Sequence[object], name: str, batches: Sequen
     missing = len(legs) - len([g for g in group if g != "..."])
     if missing < 0 or group.count("...") > 1 or (missing and "..." not in group):
         raise LegCountMismatch(
-            f"{name} has {len(legs)} legs but the string gives it {' '.join(group)!r}",
+            f"{name} has {counted(len(legs), 'leg')} but the string gives it {' '.join(group)!r}",
             remedy="name every leg once; one ellipsis may stand for leading batch legs",
             tensor=name,
         )

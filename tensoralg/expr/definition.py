@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tensoralg.errors import FactConflict, IndexConflict, InvalidExpression, LegCountMismatch, SpaceMismatch
+from tensoralg.errors import FactConflict, IndexConflict, InvalidExpression, LegCountMismatch, SpaceMismatch, counted
 from tensoralg.expr.core import Expr, as_expr
 from tensoralg.expr.factors import as_index_terms
 from tensoralg.expr.rewrite import distinct_nodes, rename_apart, substitute
@@ -104,7 +104,7 @@ class Definition(Expr):
         terms = as_index_terms(indices, [leg.space for leg in self.legs])
         if len(terms) != len(self.legs):
             raise LegCountMismatch(
-                f"{self.name} has {len(self.legs)} legs but got {len(terms)} indices",
+                f"{self.name} has {counted(len(self.legs), 'leg')} but got {counted(len(terms), 'index', 'indices')}",
                 remedy=f"give one index for each of {', '.join(self.free) or 'no legs'}",
                 tensor=self.name,
             )

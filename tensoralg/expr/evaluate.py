@@ -16,11 +16,11 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from tensoralg.errors import FactConflict, UnknownName, suggest
-from tensoralg.expr.arrays import all_dimensions, exact_array, infer_sizes, size_of
+from tensoralg.expr.arrays import all_dimensions, exact_array, infer_sizes, place_of, size_of
 from tensoralg.expr.deferred import np
 from tensoralg.expr.rewrite import distinct_nodes
 from tensoralg.expr.scalars import Balls, Scalars
-from tensoralg.spaces import Fused, Index, IndexTerm, VectorSpace, atoms
+from tensoralg.spaces import IndexTerm, VectorSpace, atoms
 
 if TYPE_CHECKING:
     from tensoralg.expr import nodes
@@ -173,7 +173,7 @@ class Evaluator:
     def _addressed(self, array: Any, terms: tuple[IndexTerm, ...]) -> Labelled:
         """Return the array whose axes are addressed by index terms, as a function of their indices."""
         labels, shape, grid = self._grid(terms)
-        positions = tuple(self._position(term, grid) for term in terms)
+        positions = tuple(place_of(term, grid, self.sizes) for term in terms)
         picked = array[positions] if positions else array
         return labels, np.broadcast_to(picked, shape)
 
@@ -184,20 +184,9 @@ class Evaluator:
         grid = dict(zip(spaces, np.indices(shape, sparse=True), strict=True)) if spaces else {}
         return tuple(spaces), shape, grid
 
-    def _position(self, term: IndexTerm, grid: Mapping[str, Any]) -> Any:
-        if isinstance(term, Index):
-            return grid[term.name]
-        if isinstance(term, Fused):
-            position: Any = 0
-            for part in term.parts:
-                position = position * self.extent(part.space) + self._position(part, grid)
-            return position
-        before = sum(self.extent(s) for s in term.space.summands[: term.position])
-        return before + self._position(term.term, grid)
-
     def _relation(self, terms: tuple[IndexTerm, ...], holds: Callable[..., Any]) -> Labelled:
         names, shape, grid = self._grid(terms)
-        truth = holds(*(self._position(term, grid) for term in terms))
+        truth = holds(*(place_of(term, grid, self.sizes) for term in terms))
         one, zero = self.scalars.number(Fraction(1)), self.scalars.number(Fraction(0))
         full = np.broadcast_to(truth, shape)
         values = np.empty(full.shape, dtype=object)
@@ -218,9 +207,9 @@ class Evaluator:
     def decay(self, node: nodes.Decay) -> Labelled:
         table = self._paths(node)
         names, shape, grid = self._grid(node.index_terms())
-        last = -1 if isinstance(node.later, str) else self._position(node.later, grid)
-        before = 0 if isinstance(node.earlier, str) else self._position(node.earlier, grid)
-        rest = tuple(self._position(term, grid) for term in node.args)
+        last = -1 if isinstance(node.later, str) else place_of(node.later, grid, self.sizes)
+        before = 0 if isinstance(node.earlier, str) else place_of(node.earlier, grid, self.sizes)
+        rest = tuple(place_of(term, grid, self.sizes) for term in node.args)
         # without an index the table yields a bare number, which numpy would make an int64 that overflows
         values = np.empty(shape, dtype=object)
         values[...] = table[(last, before, *rest)]

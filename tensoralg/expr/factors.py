@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from tensoralg.errors import InvalidExpression, LegCountMismatch, SpaceMismatch, UnorderedSpace
+from tensoralg.errors import InvalidExpression, LegCountMismatch, SpaceMismatch, UnorderedSpace, counted
 from tensoralg.expr.core import Expr
 from tensoralg.expr.rewrite import walk
 from tensoralg.spaces import Fused, IndexTerm, Space, TensorProduct, VectorSpace, as_index_term
@@ -49,7 +49,8 @@ class Entry(Expr):
         legs = self.tensor.legs
         if len(legs) != len(self.args):
             raise LegCountMismatch(
-                f"tensor {self.tensor} has {len(legs)} legs but got {len(self.args)} indices: {self}",
+                f"tensor {self.tensor} has {counted(len(legs), 'leg')} "
+                f"but got {counted(len(self.args), 'index', 'indices')}: {self}",
                 remedy=f"give one index for each of {', '.join(map(str, legs)) or 'no legs'}",
                 tensor=self.tensor.name,
             )

@@ -43,7 +43,7 @@ def about_character(text: str, spot: int) -> str:
         return "numbers are integers: write 5/2 for 2.5"
     if character == "^":
         return "write pow(x[i], 2) for a power"
-    if character in "×·∗•":
+    if character in "@×·∗•":
         return "write '*' for a product"
     if character in "−–—":
         return "write '-' for a minus sign"

@@ -23,6 +23,7 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from difflib import get_close_matches
 from fractions import Fraction
 from typing import Any
 
@@ -36,6 +37,7 @@ from tensoralg.errors import (
     ShadowedIndex,
     TensoralgError,
     UnknownName,
+    counted,
     suggest,
 )
 from tensoralg.expr.build import compose_maximum, softmax
@@ -277,7 +279,9 @@ class _Elaborator:
             raise UnknownName(
                 f"the free index {name} is not declared",
                 name=name,
-                remedy=f"declare it in indices, as {name}: n; {suggest(name, self.indices)}",
+                remedy=f"separate the names by commas: {','.join(name)}"
+                if set(name) <= set(self.indices)
+                else f"declare it in indices, as {name}: n; {suggest(name, self.indices)}",
             )
         return self.indices[name]
 
@@ -373,7 +377,8 @@ class _Elaborator:
         legs = self.legs.get(name)
         remedy = f"write {name}[] for a scalar tensor"
         if legs:
-            remedy = f"write the {len(legs)} indices of the tensor {name}, as in {name}[{','.join(['i'] * len(legs))}]"
+            count, example = counted(len(legs), "index", "indices"), ",".join(["i"] * len(legs))
+            remedy = f"write the {count} of the tensor {name}, as in {name}[{example}]"
         raise ParseError(
             f"{name} is {kind} here",
             self.text,
@@ -385,9 +390,13 @@ class _Elaborator:
         legs = self.legs.setdefault(name, used)
         self.generic.add(name)
         if len(legs) != len(used):
+            close = [(leg, near) for leg in map(str, legs) for near in get_close_matches(leg, FACT_WORDS, 1, 0.7)]
             raise LegCountMismatch(
-                f"tensor {name} has {len(legs)} legs ({' '.join(map(str, legs))}) but {len(used)} indices are given",
-                remedy="give one index for each leg",
+                f"tensor {name} has {counted(len(legs), 'leg')} ({' '.join(map(str, legs))}) "
+                f"but got {counted(len(used), 'index', 'indices')}",
+                remedy=f"if {close[0][0]} is a fact and no leg, write {close[0][1]}"
+                if close
+                else "give one index for each leg",
                 tensor=name,
             )
         return self._symbol(name, legs)

@@ -70,6 +70,12 @@ class Syntax:
             yield from child.walk()
 
 
+CLOSED = {
+    ")": "every '(' needs its ')'",
+    "]": "indices stand in square brackets, separated by commas, as in A[i,j]",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
     """``NAME[indices] = side``; name and indices are None for a bare side."""
@@ -124,7 +130,7 @@ class Reader:
         if (text is not None and token.text != text) or (kind is not None and token.kind != kind):
             wanted = role or (repr(text) if text else f"a {kind}")
             found = "the end" if token.kind == "end" else repr(token.text)
-            raise self.fail(f"expected {wanted} but found {found}", remedy=remedy)
+            raise self.fail(f"expected {wanted} but found {found}", remedy=remedy or CLOSED.get(text or "", ""))
         self.at += 1
         return token
 
@@ -142,7 +148,10 @@ class Reader:
             )
         self.take("[", remedy=f"write {head.text}[t,e] = ..., or {head.text}[] = ... for a scalar")
         indices = self.arguments("]")
-        self.take("=", remedy=f"write {head.text}[..] = ..., or give the free indices of one side with free=")
+        self.take(
+            "=",
+            remedy=f"write {head.text}[..] = ..., or give one side and its free indices: free= (--free in the shell)",
+        )
         return Statement(head.text, indices, self.whole(), head.position)
 
     def whole(self) -> Syntax:

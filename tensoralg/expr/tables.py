@@ -26,6 +26,7 @@ FACT_WORDS = {
     "projection": "projection",
 }
 SYMMETRIES = ("sym", "antisym")
+SHORT = 60  # characters of a wrong entry that an error quotes
 TABLE_HINT = "write for example t,s: n ordered; f: d"
 
 
@@ -74,9 +75,14 @@ def _pairs(table: Mapping[str, Any] | str | None, what: str) -> Iterator[tuple[s
         for key, value in table.items():
             number = isinstance(value, int) and not isinstance(value, bool)
             if not isinstance(key, str) or not (isinstance(value, str | sympy.Symbol) or number):
+                example, expected = ('"n"', "dimension") if what == "indices" else ('"n d"', "dimensions of its legs")
+                if not isinstance(key, str):
+                    raise InvalidExpression(
+                        f"{_short(key)} is no name in the {what}", remedy=f'names are strings: {{"A": {example}}}'
+                    )
                 raise InvalidExpression(
-                    f"{key!r}: {value!r} is no entry of the {what}",
-                    remedy=f'names and dimensions are strings, as in {{"{key}": "n"}}',
+                    f"the {what} give {key} as {_short(value)}, where the {expected} should stand as text",
+                    remedy=f'write {{"{key}": "{_row_for(value, example[1:-1])}"}}',
                     name=key,
                 )
             yield key, str(value).strip()
@@ -84,6 +90,25 @@ def _pairs(table: Mapping[str, Any] | str | None, what: str) -> Iterator[tuple[s
         raise InvalidExpression(
             f"{table!r} does not declare {what}", remedy=f'give a mapping {{"t,s": "n"}}, or a string: {TABLE_HINT}'
         )
+
+
+def _short(value: object) -> str:
+    """Return a value on one short line."""
+    shown = repr(value)
+    return shown if len(shown) <= SHORT and "\n" not in shown else f"a {type(value).__name__}"
+
+
+def _row_for(value: Any, default: str) -> str:
+    """Return what to write instead of an object: the dimensions of its legs, and facts."""
+    if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
+        return " ".join(value)
+    legs = [value] if isinstance(value, VectorSpace) else getattr(value, "legs", ())
+    try:
+        words = [_word(leg) for leg in legs]
+    except InvalidExpression:  # spaces that the text form cannot say
+        return default
+    facts, whole = getattr(value, "facts", {}), (True, (tuple(range(len(words))),))
+    return " ".join([*words, *(word for word, fact in FACT_WORDS.items() if facts.get(fact) in whole)]) or default
 
 
 @dataclass(frozen=True, slots=True)

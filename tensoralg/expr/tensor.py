@@ -19,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from tensoralg.errors import FactConflict, InvalidExpression, SpaceMismatch
+from tensoralg.errors import FactConflict, InvalidExpression, SpaceMismatch, counted
 from tensoralg.expr.core import Arithmetic
 from tensoralg.expr.factors import Entry
 from tensoralg.spaces import VectorSpace, check_name, is_name, legs_of, split_names
@@ -78,7 +78,7 @@ class Tensor(Arithmetic):
             )
         if self.inverse_of is not None and len(self.legs) != 2:
             raise FactConflict(
-                f"{self.name} is declared an inverse but has {len(self.legs)} legs",
+                f"{self.name} is declared an inverse but has {counted(len(self.legs), 'leg')}",
                 remedy="only a matrix has an inverse",
                 tensor=self.name,
             )
@@ -98,14 +98,14 @@ class Tensor(Arithmetic):
             )
         if self.inverse_of is not None and len(self.legs) != 2:
             raise FactConflict(
-                f"{self.name} is declared an inverse but has {len(self.legs)} legs",
+                f"{self.name} is declared an inverse but has {counted(len(self.legs), 'leg')}",
                 remedy="only a matrix can be",
                 tensor=self.name,
             )
         for fact in MATRIX_FACTS:
             if getattr(self, fact) and len(self.legs) != 2:
                 raise FactConflict(
-                    f"{self.name} is declared {fact} but has {len(self.legs)} legs",
+                    f"{self.name} is declared {fact} but has {counted(len(self.legs), 'leg')}",
                     remedy="only a matrix can be",
                     tensor=self.name,
                 )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tensoralg.errors import InputMismatch, ShapeMismatch, UnknownName, suggest
+from tensoralg.errors import InputMismatch, ShapeMismatch, UnknownName, counted, suggest
 from tensoralg.expr import Tensor
 from tensoralg.expr.evaluate import size_of
 
@@ -82,7 +82,7 @@ class Operator(torch.nn.Module):
         array = value if isinstance(value, torch.Tensor) else torch.as_tensor(value, dtype=torch.get_default_dtype())
         if array.dim() != len(self._legs[name]):
             raise ShapeMismatch(
-                f"parameter {name} has shape {tuple(array.shape)} but {len(self._legs[name])} legs",
+                f"parameter {name} has shape {tuple(array.shape)} but {counted(len(self._legs[name]), 'leg')}",
                 remedy="give one axis for each leg",
                 tensor=name,
             )
@@ -115,7 +115,8 @@ class Operator(torch.nn.Module):
         """Return the values of all tensors of the definition, in order."""
         if len(args) > len(self.inputs):
             raise UnknownName(
-                f"{len(args)} arrays were given for {len(self.inputs)} inputs", remedy=f"give {', '.join(self.inputs)}"
+                f"got {counted(len(args), 'array')} for {counted(len(self.inputs), 'input')}",
+                remedy=f"give {', '.join(self.inputs)}",
             )
         given = dict(zip(self.inputs, args, strict=False))
         for name, value in kwargs.items():
@@ -148,7 +149,9 @@ class Operator(torch.nn.Module):
                     )
             elif not isinstance(value, Real) or self._legs[name]:
                 raise InputMismatch(
-                    f"input {name} is a {type(value).__name__}, no tensor", remedy="pass a torch.Tensor", tensor=name
+                    f"input {name} is of type {type(value).__name__}, and no tensor",
+                    remedy="pass a torch.Tensor",
+                    tensor=name,
                 )
         dtype = torch.get_default_dtype() if first is None else first.dtype
         device = None if first is None else first.device
@@ -162,7 +165,7 @@ class Operator(torch.nn.Module):
             legs = self._legs[name]
             if array.dim() < len(legs):
                 raise ShapeMismatch(
-                    f"input {name} has shape {tuple(array.shape)} but {len(legs)} legs",
+                    f"input {name} has shape {tuple(array.shape)} but {counted(len(legs), 'leg')}",
                     remedy="give one axis for each leg, after the batch axes",
                     tensor=name,
                 )

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tensoralg.errors import MissingSize
+from tensoralg.errors import InvalidExpression, MissingSize, UnknownName
 from tensoralg.expr import evaluate
 from tensoralg.expr.arrays import all_dimensions
 from tensoralg.expr.evaluate import size_of
@@ -90,6 +90,8 @@ def verify(
     ------
     MissingSize, UnknownSize, InvalidSize
         If the sizes are not those of the definition.
+    InvalidExpression, UnknownName
+        If the operator is not compiled, or there is no such device or dtype.
     EvaluationError
         If the definition is undefined at the inputs.
 
@@ -102,10 +104,16 @@ def verify(
     >>> report.ok, 0 < report.error <= report.bound < 1e-4
     (True, True)
     """
+    if not isinstance(operator, Operator):
+        raise InvalidExpression(
+            f"verify runs a compiled operator, and this is of type {type(operator).__name__}",
+            remedy="compile the definition first: verify(compile(definition), sizes=...)",
+        )
     kind = dtype_of(dtype)
+    where = _device(device)
     found = _sizes(operator, sizes)
     arrays = draw_inputs(operator.tensors, found, kind, seed)
-    moved = {name: array.to(device) for name, array in arrays.items()}
+    moved = {name: array.to(where) for name, array in arrays.items()}
     parameters = {name: moved[name] for name in operator.order if name not in operator.inputs}
     inputs = {name: moved[name] for name in operator.inputs}
     with torch.no_grad():
@@ -121,6 +129,13 @@ def verify(
         machine.assumptions,
         (found, str(kind)[6:], device, seed),
     )
+
+
+def _device(name: str) -> torch.device:
+    try:
+        return torch.device(name)
+    except (RuntimeError, TypeError):
+        raise UnknownName(f"there is no device {name!r}", remedy='give "cpu" or "cuda"', name=name) from None
 
 
 def _sizes(operator: Operator, sizes: Mapping[str, int] | None) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """Proof: verdicts, `prove`, refutation."""
 
-from tensoralg.proof.check import check, write_certificate
+from tensoralg.proof.check import check, refusal, write_certificate
 from tensoralg.proof.prove import prove
 from tensoralg.proof.verdict import Counterexample, Verdict
 
-__all__ = ["Counterexample", "Verdict", "check", "prove", "write_certificate"]
+__all__ = ["Counterexample", "Verdict", "check", "prove", "refusal", "write_certificate"]

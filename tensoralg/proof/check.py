@@ -10,7 +10,14 @@ from typing import Any
 
 from tensoralg.errors import InvalidExpression
 from tensoralg.proof import checker
-from tensoralg.proof.prove import state
+from tensoralg.proof.prove import pairs_of, state
+
+FIELDS = ("format", "version", "claim", "proof")
+SHORT = 60  # characters of a value that a message quotes
+# how Python begins to complain of lists of a wrong length; the checker's own words begin otherwise
+PYTHON_SAYS = ("not enough values", "too many values", "zip()", "invalid literal", "min()", "max()", "Exceeds")
+COUNTED = "a list is shorter or longer than it has to be"
+MISTYPED = "a text, a number, a list or an object stands where another kind belongs"
 
 
 def check(certificate: str | Path | Mapping[str, Any], claim: Sequence[Any] | None = None) -> bool:
@@ -45,15 +52,124 @@ def check(certificate: str | Path | Mapping[str, Any], claim: Sequence[Any] | No
     (True, True, False)
     """
     wanted = None if claim is None else encoded(claim)
-    if isinstance(certificate, Mapping):
-        return checker.check(certificate, wanted)
-    if not isinstance(certificate, str | Path):
-        return False
+    return checker.check(_contents(certificate), wanted)
+
+
+def refusal(certificate: str | Path | Mapping[str, Any], claim: Sequence[Any] | None = None) -> str:
+    """Return why a certificate is refused, in one line; empty if `check` accepts it.
+
+    Parameters
+    ----------
+    certificate : str, Path or dict
+        A file, or what it holds.
+    claim : (lhs, rhs), (lhs, rhs, given) or (lhs, rhs, given, sizes), optional
+        What the certificate has to be about.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    InvalidExpression, FreeIndexMismatch, ...
+        If `claim` is no claim.
+
+    Examples
+    --------
+    >>> import tensoralg as ta
+    >>> left = ta.parse("A[i,j]*x[j]", indices={"i,j": "n"}, free=("i",))
+    >>> right = ta.parse("x[j]*A[i,j]", indices={"i,j": "n"}, free=("i",))
+    >>> proof = ta.prove(left, right).certificate
+    >>> refusal(proof), refusal(proof, claim=(left, left))
+    ('', 'it is about another claim')
+    >>> refusal({**proof, "version": 7})
+    'its version is 7; this library checks version 1'
+    >>> refusal({**proof, "claim": {**proof["claim"], "rhs": 0}})
+    'the proof does not hold: a difference does not vanish'
+    """
+    wanted = None if claim is None else encoded(claim)
+    content = _contents(certificate)
+    if checker.check(content, wanted):
+        return ""
     try:
-        text = Path(certificate).read_text(encoding="utf-8")
+        if isinstance(content, str):
+            if len(content) > checker.LONGEST:
+                return f"it is longer than {checker.LONGEST} characters"
+            content = json.loads(content)
+    except RecursionError:
+        return "it is nested too deeply"
+    except ValueError as error:
+        return f"it is not JSON: {error}"
+    return _misfit(content) or _fault(content) or "it is about another claim"
+
+
+def _contents(certificate: Any) -> Any:
+    """Return what a file holds as text, None if that is no text; anything but a path as it is."""
+    if not isinstance(certificate, str | Path):
+        return certificate
+    try:
+        return Path(certificate).read_text(encoding="utf-8")
     except ValueError:  # bytes that are no text, or a name that is none
-        return False
-    return checker.check(text, wanted)
+        return None
+
+
+def _misfit(content: Any) -> str:
+    """Return in what the outer form of a value differs from that of a certificate; empty if in nothing."""
+    if content is None:
+        return "it is not JSON: it is no text"
+    if not isinstance(content, Mapping):
+        return f"it is {shown(content)}; a certificate is an object with the fields " + ", ".join(FIELDS)
+    if "format" in content and content["format"] != checker.FORMAT:
+        return f"its format is {shown(content['format'])}; this library checks {checker.FORMAT!r}"
+    if "version" in content and (type(content["version"]), content["version"]) != (int, checker.VERSION):
+        return f"its version is {shown(content['version'])}; this library checks version {checker.VERSION}"
+    for name in FIELDS:
+        if name not in content:
+            return f"it lacks the field {name!r}"
+    if extra := [name for name in content if name not in FIELDS]:
+        return f"it has a field {shown(extra[0])}, which a certificate has not"
+    for name in ("claim", "proof"):
+        if not isinstance(content[name], Mapping):
+            return f"its {name} is {shown(content[name])}, and not an object with fields"
+    return ""
+
+
+def _fault(content: Mapping[str, Any]) -> str:
+    """Return why the checker refuses a certificate; empty if it accepts it."""
+    try:
+        checker.verify(content)
+    except RecursionError:
+        return "it is nested too deeply"
+    except MemoryError:
+        return "it needs more memory than there is"
+    except checker.ERRORS as error:
+        said = str(error)
+        if isinstance(error, KeyError) and error.args:
+            return f"malformed: it lacks, or does not declare, {shown(error.args[0])}"
+        if type(error) is ValueError and not said.startswith(PYTHON_SAYS):
+            return f"the proof does not hold: {said}"
+        return f"malformed: {COUNTED if isinstance(error, ValueError | LookupError | StopIteration) else MISTYPED}"
+    return ""
+
+
+def shown(value: Any) -> str:
+    """Return a value in a few words.
+
+    Examples
+    --------
+    >>> shown("n"), shown([1, 2]), shown("x" * 1000)
+    ("'n'", 'a list', 'a long text')
+    """
+    if value is None or isinstance(value, bool | float) or (isinstance(value, int) and value.bit_length() <= SHORT):
+        return repr(value)
+    if isinstance(value, str) and len(value) <= SHORT:
+        return repr(value)
+    names: dict[Any, str] = {
+        str: "a long text",
+        int: "a long number",
+        list: "a list",
+        tuple: "a list",
+        dict: "an object",
+    }
+    return names.get(type(value)) or f"a {type(value).__name__}"
 
 
 def encoded(claim: Sequence[Any]) -> Any:
@@ -62,7 +178,7 @@ def encoded(claim: Sequence[Any]) -> Any:
         raise InvalidExpression(f"claim={claim!r} is no claim", remedy="give (lhs, rhs, given, sizes)")
     given = claim[2] if len(claim) > 2 else ()
     sizes = claim[3] if len(claim) > 3 else None
-    return json.loads(json.dumps(state(claim[0], claim[1], given or (), sizes).encoded))
+    return json.loads(json.dumps(state(claim[0], claim[1], pairs_of(given or ()), sizes).encoded))
 
 
 def write_certificate(certificate: Mapping[str, Any], path: Path) -> None:

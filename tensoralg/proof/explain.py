@@ -168,7 +168,7 @@ class _Proof:
         self.left, self.right, self.assumed = checker.pools(self.claim)
         self.names = _names(self.claim)
         self.lines = Page()
-        self.replay = Replay(self.claim, self.proof)
+        self.replay = _Named(self.claim, self.proof)
 
     def page(self) -> Page:
         self._claim()
@@ -217,8 +217,7 @@ class _Proof:
             value = env[name]
             if isinstance(value, tuple):
                 where = f" in summand {value[1] + 1}" if value[0] == "+" else ""
-                shown = Shown(name) if where else Shown(("chain", (name, value)))
-                parts += [", " if parts else "", shown, where]
+                parts += [", " if parts else "", Shown(("chain", (name, value))), where]
         return parts
 
     def _more(self, count: int, what: str) -> None:
@@ -409,6 +408,41 @@ class _Proof:
         known, other, scope = pool[reason[0]]
         where = "the other side" if reason[0] < len(theirs) else "a hypothesis"
         return [f"it follows from that of {where}, ", self._condition(known, other, scope)]
+
+
+class _Named(Replay):
+    """The replay with names that tell the summands of a direct sum apart: ``i.0`` is an index i in the first one."""
+
+    def called(self, term: Any, names: Mapping[Any, Iterable[str]]) -> dict[Any, str]:
+        for atom in term.powers:
+            inside = _inside(atom[1], atom[2:]) if atom[0] == "f" else ()
+            for v, place in (*_places(atom[2:]), *inside):
+                own = self.names.get(v, "")
+                if v in term.bound and own and "." not in own and own not in names.get(term.bound[v], ()):
+                    self.names[v] = f"{own}.{place}"
+        return super().called(term, names)
+
+
+def _places(value: Any, place: int | None = None) -> Iterator[tuple[Any, int]]:
+    """Yield the variables in values of indices that stand in a summand, with its position."""
+    if isinstance(value, tuple) and value[:1] == ("+",):
+        yield from _places(value[2], value[1])
+    elif isinstance(value, tuple) and value[:1] != ("#",):
+        for part in value:
+            yield from _places(part, place)
+    elif place is not None:
+        yield value, place
+
+
+def _inside(body: Any, values: Sequence[Any]) -> Iterator[tuple[Any, int]]:
+    """Yield the same for the argument of a function, whose variables stand for values."""
+    if isinstance(body, tuple):
+        match body:
+            case ("+", int(place), str(name), _) if name.startswith("$"):
+                yield from _places(values[int(name[1:])], place)
+            case _:
+                for part in body:
+                    yield from _inside(part, values)
 
 
 def _names(claim: Any) -> dict[Any, list[str]]:

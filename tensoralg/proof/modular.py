@@ -20,11 +20,11 @@ from typing import Any
 
 from tensoralg.errors import BudgetExceeded, EvaluationError, Undecided
 from tensoralg.expr import nodes
-from tensoralg.expr.arrays import all_dimensions, size_of
+from tensoralg.expr.arrays import all_dimensions, place_of, size_of
 from tensoralg.expr.deferred import np
 from tensoralg.expr.evaluate import Evaluator
 from tensoralg.expr.tensor import Tensor
-from tensoralg.spaces import Fused, Index, IndexTerm, VectorSpace, atoms
+from tensoralg.spaces import Index, IndexTerm, VectorSpace, atoms
 
 PRIMES = (2147483647, 2147483629, 2147483587, 2147483579, 2147483563, 2147483549)  # the largest below 2^31
 LIMB = 15
@@ -182,27 +182,16 @@ class ModularEvaluator:
         if math.prod(shape) > LARGEST_ARRAY or len(shape) > 30:
             raise BudgetExceeded("an intermediate array is too large", remedy="evaluate at smaller sizes")
 
-    def _position(self, term: IndexTerm, grid: Mapping[str, Any]) -> Any:
-        if isinstance(term, Index):
-            return grid[term.name]
-        if isinstance(term, Fused):
-            position: Any = 0
-            for part in term.parts:
-                position = position * self.extent(part.space) + self._position(part, grid)
-            return position
-        before = sum(self.extent(s) for s in term.space.summands[: term.position])
-        return before + self._position(term.term, grid)
-
     def entry(self, node: nodes.Entry) -> Labelled:
         array = self.arrays[node.tensor.name]
         if all(isinstance(term, Index) for term in node.args) and len(set(node.args)) == len(node.args):
             return tuple(str(term) for term in node.args), array
         labels, shape, grid = self._grid(node.args)
-        return labels, np.broadcast_to(array[tuple(self._position(term, grid) for term in node.args)], shape)
+        return labels, np.broadcast_to(array[tuple(place_of(term, grid, self.sizes) for term in node.args)], shape)
 
     def _relation(self, terms: Sequence[IndexTerm], holds: Callable[[Any, Any], Any]) -> Labelled:
         labels, shape, grid = self._grid(terms)
-        left, right = (self._position(term, grid) for term in terms)
+        left, right = (place_of(term, grid, self.sizes) for term in terms)
         return labels, np.broadcast_to(holds(left, right), shape).astype(np.int64)
 
     def delta(self, node: nodes.Delta) -> Labelled:
@@ -233,9 +222,9 @@ class ModularEvaluator:
                     product(path[None], here[None], self.prime)[0] if matrix else path * here % self.prime
                 )
         labels, shape, grid = self._grid(node.index_terms())
-        later = steps - 1 if isinstance(node.later, str) else self._position(node.later, grid)
-        earlier = 0 if isinstance(node.earlier, str) else self._position(node.earlier, grid) + 1
-        rest = tuple(self._position(term, grid) for term in node.args)
+        later = steps - 1 if isinstance(node.later, str) else place_of(node.later, grid, self.sizes)
+        earlier = 0 if isinstance(node.earlier, str) else place_of(node.earlier, grid, self.sizes) + 1
+        rest = tuple(place_of(term, grid, self.sizes) for term in node.args)
         return labels, np.broadcast_to(table[(later, earlier, *rest)], shape)
 
     def add(self, node: nodes.Add) -> Labelled:

@@ -24,6 +24,7 @@ from tensoralg.errors import (
     InvalidSize,
     SpaceMismatch,
     Undecided,
+    counted,
 )
 from tensoralg.expr.arrays import all_dimensions
 from tensoralg.expr.nodes import Add, Decay, Definition, Entry, Expr, Pow, as_expr
@@ -43,6 +44,7 @@ from tensoralg.spaces import Index, check_sizes
 COMPONENT_BUDGET = 4096
 MOST_NETWORKS = 64
 LARGEST_SMALL = 4
+SHORT = 60  # characters of a wrong argument that an error quotes
 
 
 def prove(
@@ -100,19 +102,54 @@ def prove(
       left    1
       right   0
     """
-    check_options(given, sizes, budget, seed)
+    hypotheses = pairs_of(given)
+    check_options(sizes, budget, seed)
     try:
-        return _prove(state(lhs, rhs, given, sizes), budget, seed)
+        return _prove(state(lhs, rhs, hypotheses, sizes), budget, seed)
     except RecursionError:
         return Verdict("unknown", "the claim is nested too deeply", evidence={"remedy": "split it into definitions"})
 
 
-def check_options(given: object, sizes: object, budget: object, seed: object) -> None:
+def pairs_of(given: object) -> tuple[tuple[Any, Any], ...]:
+    """Return hypotheses as pairs; what is iterated over is iterated over once.
+
+    Raises
+    ------
+    InvalidExpression
+        If they are no pairs, saying which one is none.
+
+    Examples
+    --------
+    >>> pairs_of((k, k + 1) for k in range(2))
+    ((0, 1), (1, 2))
+    """
+    remedy = "give pairs: given=[(lhs, rhs), ...]"
+    if isinstance(given, str | bytes | Mapping | Expr) or not isinstance(given, Iterable):
+        raise InvalidExpression(f"given is {_described(given)}, and no list of hypotheses", remedy=remedy)
+    hypotheses = tuple(given)
+    for k, pair in enumerate(hypotheses):
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            alone = len(hypotheses) == 2 and all(isinstance(side, Expr | int) for side in hypotheses)
+            raise InvalidExpression(
+                f"hypothesis {k + 1}, given[{k}], is {_described(pair)}, and no pair (lhs, rhs)",
+                remedy="put brackets around the one pair: given=[(lhs, rhs)]" if alone else remedy,
+            )
+    return hypotheses
+
+
+def _described(value: object) -> str:
+    """Return what a wrong argument is, in a few words."""
+    if isinstance(value, list | tuple):
+        return f"a {type(value).__name__} of {counted(len(value), 'part')}"
+    shown = str(value.body if isinstance(value, Definition) else value) if isinstance(value, Expr) else repr(value)
+    short = len(shown) <= SHORT and "\n" not in shown
+    if isinstance(value, Expr):
+        return f"{shown} (an expression)" if short else "an expression"
+    return f"{shown} (of type {type(value).__name__})" if short else f"a value of type {type(value).__name__}"
+
+
+def check_options(sizes: object, budget: object, seed: object) -> None:
     """Raise if the options of `prove` are not what they have to be."""
-    if not isinstance(given, list | tuple) or not all(isinstance(p, list | tuple) and len(p) == 2 for p in given):
-        raise InvalidExpression(
-            f"given={given!r} is no list of hypotheses", remedy="give pairs: given=[(lhs, rhs), ...]"
-        )
     if sizes is not None and not isinstance(sizes, Mapping):
         raise InvalidSize(f"sizes={sizes!r} is no mapping", remedy='write sizes={"n": 2}')
     for name, value in (("budget", budget), ("seed", seed)):
@@ -173,8 +210,12 @@ def state(
     lhs: Expr, rhs: Expr | int, given: Iterable[tuple[Expr, Expr | int]], sizes: Mapping[str, int] | None
 ) -> Stated:
     """Return a claim with one meaning for every name."""
-    left, right = _closed(lhs), _match(_closed(lhs), rhs)
-    pairs = [(_closed(a), _match(_closed(a), b)) for a, b in given]
+    left = _closed(lhs)
+    right = _match(left, rhs)
+    pairs = []
+    for k, (a, b) in enumerate(given):
+        one = _closed(a, f" in hypothesis {k + 1}")
+        pairs.append((one, _match(one, b, f" in hypothesis {k + 1}")))
     flat, tensors = unify([left, right, *(side for pair in pairs for side in pair)])
     left, right, *rest = [_as_definition(side) for side in flat]
     for index in left.legs:
@@ -240,28 +281,36 @@ def _as_definition(expr: Expr) -> Definition:
     return expr
 
 
-def _closed(side: object) -> Definition:
+def _closed(side: object, where: str = "") -> Definition:
     if isinstance(side, Definition):
         return side
     if not isinstance(side, Expr) and not isinstance(side, numbers.Rational) and not hasattr(side, "free_symbols"):
         raise InvalidExpression(
-            f"{side!r} is no side of a claim",
-            remedy="give expressions, as from parse() or define(); the right side may be 0",
+            f"{_described(side)} is no side of a claim{where}",
+            remedy=_side_remedy(side),
         )
     term = as_expr(side)
     return Definition(term.free_indices, term, "side")  # type: ignore[no-any-return]
 
 
-def _match(left: Definition, side: object) -> Definition:
+def _side_remedy(side: object) -> str:
+    if isinstance(side, str):
+        return "read the text: parse(text, indices={...}, free=(...))"
+    if isinstance(side, Tensor):
+        return f"give its indices, as in {side.name}[{', '.join('ijklmnopq'[: len(side.legs)])}]"
+    return "give expressions, as from parse() or define(); the right side may be 0"
+
+
+def _match(left: Definition, side: object, where: str = "") -> Definition:
     """Return the other side over the same free indices; a number is constant in them."""
-    right = _closed(side)
+    right = _closed(side, where)
     if not isinstance(side, Expr) or (not isinstance(side, Definition) and right.body.kind == "number"):
         return Definition(left.legs, right.body, right.name)  # type: ignore[no-any-return]
     if set(left.free) != set(right.free):
         only_left = sorted(set(left.free) - set(right.free))
         only_right = sorted(set(right.free) - set(left.free))
         raise FreeIndexMismatch(
-            f"the sides have different free indices: left {', '.join(left.free) or 'none'}, "
+            f"the sides{where} have different free indices: left {', '.join(left.free) or 'none'}, "
             f"right {', '.join(right.free) or 'none'}",
             remedy=f"sum over, or make free on both sides: {', '.join(only_left + only_right)}",
             left=left.free,

@@ -14,6 +14,8 @@ from typing import Any
 from tensoralg.expr.latex import latex_name
 
 SUM, PRODUCT, FACTOR = range(3)
+# names that a person would write, i.0 for i in a summand; the recorder's own for bound indices are like b1.2
+WRITTEN = re.compile(r"(?!b\d+\.)[^\W\d]\w*(\.\d+)*")
 MOST_ENTRIES = 12  # of a sparse tensor that are shown
 RELATIONS = {"le": "\\le", "lt": "<"}
 INDICES = {"t": 2, "decay": 3, "gap": 3}  # where the indices of a form begin, if not at 1
@@ -270,7 +272,7 @@ def tidy(node: Any, to: Mapping[str, str], names: Mapping[Any, Iterable[str]]) -
 def fresh(name: str, names: Iterable[str], taken: Iterable[str]) -> str:
     """Return a name that is not taken: this one if a person would write it, else one of `names`, else a new one."""
     used = set(taken)
-    own = [name] if re.fullmatch(r"[^\W\d]\w*", name) else []
+    own = [name] if WRITTEN.fullmatch(name) else []
     known = [*own, *names] or ["i"]
     return next(x for x in (*known, *(f"{known[0]}{k}" for k in range(1, len(used) + 2))) if x not in used)
 

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tensoralg.errors import InvalidExpression, LegCountMismatch, NotMultilinear, SpaceMismatch
+from tensoralg.errors import InvalidExpression, LegCountMismatch, NotMultilinear, SpaceMismatch, counted
 from tensoralg.expr import Definition, Expr, Tensor, define, delta, tensor, walk
 from tensoralg.expr.nodes import mul
 from tensoralg.expr.rewrite import fresh, rename_apart
@@ -95,7 +95,8 @@ class MultilinearMap:
         """
         if len(vectors) != len(self.arguments):
             raise LegCountMismatch(
-                f"{self} takes {len(self.arguments)} arguments but got {len(vectors)}", remedy="give one for each"
+                f"{self} takes {counted(len(self.arguments), 'argument')} but got {len(vectors)}",
+                remedy="give one for each",
             )
         given = [as_definition(vector) for vector in vectors]
         for argument, vector in zip(self.arguments, given, strict=True):

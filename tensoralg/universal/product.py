@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tensoralg.errors import LegCountMismatch, NotMultilinear, SpaceMismatch
+from tensoralg.errors import LegCountMismatch, NotMultilinear, SpaceMismatch, counted
 from tensoralg.expr import Definition, define, tensor
 from tensoralg.expr.nodes import mul
 from tensoralg.expr.rewrite import fresh
@@ -102,7 +102,8 @@ class UniversalProduct:
     def _check_sources(self, f: MultilinearMap) -> None:
         if len(f.arguments) != len(self.factors):
             raise LegCountMismatch(
-                f"{f} has {len(f.arguments)} arguments, but {self.space} is the product of {len(self.factors)} spaces",
+                f"{f} has {counted(len(f.arguments), 'argument')}, "
+                f"but {self.space} is the product of {counted(len(self.factors), 'space')}",
                 remedy="factor a map with one argument for each space",
             )
         for argument, space in zip(f.arguments, self.factors, strict=True):

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 import tensoralg as ta
-from tensoralg.claims import ClaimResult, Equation, FileReport, Kernel, Report, claim, run, runner, write_certificates
+from tensoralg.claims import ClaimResult, Equation, FileReport, Kernel, Report, claim, kernels, run, write_certificates
 from tensoralg.claims.text import read_equation, read_operator
 from tensoralg.errors import ClaimError, ParseError, UnknownName, UsageError
 
@@ -95,7 +95,7 @@ def test_a_claim_that_is_not_as_expected(tmp_path: Path, text: str, fault: str) 
 
 def test_a_kernel_outside_its_bound_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     outside = SimpleNamespace(error=1.0, bound=0.5, ok=False)
-    monkeypatch.setattr(runner, "verify_kernel", lambda operator, sizes: outside)
+    monkeypatch.setattr(kernels, "verify_kernel", lambda operator, sizes: outside)
     report = run_text(tmp_path, TRUE)
     (result,) = report.results
     assert result.status == "proved"
@@ -158,7 +158,7 @@ def a_triple_carries_its_hypotheses():
         ("import sys\nsys.exit(0)\n", "SystemExit"),
         ("def broken(:\n", "SyntaxError"),
         ("from nowhere_at_all import x\n", "No module named 'nowhere_at_all'"),
-        ("A[i]\n", "LegCountMismatch: tensor A[V, V] has 2 legs but got 1 indices"),
+        ("A[i]\n", "LegCountMismatch: tensor A[V, V] has 2 legs but got 1 index"),
         ("x = ta.Space('W', 0)\n", "a named space cannot have dimension 0"),
         ("", "defines no claim"),
         ("from tensoralg.claims import Claim\n", "defines no claim"),

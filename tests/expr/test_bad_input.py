@@ -18,6 +18,7 @@ from tensoralg.expr import substitute
 INDICES = {"t,s": "n ordered", "f": "d", "e": "d"}
 n, d = ta.dims("n d")
 T, D, U = ta.Space("T", n, ordered=True), ta.Space("D", d), ta.Space("U", "m", ordered=True)
+N = ta.Space("n", n)
 (t, s), (f, g), u = T.indices("t s"), D.indices("f g"), U.index("u")
 Q, K = ta.tensors("Q K", T @ D)
 x, a, c, b = ta.tensor("x", T), ta.tensor("a", T), ta.tensor("c", ta.Unit), ta.tensor("b", D)
@@ -168,11 +169,48 @@ def test_deep_expressions_are_refused_before_anything_recurses():
     assert parse(str(shallow), free="t").free == ("t",)
 
 
+@pytest.mark.parametrize(
+    ("text", "options", "remedy"),
+    [
+        ("O[t] = sum(s: x[s]", {}, "every '(' needs its ')'"),
+        ("O[t] = x[t*x[t]", {}, "separated by commas, as in A[i,j]"),
+        ("Q[t,f]*K[s,f]", {}, "free indices: free= (--free in the shell)"),
+        ("Q[t,f]*K[s,f]", {"free": "ts"}, "separate the names by commas: t,s"),
+        ("O[t,s] = A[t,s]", {"tensors": {"A": "n n symm"}}, "if symm is a fact and no leg, write sym"),
+    ],
+)
+def test_what_to_do_is_said(text, options, remedy):
+    with pytest.raises(TensoralgError) as caught:
+        parse(text, **options)
+    assert remedy in str(caught.value)
+
+
+def test_brackets_and_objects_in_python():
+    with pytest.raises(errors.InvalidExpression, match=r"le is written with square brackets\n.*write le\[t, s\]"):
+        ta.le(t, s)
+    with pytest.raises(errors.InvalidExpression, match=r"argument of einsum is a Tensor, and no string\n"):
+        ta.einsum(Q, "tf->ft")
+    with pytest.raises(errors.InvalidExpression, match=r"type Tensor is no side of a claim\n.*as in Q\[i, j\]"):
+        ta.prove(Q, Q)
+
+
 TABLES = [
     ({"indices": 5}, errors.InvalidExpression, "5 does not declare indices"),
-    ({"indices": {"t": 1.5}}, errors.InvalidExpression, "'t': 1.5 is no entry of the indices"),
-    ({"indices": {3: "n"}}, errors.InvalidExpression, "3: 'n' is no entry"),
-    ({"indices": {"t": T}}, errors.InvalidExpression, "is no entry of the indices"),
+    (
+        {"indices": {"t": 1.5}},
+        errors.InvalidExpression,
+        "the indices give t as 1.5, where the dimension should",
+    ),
+    ({"indices": {3: "n"}}, errors.InvalidExpression, "3 is no name in the indices"),
+    ({"indices": {"t": T}}, errors.InvalidExpression, "the indices give t as "),
+    (
+        {"tensors": {"x": ta.tensor("x", N @ N, symmetric=True)}},
+        errors.InvalidExpression,
+        "give x as a Tensor, where",
+    ),
+    ({"tensors": {"x": ta.tensor("x", N @ N, symmetric=True)}}, errors.InvalidExpression, 'write {"x": "n n sym"}'),
+    ({"tensors": {"x": ta.tensor("x", T @ T)}}, errors.InvalidExpression, 'write {"x": "n d"}'),
+    ({"tensors": {"x": ["n", "m"]}}, errors.InvalidExpression, 'write {"x": "n m"}'),
     ({"indices": "t"}, ParseError, "expected ':' in the indices"),
     ({"indices": "t: n, s: n"}, ParseError, "separate entries by ';'"),
     ({"indices": "t: n, s"}, ParseError, "separate entries by ';'"),
@@ -189,10 +227,14 @@ TABLES = [
     ({"indices": "t: sum"}, errors.InvalidDimension, "'sum' is a word of the language"),
     ({"indices": "1t: n"}, errors.InvalidExpression, "'1t' is not a name for an index"),
     ({"indices": {}}, errors.UnknownName, "index t is not declared"),
-    ({"tensors": {"x": "n d"}}, errors.LegCountMismatch, "tensor x has 2 legs (n d) but 1"),
+    ({"tensors": {"x": "n d"}}, errors.LegCountMismatch, "tensor x has 2 legs (n d) but got 1 index"),
     ({"tensors": {"x": "d"}}, errors.SpaceMismatch, "leg 0 of tensor x[d]"),
     ({"tensors": {"x": "n,d"}}, errors.InvalidDimension, "a leg of tensor x has the dimension 'n,d'"),
-    ({"tensors": {"x": ["n"]}}, errors.InvalidExpression, "is no entry of the tensors"),
+    (
+        {"tensors": {"x": ["n"]}},
+        errors.InvalidExpression,
+        "the tensors give x as ['n'], where the",
+    ),
     ({"tensors": {"x": "n ordered"}}, errors.InvalidDimension, "declare the order with an index"),
     ({"tensors": {"x": "n sym"}}, errors.FactConflict, "two or more legs"),
     ({"tensors": {"O": "d"}}, errors.FactConflict, "O is declared with the legs d but defined with n"),
@@ -231,7 +273,7 @@ def test_sides():
 
 
 VALUES = [
-    (lambda: Q[t], errors.LegCountMismatch, "tensor Q[T, D] has 2 legs but got 1 indices"),
+    (lambda: Q[t], errors.LegCountMismatch, "tensor Q[T, D] has 2 legs but got 1 index"),
     (lambda: Q["t", "f"], errors.InvalidExpression, "'t' is not an index"),
     (lambda: Q[0, 1], errors.InvalidExpression, "0 is not an index"),
     (lambda: Q[:, f], errors.InvalidExpression, "is not an index"),
@@ -293,10 +335,10 @@ VALUES = [
     (lambda: ta.define((t, t), x[t]), errors.IndexConflict, "names two legs of out"),
     (lambda: ta.define((t,), x[t], name="my name"), errors.InvalidExpression, "'my name' cannot name"),
     (lambda: ta.define((D.index("t"),), x[t]), errors.IndexConflict, "index t over T is free"),
-    (lambda: O[t, s], errors.LegCountMismatch, "O has 1 legs but got 2 indices"),
+    (lambda: O[t, s], errors.LegCountMismatch, "O has 1 leg but got 2 indices"),
     (lambda: O[f], errors.SpaceMismatch, "leg t of O is over n, but index f is over D"),
     (lambda: list(O), errors.InvalidExpression, "0 is not an index"),
-    (lambda: ta.einsum("tf,sf->ts", Q), errors.LegCountMismatch, "names 2 operands but 1"),
+    (lambda: ta.einsum("tf,sf->ts", Q), errors.LegCountMismatch, "names 2 operands but got 1"),
     (lambda: ta.einsum("tf,sf->ts", Q, np.ones(3)), errors.InvalidExpression, "no operand of an einsum"),
     (lambda: ta.einsum(Q, K), errors.InvalidExpression, "the string comes first"),
     (lambda: ta.einsum("tf,fs->ts", Q, K), errors.SpaceMismatch, "index f in 'tf,fs->ts' is over D and, in K, over T"),
@@ -308,9 +350,9 @@ VALUES = [
     (lambda: substitute(x[t], {t: f}), errors.SpaceMismatch, "index f is over D"),
     (lambda: ta.parse(None), errors.InvalidExpression, "None is no text"),
     (lambda: ta.parse(b"O[t] = 1"), errors.InvalidExpression, "is no text"),
-    (lambda: O.evaluate(x=[[1, 2], [3]]), errors.ShapeMismatch, "ragged: x[1] has 1 entries"),
+    (lambda: O.evaluate(x=[[1, 2], [3]]), errors.ShapeMismatch, "ragged: x[1] has 1 entry"),
     (lambda: O.evaluate(x=[1, [2]]), errors.ShapeMismatch, "ragged: x[1]"),
-    (lambda: O.evaluate(x=[[1, 2]]), errors.ShapeMismatch, "has 1 legs but its array has shape (1, 2)"),
+    (lambda: O.evaluate(x=[[1, 2]]), errors.ShapeMismatch, "has 1 leg but its array has shape (1, 2)"),
     (lambda: O.evaluate(x=3), errors.ShapeMismatch, "one axis for each of n"),
     (lambda: O.evaluate(x=[]), errors.InvalidSize, "has size 0"),
     (lambda: O.evaluate(x=[1, float("nan")]), errors.EvaluationError, "the array for x holds nan"),

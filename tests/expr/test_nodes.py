@@ -161,7 +161,7 @@ def test_groups_are_brought_into_one_form():
         (T @ T @ T, {"symmetric": (0, 1), "antisymmetric": (1, 2)}, FactConflict, "at most one group"),
         (T @ D, {"projection": True}, FactConflict, "its legs are T and D"),
         (T @ D, {"permutation": True}, FactConflict, "both legs must be over one space"),
-        (T, {"isometry": True}, FactConflict, "has 1 legs"),
+        (T, {"isometry": True}, FactConflict, "has 1 leg"),
         (T, {"inverse_of": "B"}, FactConflict, "only a matrix"),
         (T @ D, {"inverse_of": ta.tensor("B", T @ D)}, SpaceMismatch, "opposite order"),
         (T @ T, {"inverse_of": 3}, InvalidExpression, "name a tensor"),

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tensoralg as ta
-from tensoralg.errors import FactConflict, MissingSize, UnknownName, UnknownSize
+from tensoralg.errors import FactConflict, InvalidExpression, MissingSize, UnknownName, UnknownSize
 from tensoralg.lower import compile, verify
 from tensoralg.lower.arithmetic import FUNCTION_ULPS, arithmetic
 from tensoralg.lower.bounds import error_bound
@@ -238,3 +238,11 @@ def test_bad_sizes_are_errors() -> None:
         verify(operator, {"n": 4, "d": 2, "k": 1})
     with pytest.raises(UnknownName):
         verify(operator, {"n": 4, "d": 2}, "float16")
+
+
+def test_what_cannot_be_verified_is_named():
+    definition = ta.parse("O[t] = x[t]", indices={"t": "n"})
+    with pytest.raises(InvalidExpression, match="this is of type Definition\n  remedy: compile the definition"):
+        verify(definition, sizes={"n": 2})
+    with pytest.raises(UnknownName, match="there is no device 'gpu'\n  remedy: give \"cpu\""):
+        verify(compile(definition), sizes={"n": 2}, device="gpu")

@@ -10,7 +10,7 @@ import pytest
 import tensoralg as ta
 from tensoralg.cli import main
 from tensoralg.errors import InvalidExpression
-from tensoralg.proof import checker, write_certificate
+from tensoralg.proof import checker, refusal, write_certificate
 
 SPACES = {"i,j,k": "n", "t,s": "T ordered"}
 CLAIMS = {
@@ -80,6 +80,62 @@ def test_files(tmp_path, capsys):
 @pytest.mark.parametrize("version", [0, 2, "1", None, True])
 def test_another_version_is_refused(version):
     assert not ta.check({**proof_of("masks"), "version": version})
+
+
+CHANGED = [
+    ({"version": 2}, "its version is 2; this library checks version 1"),
+    ({"version": True}, "its version is True; this"),
+    ({"format": "a poem"}, "its format is 'a poem'; this library checks 'tensoralg certificate'"),
+    ({"format": ["a"] * 1000}, "its format is a list; this"),
+    ({"signature": "me"}, "a field 'signature', which a certificate has not"),
+    ({"proof": None}, "its proof is None, and not an object"),
+    ({"proof": {"refine": []}}, "malformed: it lacks, or does not declare, '"),
+    ({"claim": [1]}, "its claim is a list, and not an object"),
+]
+
+
+@pytest.mark.parametrize(("change", "reason"), CHANGED)
+def test_why_a_certificate_is_refused(change, reason):
+    assert reason in refusal({**proof_of("masks"), **change})
+
+
+def test_why_a_claim_is_refused():
+    proof = proof_of("masks")
+    assert refusal(proof) == ""
+    assert refusal(proof, claim=claim_of("softmax")) == "it is about another claim"
+    assert refusal([1]) == "it is a list; a certificate is an object with the fields format, version, claim, proof"
+
+    def reason(**change):
+        return refusal({**proof, "claim": {**proof["claim"], **change}})
+
+    assert reason(rhs=0) == "the proof does not hold: a difference does not vanish"
+    assert reason(rhs=["t", "x"]).startswith("the proof does not hold: ")
+    assert reason(free=5).startswith("malformed: ")
+    assert reason(free=[["t"]]).startswith("malformed: ")
+    assert reason(spaces={}) == "malformed: it lacks, or does not declare, 'T'"
+    for field in proof:
+        assert refusal({key: value for key, value in proof.items() if key != field}) == f"it lacks the field '{field}'"
+
+
+def test_the_command_line_says_why(tmp_path, capsys):
+    good, bad, poem, nest, data = (tmp_path / f"{name}.json" for name in ("good", "bad", "poem", "nest", "data"))
+    write_certificate(proof_of("masks"), good)
+    write_certificate({**proof_of("masks"), "version": 3}, bad)
+    poem.write_text("Roses are red", encoding="utf-8")
+    nest.write_text("[" * 100_000, encoding="utf-8")
+    data.write_bytes(b"\xff\xfe\x00")
+    files = [good, bad, poem, nest, data]
+    assert main(["check", *map(str, files)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"{good}: valid"
+    for line, reason in zip(lines[1:], ["version is 3", "not JSON: Expect", "too deeply", "no text"], strict=True):
+        assert "not a valid certificate: it" in line
+        assert reason in line
+    assert main(["check", str(tmp_path / "missing.json"), str(good), str(tmp_path)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == f"{good}: valid\n"
+    assert captured.err.count("tensoralg: ") == 2
+    assert f"{tmp_path / 'missing.json'}: No such file or directory" in captured.err
 
 
 def test_what_is_no_claim_is_an_error():

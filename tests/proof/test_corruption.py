@@ -8,6 +8,7 @@ import pytest
 from corruption import CLAIMS, corruptions, differs, outcome, stated_claim, valid_certificates
 
 import tensoralg as ta
+from tensoralg.proof import refusal
 
 COUNT = 400
 HANG = 30.0  # no speed is tested here, only that an answer comes
@@ -35,6 +36,15 @@ def test_no_corruption_is_accepted_or_crashes(certificates, seed):
     for corrupted in itertools.islice(corruptions(certificates, seed), COUNT // 4):
         found = outcome(check, corrupted, HANG)
         assert not found.fault, f"{corrupted.how}: {found.fault}\n{str(corrupted.text or '')[:300]}"
+
+
+def test_a_reason_is_given_exactly_for_what_is_refused(certificates):
+    for corrupted in itertools.islice(corruptions(certificates, 11), COUNT // 4):
+        if corrupted.text is None:
+            reason = refusal(corrupted.value)
+            assert bool(reason) != check(corrupted.value), corrupted.how
+            assert len(reason) < 200
+            assert "\n" not in reason
 
 
 def test_a_certificate_is_about_its_own_claim(certificates):

@@ -17,6 +17,7 @@ from tensoralg.proof.explain import MOST_LINES, agreement, proof_lines
 from tensoralg.proof.refute import Agreement
 from tensoralg.proof.show import escaped, latex, shortened, show_array, symbol, text, tidy
 from tensoralg.proof.verdict import Counterexample, Verdict
+from tensoralg.spaces import Injected
 
 DOCS = Path(__file__).parents[2] / "docs"
 TOKENS = {"t,s,r": "n ordered", "f,g": "d", "e": "d"}
@@ -351,3 +352,22 @@ def test_the_limits_and_the_version_are_those_of_the_checker():
     for limit in (checker.LONGEST, checker.DEEPEST, checker.WORK, checker.BITS, checker.HIGHEST):
         assert f"{limit:,}" in page
     assert f"format version {checker.VERSION}." in " ".join(page.split())
+
+
+def test_indices_over_different_summands_have_different_names():
+    A, B = ta.Space("A", "a"), ta.Space("B", "b")
+    whole = A + B
+    x, y = ta.tensors("x y", whole)
+    i, j = whole.indices("i j")
+    verdict = ta.prove(ta.define((), x[i] * y[j]), ta.define((), y[i] * x[j]))
+    assert "left 2 is right 3, i.0 -> j.0, j.1 -> i.1:   sum(i.0,j.1: x[i.0]*y[j.1])" in verdict.explain()
+    assert "z_{{i}" not in verdict.explain("latex")
+    assert "x_{{i}_{(\\text{0})}}\\, y_{{j}_{(\\text{1})}}" in verdict.explain("latex")
+    p, q = Injected(A.index("p"), 0, whole), Injected(B.index("q"), 1, whole)
+    cut = ta.exp(x[p] * y[p]).sum(p.term) + ta.exp(x[q] * y[q]).sum(q.term)
+    shown = ta.prove(ta.define((), ta.exp(x[i] * y[i]).sum(i)), ta.define((), cut)).explain()
+    assert "left 1 is right 1, i.0 -> p:   sum(i.0: exp(x[i.0]*y[i.0]))" in shown
+    assert "left 2 is right 2, i.1 -> q:   sum(i.1: exp(x[i.1]*y[i.1]))" in shown
+    scaled = ta.prove(ta.define((i,), 2 * x[i]), ta.define((i,), x[i] + x[i])).explain()
+    assert "case    i = i.0 in summand 1 (1 of 2)" in scaled
+    assert "case    i = i.1 in summand 2 (2 of 2)" in scaled

@@ -7,7 +7,7 @@ import pytest
 from oracle import oracle
 
 import tensoralg as ta
-from tensoralg.errors import FreeIndexMismatch
+from tensoralg.errors import FreeIndexMismatch, InvalidExpression
 from tensoralg.proof import checker
 from tensoralg.proof.decide import decide, engine_for
 from tensoralg.proof.hypotheses import linear_solution
@@ -224,6 +224,40 @@ def test_hypotheses_about_other_tensors_do_no_harm():
 def test_hypotheses_with_other_free_indices_are_errors():
     with pytest.raises(FreeIndexMismatch):
         ta.prove(parsed("x[i]", "i"), parsed("x[i]", "i"), given=[(parsed("x[i]", "i"), parsed("x[j]", "j"))])
+
+
+def test_hypotheses_may_come_one_by_one():
+    claim = parsed("P[i,j]*c[]", "i"), parsed("c[]", "i")
+    rows = parsed("P[i,j]", "i"), 1
+    for given in ([rows], (rows,), (pair for pair in [list(rows)]), {rows: None}.keys(), iter([rows])):
+        assert ta.prove(*claim, given=given)
+    proof = ta.prove(*claim, given=[rows]).certificate
+    assert ta.check(proof, claim=(*claim, (pair for pair in [rows])))
+
+
+ROWS = ta.parse("P[i,j]", "i,j: n", free="i,j")
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (ROWS, "given is P[i,j] (an expression), and"),
+        ("P == 1", "given is 'P == 1' (of type str), and no list of hypotheses"),
+        (5, "given is 5 (of type int)"),
+        ({"P": 1}, "given is {'P': 1} (of type dict)"),
+        ([(ROWS, 1), ROWS], "hypothesis 2, given[1], is"),
+        ([(ROWS, 1, 2)], "hypothesis 1, given[0], is a tuple of 3 parts, and no pair (lhs, rhs)"),
+        ([(ROWS,)], "given[0], is a tuple of 1 part, and"),
+        ((ROWS, 1), "remedy: put brackets around the one pair: given=[(lhs, rhs)]"),
+        ([("P[i,j]", 1)], "'P[i,j]' (of type str) is no side of a claim in hypothesis 1\n  remedy: read the text"),
+        ([(ROWS, 1), (ROWS, [1])], "a list of 1 part is no side of a claim in hypothesis 2"),
+    ],
+)
+def test_what_is_no_hypothesis_is_named_with_its_place(given, says):
+    with pytest.raises(InvalidExpression) as error:
+        ta.prove(ROWS, ROWS, given=given)
+    assert says in str(error.value)
+    assert len(str(error.value)) < 200
 
 
 MODELS = [

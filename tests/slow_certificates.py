@@ -1,0 +1,79 @@
+"""Certificates whose check would cost much work if a checker did it all.
+
+The benchmark (benchmarks/soundness.py --corruptions) times them; the tests ask only for a right answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+VECTOR = {"x": {"legs": ["n"]}}
+N = {"n": ["n", 0]}
+
+
+@dataclass(frozen=True)
+class Slow:
+    """A certificate, and whether what it claims is true; a true claim may be refused for the work that it costs."""
+
+    true: bool
+    certificate: dict[str, Any]
+
+
+def certificate(
+    lhs: Any, rhs: Any, uses: Any = (), *, refine: Any = (), proof: Any = None, **claim: Any
+) -> dict[str, Any]:
+    """Return a certificate from its parts; what is not given is empty."""
+    empty = {"spaces": {}, "tensors": {}, "free": [], "given": [], "sizes": {}}
+    more = proof or {}
+    proof = {"refine": list(refine), "components": [], "definitions": [], "domain": [], "cases": [list(uses)]}
+    return {
+        "format": "tensoralg certificate",
+        "version": 1,
+        "claim": {**empty, "lhs": lhs, "rhs": rhs, **claim},
+        "proof": {**proof, "labels": [], **more},
+    }
+
+
+SLOW = {
+    "a dimension of three million components": Slow(
+        True,
+        certificate(
+            ["t", "x", "i"],
+            ["*", 1, ["t", "x", "i"]],
+            spaces=N,
+            tensors=VECTOR,
+            free=[["i", "n"]],
+            sizes={"n": 3 * 10**6},
+            proof={"components": ["n"]},
+        ),
+    ),
+    "a power of a long sum of zeros": Slow(True, certificate(["^", ["+", *[0] * 100_000], 200], 0)),
+    "a power of a function of a long sum": Slow(False, certificate(["^", ["exp", ["+", *[0] * 80_000]], 200], 0)),
+    "a power of a long number": Slow(False, certificate(["^", ["num", 3**8900, 2**14000], 80], 0)),
+    "many conditions on both sides": Slow(
+        False,
+        certificate(
+            ["+", *[["log", ["t", f"a{k}"]] for k in range(6000)]],
+            ["+", *[["log", ["t", f"b{k}"]] for k in range(6000)]],
+        ),
+    ),
+    "many copies of a long monomial": Slow(
+        False,
+        certificate(
+            ["*", *[["t", f"a{k}"] for k in range(1000)], ["+", *[1] * 400], ["+", *[1] * 100]],
+            0,
+            tensors={f"a{k}": {"legs": []} for k in range(1000)},
+        ),
+    ),
+    "chains of forty indices under all masks": Slow(
+        False,
+        certificate(
+            ["*", *[["le", f"i{a}", f"i{b}"] for a in range(40) for b in range(a + 1, 40)]],
+            0,
+            refine=["n"],
+            spaces={"n": ["n", 1]},
+            free=[[f"i{a}", "n"] for a in range(40)],
+        ),
+    ),
+}
