@@ -20,10 +20,12 @@ from random import Random
 
 import tensoralg as ta
 from tensoralg.expr.nodes import Mul
+from tensoralg.proof.covers import covering_search
 from tensoralg.proof.prove import state
 from tensoralg.proof.refute import Claim, counterexample, is_long, search, shrink
 from tensoralg.proof.sparse import sparse_search
 from tensoralg.proof.verdict import Counterexample
+from tensoralg.proof.wiring import wired
 
 RESULTS = Path(__file__).parent / "results" / "refutation.json"
 V = ta.Space("V", "n")
@@ -135,9 +137,12 @@ def cases(size: int) -> list[tuple[str, Callable[[int], Pair]]]:
 
 def refute(claim: Claim) -> tuple[str, Counterexample | None]:
     """Return how a claim was refuted, and the witness."""
-    sparse = sparse_search(claim) if is_long(claim) else None
+    wiring = wired(claim) if is_long(claim) else None
+    sparse = covering_search(wiring) if wiring is not None and wiring.folds() else None
+    if sparse is None and is_long(claim):
+        sparse = sparse_search(claim)
     if sparse is not None:
-        return "sparse", sparse
+        return "sparse" if sparse.basis == "orthonormal" else "complex", sparse
     found = search(claim, Random(0), tries=1, levels=3).found
     return "dense", counterexample(claim, shrink(claim, found)) if found is not None else None
 
