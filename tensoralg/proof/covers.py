@@ -32,7 +32,7 @@ from tensoralg.errors import BudgetExceeded, Undecided
 from tensoralg.expr.deferred import np
 from tensoralg.expr.tensor import Tensor
 from tensoralg.proof.joins import Contraction, Factor, Row, Table, Work
-from tensoralg.proof.networks import MOST_ENTRIES, extent, orbit
+from tensoralg.proof.networks import MOST_ENTRIES, extent, orbit, symmetries
 from tensoralg.proof.verdict import Counterexample
 from tensoralg.proof.wiring import FEW, Part, Product, Wiring, refined
 from tensoralg.spaces import Space
@@ -313,11 +313,12 @@ def tensors_at(wiring: Wiring, target: Product, sizes: dict[str, int]) -> dict[s
     """Return the tensors of the point of a product, as a counterexample shows them."""
     positions, _ = _positions(wiring, target)
     entries: dict[str, list[list[Any]]] = {name: [] for name in wiring.claim.tensors}
+    moves = {name: symmetries(symbol) for name, symbol in wiring.claim.tensors.items()}
     total = 0
     for part in target.parts:
         for number in part.factors:
             name = wiring.names[number]
-            images = orbit(wiring.claim.tensors[name], tuple(positions[leg] for leg in wiring.legs(number)))
+            images = orbit(tuple(positions[leg] for leg in wiring.legs(number)), moves[name])
             total += len(images)
             if total > MOST_ENTRIES:
                 raise BudgetExceeded(f"a witness has more than {MOST_ENTRIES} entries", remedy="split the claim")

@@ -90,7 +90,11 @@ class Expansion:
 
     def _product(self, factors: Sequence[Expr], scope: dict[str, int]) -> list[Network]:
         total, single = [Network()], []
+        entries = [factor for factor in factors if isinstance(factor, Entry)]  # often thousands: one network for all
+        single.append(Network(factors=tuple((e.tensor.name, self._places(e.args, scope)) for e in entries)))
         for factor in factors:
+            if isinstance(factor, Entry):
+                continue
             parts = self._expand(factor, scope)
             if len(parts) == 1:
                 single.append(parts[0])  # joined at the end: one long product would be copied at every step
@@ -105,9 +109,10 @@ class Expansion:
         return [merged.times(part) for part in total]
 
     def _places(self, terms: tuple[IndexTerm, ...], scope: Mapping[str, int]) -> tuple[int, ...]:
-        if not all(isinstance(term, Index) for term in terms):
+        places = tuple(scope[term.name] for term in terms if isinstance(term, Index))
+        if len(places) < len(terms):
             raise Undecided("an index addresses a composite space", remedy="split composite spaces first")
-        return tuple(scope[str(term)] for term in terms)
+        return places
 
 
 def _counted(parts: list[Network]) -> list[Network]:
@@ -126,20 +131,36 @@ def generic(symbol: Tensor) -> bool:
     return set(symbol.facts) <= {"symmetric", "antisymmetric"}
 
 
-def orbit(symbol: Tensor, row: Row) -> dict[Row, int]:
-    """Return the images of a position under the symmetries of a tensor, with their signs; none if the entry is 0."""
-    images: dict[Row, int] = {}
+def symmetries(symbol: Tensor) -> list[tuple[Row, int]]:
+    """Return the declared symmetries of a tensor: which leg's position comes to each leg, and the sign.
+
+    Examples
+    --------
+    >>> import tensoralg as ta
+    >>> V = ta.Space("V", "n")
+    >>> symmetries(ta.tensor("W", [V, V, V], antisymmetric=(0, 2)))
+    [((0, 1, 2), 1), ((2, 1, 0), -1)]
+    """
     groups = [(g, g in symbol.antisymmetric) for g in (*symbol.symmetric, *symbol.antisymmetric)]
     orders = [list(permutations(range(len(group)))) for group, _ in groups]
     if prod(map(len, orders)) > MOST_ENTRIES:
         raise BudgetExceeded(f"{symbol} has too many symmetries", remedy="evaluate densely")
+    found = []
     for choice in product(*orders):
-        image, sign = list(row), 1
+        source, sign = list(range(len(symbol.legs))), 1
         for (group, odd), order in zip(groups, choice, strict=True):
             for slot, k in zip(group, order, strict=True):
-                image[slot] = row[group[k]]
+                source[slot] = group[k]
             if odd and sum(a > b for k, a in enumerate(order) for b in order[k + 1 :]) % 2:
                 sign = -sign
-        if images.setdefault(tuple(image), sign) != sign:
+        found.append((tuple(source), sign))
+    return found
+
+
+def orbit(row: Row, moves: Sequence[tuple[Row, int]]) -> dict[Row, int]:
+    """Return the images of a position under symmetries, with their signs; none if the entry is 0."""
+    images: dict[Row, int] = {}
+    for source, sign in moves:
+        if images.setdefault(tuple([row[k] for k in source]), sign) != sign:
             return {}
     return images

@@ -158,7 +158,7 @@ def _prove(stated: Stated, budget: int, seed: int) -> Verdict:
 def _refuted_quickly(stated: Stated, wiring: Wiring, random: Random, budget: int) -> Verdict | None:
     """Return a refutation of a claim about large networks: real where that is quick, else complex."""
     if not wiring.folds():
-        sparse = sparse_search(stated.claim, (QUICK,))
+        sparse = sparse_search(stated.claim, (QUICK * len(wiring.names),))
         if sparse is not None:
             return _refuted_sparsely(sparse)
     if len(wiring.names) <= SMALL_NETWORKS:

@@ -22,7 +22,7 @@ import sympy
 from tensoralg.errors import BudgetExceeded, Undecided
 from tensoralg.expr.nodes import Definition
 from tensoralg.proof.joins import Contraction, Factor, Row, Table, Work, picker
-from tensoralg.proof.networks import MOST_ENTRIES, Expansion, Network, extent, generic, orbit
+from tensoralg.proof.networks import MOST_ENTRIES, Expansion, Network, extent, generic, orbit, symmetries
 from tensoralg.proof.verdict import Counterexample
 from tensoralg.spaces import Space
 
@@ -33,8 +33,8 @@ LARGEST_RELATION = 250_000
 MOST_DENSE, LARGEST_DENSE = 12, 1_000
 # the plain witness; entries that tell a power from its base, and sizes that tell n from 1; the order turned round
 STYLES = ((1, 0, False), (5, 1, False), (5, 1, True))
-QUICK = 20_000  # rows, for all witnesses that are tried together
-BUDGETS = (60_000, 500_000)
+QUICK = 100  # rows for each factor, where a complex witness can still be found quickly
+BUDGETS = (60_000, 500_000)  # rows, for all witnesses that are tried together
 
 
 # evaluation
@@ -253,10 +253,11 @@ def _support(
 ) -> dict[str, SparseTensor]:
     """Return tensors whose nonzero entries are those that a network names, and their images under symmetries."""
     entries: dict[str, dict[Row, int]] = {name: {} for name in claim.tensors}
+    moves = {name: symmetries(symbol) for name, symbol in claim.tensors.items()}
     total = 0
     for count, (name, places) in enumerate(network.factors):
         if name in entries:
-            images = orbit(claim.tensors[name], tuple(numbers[v] for v in places))
+            images = orbit(tuple(numbers[v] for v in places), moves[name])
             total += len(images)
             if total > MOST_ENTRIES:
                 raise BudgetExceeded(f"a witness has more than {MOST_ENTRIES} entries", remedy="split the claim")

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from tensoralg.proof.refute import Claim
 
 MOST_LEGS = 100_000
-MOST_LIKE = 30  # symmetric tensors, of which folded maps are still counted
+MOST_LIKE = 30  # like tensors, of which folded maps are still counted
 FEW = 12  # legs of one colour in a network that are as good as told apart
 MOST_WALKS = 64  # for each leg, when networks are coloured by their short cycles
 LONGEST_WALK = 12
+ROUNDS = 3  # of refinement between looks at how many colours there are
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,7 @@ class Wiring:
         count, first, owner = len(colours), np.array(self.first), self._owner
         start = _crowded(colours)
         at, profile = self._legs[start], colours
+        told = len(np.unique(colours))
         for step in range(LONGEST_WALK):
             degrees = self._degrees[owner[at]]
             if not len(start) or degrees.sum() > MOST_WALKS * count:
@@ -148,7 +150,8 @@ class Wiring:
             met = np.unique(start[walk[onward]] * count + self._legs[leaving[onward]])
             start, at = np.divmod(met, count)
             profile = mixed(profile ^ np.bincount(start, minlength=count).astype(np.uint64))
-            if step > 1:  # shorter cycles are those of parallel indices and triangles
+            if step > 1 and (now := len(np.unique(profile))) > told:  # shorter cycles are few, or alike everywhere
+                told = now
                 colours = refined(profile, self._legs, first[:-1], owner)
                 if not len(_crowded(colours)):
                     break
@@ -166,12 +169,12 @@ class Wiring:
         return any(total.values())
 
     def folds(self) -> bool:
-        """Whether a network with a cycle has so many like symmetric tensors that counting folded maps takes long."""
+        """Whether a network with a cycle has so many like tensors that counting maps, folded ones too, takes long."""
         like = {name for name, symbol in self.claim.tensors.items() if symbol.symmetric}
         for part in (part for product in self.products for part in product.parts):
             names = Counter(self.names[number] for number in part.factors)
             cyclic = len(part.legs) > 2 * (len(part.factors) - 1)
-            if cyclic and any(count >= MOST_LIKE and name in like for name, count in names.items()):
+            if cyclic and any(n >= MOST_LIKE and (name in like or len(names) == 1) for name, n in names.items()):
                 return True
         return False
 
@@ -181,10 +184,9 @@ class Wiring:
 
 
 def mixed(numbers: Any) -> Any:
-    """Return 64-bit hashes of 64-bit numbers (the finaliser of splitmix64)."""
-    numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return numbers ^ (numbers >> np.uint64(31))
+    """Return 64-bit hashes of 64-bit numbers."""
+    numbers = (numbers ^ (numbers >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
+    return numbers ^ (numbers >> np.uint64(32))
 
 
 def refined(colours: Any, mates: Any, first: Any, owner: Any, work: Work | None = None) -> Any:
@@ -193,9 +195,10 @@ def refined(colours: Any, mates: Any, first: Any, owner: Any, work: Work | None 
     while (now := len(np.unique(colours))) > count:
         count = now
         if work is not None:
-            work.spend(100 + len(colours) // 12)  # a round takes as long as joining so many rows
-        own = mixed(colours + mixed(colours[mates]))
-        colours = mixed(own + mixed(np.add.reduceat(own, first))[owner])
+            work.spend(200 + len(colours) // 5)  # as long as joining so many rows
+        for _ in range(ROUNDS):
+            own = mixed(colours + mixed(colours[mates]))
+            colours = mixed(own + mixed(np.add.reduceat(own, first))[owner])
     return colours
 
 
