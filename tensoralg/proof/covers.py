@@ -67,9 +67,10 @@ class Coverings:
 
     def _form(self, part: Part) -> Part:
         """Return a part that is equal up to the order of factors and of symmetric legs, often the same for all such."""
+        if all(len(product.parts) == 1 for product in self.wiring.products):
+            return part  # nothing would be counted less often
         if part not in self._forms:
-            found = self._walked(part)
-            self._forms[part] = self._first_of.setdefault(found, part)
+            self._forms[part] = self._first_of.setdefault(self._walked(part), part)
         return self._forms[part]
 
     def _walked(self, part: Part) -> Row:
@@ -286,7 +287,7 @@ def sizes_at(wiring: Wiring, target: Product) -> dict[str, int] | None:
     """Return sizes with two basis vectors for every index of a product; None if sizes are fixed and smaller."""
     claim = wiring.claim
     sizes = {name: claim.fixed.get(name, 1) for name in claim.dimensions}
-    for space, count in _positions(wiring, target)[1].items():
+    for space, count in _positions(wiring, target)[1].values():
         if isinstance(space.dimension, sympy.Symbol) and space.dimension.name not in claim.fixed:
             sizes[space.dimension.name] = max(sizes[space.dimension.name], count)
         elif count > extent(space, sizes):
@@ -294,18 +295,19 @@ def sizes_at(wiring: Wiring, target: Product) -> dict[str, int] | None:
     return sizes
 
 
-def _positions(wiring: Wiring, target: Product) -> tuple[dict[int, int], dict[Space, int]]:
+def _positions(wiring: Wiring, target: Product) -> tuple[dict[int, int], dict[str, tuple[Space, int]]]:
     """Return the basis vector of every leg of a product, and how many are used of each space."""
     positions: dict[int, int] = {}
-    used: Counter[Space] = Counter()
+    used: dict[str, tuple[Space, int]] = {}
     for part in target.parts:
         for number in part.factors:
             for leg, space in zip(wiring.legs(number), wiring.claim.tensors[wiring.names[number]].legs, strict=True):
                 if leg not in positions:
                     if not isinstance(space, Space):
                         raise Undecided(f"{space} is composite", remedy="split composite spaces first")
-                    positions[leg], positions[wiring.mates[leg]] = used[space], used[space] + 1
-                    used[space] += 2
+                    count = used[space.name][1] if space.name in used else 0
+                    positions[leg], positions[wiring.mates[leg]] = count, count + 1
+                    used[space.name] = (space, count + 2)
     return positions, used
 
 

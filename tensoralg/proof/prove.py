@@ -129,7 +129,8 @@ def _prove(stated: Stated, budget: int, seed: int) -> Verdict:
     outcome: Verdict | str | None = None
     if is_long(claim):
         wiring = wired(claim)
-        if wiring is not None and wiring.differ():  # labelling would take longer, only to say so too
+        evident = wiring is not None and wiring.differ()
+        if wiring is not None and evident:  # labelling would take longer, only to say so too
             answer = _refuted_quickly(stated, wiring, random, budget)
             if answer is not None:
                 return answer
@@ -138,7 +139,7 @@ def _prove(stated: Stated, budget: int, seed: int) -> Verdict:
             if isinstance(outcome, Verdict):
                 return outcome
         sparse = sparse_search(claim)
-        if sparse is None and wiring is not None:
+        if sparse is None and wiring is not None and not evident:
             sparse = covering_search(wiring)
         if sparse is not None:
             return _refuted_sparsely(sparse)
