@@ -26,10 +26,12 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from networks import Edges, brick_wall, cubic, network, rewired, tree, word  # noqa: E402
 
 import tensoralg as ta  # noqa: E402
+from tensoralg.proof.covers import covering_search  # noqa: E402
 from tensoralg.proof.prove import state  # noqa: E402
 from tensoralg.proof.refute import Claim, counterexample, is_long, search, shrink  # noqa: E402
 from tensoralg.proof.sparse import sparse_search  # noqa: E402
 from tensoralg.proof.verdict import Counterexample  # noqa: E402
+from tensoralg.proof.wiring import wired  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "refutation.json"
 Pair = tuple[ta.Definition, ta.Definition]
@@ -77,9 +79,12 @@ def cases(size: int) -> list[tuple[str, Callable[[int], Pair]]]:
 
 def refute(claim: Claim) -> tuple[str, Counterexample | None]:
     """Return how a claim was refuted, and the witness."""
-    sparse = sparse_search(claim) if is_long(claim) else None
+    wiring = wired(claim) if is_long(claim) else None
+    sparse = covering_search(wiring) if wiring is not None and wiring.folds() else None
+    if sparse is None and is_long(claim):
+        sparse = sparse_search(claim)
     if sparse is not None:
-        return "sparse", sparse
+        return "sparse" if sparse.basis == "orthonormal" else "complex", sparse
     found = search(claim, Random(0), tries=1, levels=3).found
     return "dense", counterexample(claim, shrink(claim, found)) if found is not None else None
 

@@ -41,6 +41,16 @@ PATHS = {
     "cut": "a decay is cut in two",
     "resolvent": "the resolvent identity",
 }
+# what entries of a witness refer to; nothing is said where it is what everybody expects
+BASES = {
+    "orthonormal": (),
+    "paired": (
+        "vectors 2k and 2k+1 of every space are h = x + iy and h' = (x - iy)/2 for orthonormal x, y;",
+        "so h.h = h'.h' = 0 and h.h' = 1: an index is summed over 2k on one leg with 2k+1 on the other.",
+        "The tensors are complex.  Both sides are polynomials in their entries, and polynomials that agree",
+        "at all real points agree at all complex ones, so they differ at some real point too.",
+    ),
+}
 OWN = ("given", "select", *PATHS)  # rules whose first argument is no indicator
 
 
@@ -131,6 +141,8 @@ def _witness(found: Counterexample) -> Page:
         page.add("" if k else "at", Shown(("=", ("size", name), value)), "   (counted from 0)" if not k else "")
     for side, value in (("left", found.lhs), ("right", found.rhs)):
         page.add(side, show_value(value) if isinstance(value, tuple) else Matrix(value))
+    for k, line in enumerate(BASES[found.basis]):
+        page.add("" if k else "basis", line)
     return page
 
 

@@ -33,18 +33,21 @@ from tensoralg.expr.rewrite import substitute, walk
 from tensoralg.expr.tensor import Tensor
 from tensoralg.normal import MAX_TERMS, unify
 from tensoralg.proof.certify import certificate
+from tensoralg.proof.covers import covering_search
 from tensoralg.proof.decide import Decision, decide, engine_for, is_network, monomials, show
 from tensoralg.proof.encode import encode_claim
 from tensoralg.proof.models import model
 from tensoralg.proof.refute import Claim, Search, counterexample, is_long, legs_dimensions, search, shrink
-from tensoralg.proof.sparse import densified, sparse_search
-from tensoralg.proof.verdict import Verdict
+from tensoralg.proof.sparse import QUICK, densified, sparse_search
+from tensoralg.proof.verdict import Counterexample, Verdict
+from tensoralg.proof.wiring import Wiring, wired
 from tensoralg.spaces import Index, check_sizes
 
 COMPONENT_BUDGET = 4096
 MOST_NETWORKS = 64
 LARGEST_SMALL = 4
 SHORT = 60  # characters of a wrong argument that an error quotes
+SMALL_NETWORKS = 64  # factors on both sides; at most so many, and small dense tensors are tried
 
 
 def prove(
@@ -162,13 +165,21 @@ def _prove(stated: Stated, budget: int, seed: int) -> Verdict:
     claim = stated.claim
     outcome: Verdict | str | None = None
     if is_long(claim):
+        wiring = wired(claim)
+        evident = wiring is not None and wiring.differ()
+        if wiring is not None and evident:  # labelling would take longer, only to say so too
+            answer = _refuted_quickly(stated, wiring, random, budget)
+            if answer is not None:
+                return answer
         if is_short_sum(stated.encoded):  # labelling a few large networks is quicker than evaluating them
             outcome = _decide(stated, budget)
             if isinstance(outcome, Verdict):
                 return outcome
         sparse = sparse_search(claim)
+        if sparse is None and wiring is not None and not evident:
+            sparse = covering_search(wiring)
         if sparse is not None:
-            return Verdict("refuted", "the sides differ at an exact sparse witness", counterexample=densified(sparse))
+            return _refuted_sparsely(sparse)
     first = search(claim, random, tries=1, levels=3)
     if first.found is not None:
         return _refuted(stated, first.found, budget)
@@ -180,6 +191,25 @@ def _prove(stated: Stated, budget: int, seed: int) -> Verdict:
     if second.found is not None:
         return _refuted(stated, second.found, budget)
     return Verdict("unknown", outcome, evidence=_evidence(second))
+
+
+def _refuted_quickly(stated: Stated, wiring: Wiring, random: Random, budget: int) -> Verdict | None:
+    """Return a refutation of a claim about large networks: real where that is quick, else complex."""
+    if not wiring.folds():
+        sparse = sparse_search(stated.claim, (QUICK * len(wiring.names),))
+        if sparse is not None:
+            return _refuted_sparsely(sparse)
+    if len(wiring.names) <= SMALL_NETWORKS:
+        first = search(stated.claim, random, tries=1, levels=3)
+        if first.found is not None:
+            return _refuted(stated, first.found, budget)
+    sparse = covering_search(wiring)
+    return _refuted_sparsely(sparse) if sparse is not None else None
+
+
+def _refuted_sparsely(witness: Counterexample) -> Verdict:
+    kind = "sparse" if witness.basis == "orthonormal" else "complex"
+    return Verdict("refuted", f"the sides differ at an exact {kind} witness", counterexample=densified(witness))
 
 
 def is_short_sum(encoded: Mapping[str, Any]) -> bool:

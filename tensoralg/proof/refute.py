@@ -45,6 +45,7 @@ EXACT_WORK = 3_000_000  # multiplications of exact numbers that one evaluation m
 MODULAR_FROM = 30_000  # multiplications from which residues are quicker
 MOST_SHRUNK = 12  # tensors; more are shown as they were found
 SHRINKING_WORK = 4_000_000
+SHRINKING_LONG = 500_000  # for long claims, of which everything takes long
 PER_FACTOR = 400  # multiplications that take as long as preparing the contraction of one factor
 GIVE_UP = 4  # sizes in succession at which no tensors satisfied the hypotheses
 
@@ -357,13 +358,22 @@ def shrink(claim: Claim, found: Difference) -> Difference:
     effort = Effort((claim.left, claim.right))
     factors = sum(node.kind == "entry" for side in (claim.left, claim.right) for node in walk(side))
     cost = effort.at(found.sizes, SHRINKING_WORK) + PER_FACTOR * factors
-    tries = min(SHRINKING_STEPS, int(SHRINKING_WORK / max(cost, 1)))
-    best, before = _descend(claim, found, effort) if tries > DRAWS else found, None
+    tries = min(SHRINKING_STEPS, int((SHRINKING_LONG if factors > LONG else SHRINKING_WORK) / max(cost, 1)))
+    best, before = found, None
+    if tries > DRAWS:
+        best = _redrawn(claim, found.sizes, Random(0)) or found if factors > LONG else _descend(claim, found, effort)
+    tried: set[Any] = set()
     while best is not before and tries > 0:
         before = best
         for step in _steps(claim, best):
             candidate = step(best)
-            if candidate is not None and tries > 0 and effort.at(candidate[0], EXACT_WORK) <= EXACT_WORK:
+            if candidate is None or tries <= 0:
+                continue
+            key = repr((candidate[0], {name: array.tolist() for name, array in candidate[1].items()}))
+            if key in tried:
+                continue
+            tried.add(key)
+            if candidate[0] == best.sizes or effort.at(candidate[0], EXACT_WORK) <= EXACT_WORK:
                 tries -= 1
                 best = _still_differs(claim, *candidate) or best
     return best
@@ -391,15 +401,22 @@ def _descend(claim: Claim, found: Difference, effort: Effort) -> Difference:
             sizes = {**found.sizes, name: size - 1}
             if effort.at(sizes, EXACT_WORK) > EXACT_WORK:
                 continue
-            for _ in range(DRAWS):
-                try:
-                    smaller = compare(claim, sizes, draw(claim, sizes, random, largest=1))
-                except (EvaluationError, Undecided):
-                    continue
-                if smaller is not None:
-                    found, improved = smaller, True
-                    break
+            smaller = _redrawn(claim, sizes, random)
+            if smaller is not None:
+                found, improved = smaller, True
     return found
+
+
+def _redrawn(claim: Claim, sizes: Mapping[str, int], random: Random) -> Difference | None:
+    """Return a difference with entries that are 0, 1 or -1, if a few draws show one."""
+    for _ in range(DRAWS):
+        try:
+            found = compare(claim, sizes, draw(claim, sizes, random, largest=1))
+        except (EvaluationError, Undecided):
+            continue
+        if found is not None:
+            return found
+    return None
 
 
 Candidate = tuple[dict[str, int], dict[str, Any]]

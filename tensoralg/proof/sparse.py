@@ -12,132 +12,29 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import permutations, product
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import sympy
 
 from tensoralg.errors import BudgetExceeded, Undecided
-from tensoralg.expr.nodes import Bind, Definition, Delta, Entry, Expr, Mask, Number, Pow, Size
-from tensoralg.expr.tensor import Tensor
+from tensoralg.expr.nodes import Definition
 from tensoralg.proof.joins import Contraction, Factor, Row, Table, Work, picker
+from tensoralg.proof.networks import MOST_ENTRIES, Expansion, Network, extent, generic, orbit, symmetries
 from tensoralg.proof.verdict import Counterexample
-from tensoralg.spaces import Index, IndexTerm, Space
+from tensoralg.spaces import Space
 
 if TYPE_CHECKING:
     from tensoralg.proof.refute import Claim
 
-MOST_MONOMIALS = 64
-MOST_ENTRIES = 100_000
 LARGEST_RELATION = 250_000
 MOST_DENSE, LARGEST_DENSE = 12, 1_000
 # the plain witness; entries that tell a power from its base, and sizes that tell n from 1; the order turned round
 STYLES = ((1, 0, False), (5, 1, False), (5, 1, True))
+QUICK = 100  # rows for each factor, where a complex witness can still be found quickly
 BUDGETS = (60_000, 500_000)  # rows, for all witnesses that are tried together
-
-
-# networks
-
-
-@dataclass
-class Network:
-    """One product: a coefficient, sizes, and factors over variables, all but the free ones summed.
-
-    A factor is the name of a tensor, or one of ``= < <=``, with its variables.
-    """
-
-    coefficient: Fraction = Fraction(1)
-    sizes: tuple[str, ...] = ()
-    variables: tuple[int, ...] = ()
-    factors: tuple[tuple[str, tuple[int, ...]], ...] = ()
-
-    def times(self, other: Network) -> Network:
-        return Network(
-            self.coefficient * other.coefficient,
-            self.sizes + other.sizes,
-            self.variables + other.variables,
-            self.factors + other.factors,
-        )
-
-
-@dataclass
-class Expansion:
-    """A side of a claim as a sum of networks, every bound index a variable of its own."""
-
-    side: Definition
-    spaces: list[Space] = field(default_factory=list)
-    free: dict[str, int] = field(default_factory=dict)
-
-    def networks(self) -> list[Network]:
-        """Return the networks.
-
-        Raises
-        ------
-        Undecided
-            If the side holds what no network can say: functions, quotients, decays, windows, composite spaces.
-        BudgetExceeded
-            If there are too many networks.
-        """
-        self.free = {index.name: self._variable(index) for index in self.side.legs}
-        return self._expand(self.side.body, dict(self.free))
-
-    def _variable(self, index: Index) -> int:
-        if not isinstance(index.space, Space):
-            raise Undecided(f"index {index} is over {index.space}", remedy="split composite spaces first")
-        self.spaces.append(index.space)
-        return len(self.spaces) - 1
-
-    def _expand(self, node: Expr, scope: dict[str, int]) -> list[Network]:
-        if isinstance(node, Number):
-            return [Network(coefficient=node.value)] if node.value else []
-        if isinstance(node, Size):
-            return [Network(sizes=(node.name,))]
-        if isinstance(node, Entry):
-            return [Network(factors=((node.tensor.name, self._places(node.args, scope)),))]
-        if isinstance(node, Delta | Mask):
-            sign = "=" if isinstance(node, Delta) else "<" if node.strict else "<="
-            return [Network(factors=((sign, self._places((node.left, node.right), scope)),))]
-        if isinstance(node, Bind):
-            inner = {index.name: self._variable(index) for index in node.indices}
-            bound = Network(variables=tuple(inner.values()))
-            return [bound.times(part) for part in self._expand(node.summand, {**scope, **inner})]
-        if node.kind == "add":
-            return _counted([part for term in node.children() for part in self._expand(term, scope)])
-        if node.kind == "mul":
-            return self._product(node.children(), scope)
-        if isinstance(node, Pow) and node.exponent >= 0:
-            return self._product((node.base,) * node.exponent, scope)
-        raise Undecided(f"{node.kind} is no part of a network", remedy="evaluate densely")
-
-    def _product(self, factors: Sequence[Expr], scope: dict[str, int]) -> list[Network]:
-        total, single = [Network()], []
-        for factor in factors:
-            parts = self._expand(factor, scope)
-            if len(parts) == 1:
-                single.append(parts[0])  # joined at the end: one long product would be copied at every step
-            else:
-                total = _counted([left.times(right) for left in total for right in parts])
-        merged = Network(
-            prod((part.coefficient for part in single), start=Fraction(1)),
-            tuple(name for part in single for name in part.sizes),
-            tuple(v for part in single for v in part.variables),
-            tuple(f for part in single for f in part.factors),
-        )
-        return [merged.times(part) for part in total]
-
-    def _places(self, terms: tuple[IndexTerm, ...], scope: Mapping[str, int]) -> tuple[int, ...]:
-        if not all(isinstance(term, Index) for term in terms):
-            raise Undecided("an index addresses a composite space", remedy="split composite spaces first")
-        return tuple(scope[str(term)] for term in terms)
-
-
-def _counted(parts: list[Network]) -> list[Network]:
-    if len(parts) > MOST_MONOMIALS:
-        raise BudgetExceeded(f"a side has more than {MOST_MONOMIALS} products", remedy="split the claim")
-    return parts
 
 
 # evaluation
@@ -240,19 +137,15 @@ def _components(factors: Sequence[Factor], names: Sequence[str]) -> list[list[Fa
     return parts
 
 
-def extent(space: Space, sizes: Mapping[str, int]) -> int:
-    """Return the number of basis vectors of a space."""
-    return space.dimension if isinstance(space.dimension, int) else sizes[space.dimension.name]
-
-
 # witnesses
 
 
-def sparse_search(claim: Claim) -> Counterexample | None:
+def sparse_search(claim: Claim, budgets: Sequence[int] = BUDGETS) -> Counterexample | None:
     """Return a sparse witness against a claim about large networks, confirmed exactly; None if none is found.
 
     Its `tensors` are ``{"shape": [...], "entries": [[[position, ...], value], ...]}`` for each name, all other
-    entries being 0.  The work is bounded by numbers of rows, so the answer does not depend on the machine.
+    entries being 0.  The work is bounded by budgets of rows, tried in turn, and so the answer does not depend on the
+    machine.
 
     Examples
     --------
@@ -263,11 +156,11 @@ def sparse_search(claim: Claim) -> Counterexample | None:
     >>> witness.sizes, witness.tensors["A"]["entries"], witness.lhs, witness.rhs
     ({'n': 3}, [[[0, 1], 1], [[1, 2], 1]], 1, 2)
     """
-    if claim.defined or claim.hypotheses or not all(map(_generic, claim.tensors.values())):
+    if claim.defined or claim.hypotheses or not all(map(generic, claim.tensors.values())):
         return None
     try:
         sources = [(e, n) for side in (claim.left, claim.right) for e in [Expansion(side)] for n in e.networks()]
-        for budget in BUDGETS:
+        for budget in budgets:
             work = Work(budget)
             for style in STYLES:
                 for expansion, network in sources:
@@ -277,10 +170,6 @@ def sparse_search(claim: Claim) -> Counterexample | None:
     except (BudgetExceeded, Undecided):
         return None
     return None
-
-
-def _generic(symbol: Tensor) -> bool:
-    return set(symbol.facts) <= {"symmetric", "antisymmetric"}
 
 
 def _witness(
@@ -298,18 +187,18 @@ def _witness(
     at = {name: numbers[variable] for name, variable in expansion.free.items()}
     share = Work(max(1, (work.limit - work.done) // 2))
     try:
-        values = [Evaluator(sizes, tensors, share).side(side, at) for side in (claim.left, claim.right)]
+        left, right = (Evaluator(sizes, tensors, share).side(side, at) for side in (claim.left, claim.right))
     except BudgetExceeded:
         return None
     finally:
         work.done += share.done
-    if values[0] == values[1]:
+    if left == right:
         return None
     plain = {
         name: {"shape": list(t.shape), "entries": [[list(row), value] for row, value in sorted(t.entries.items())]}
         for name, t in tensors.items()
     }
-    return Counterexample(sizes, plain, at, *values)
+    return Counterexample(sizes, plain, at, left, right)
 
 
 def _numbering(expansion: Expansion, network: Network, turned: bool) -> dict[int, int] | None:
@@ -364,10 +253,11 @@ def _support(
 ) -> dict[str, SparseTensor]:
     """Return tensors whose nonzero entries are those that a network names, and their images under symmetries."""
     entries: dict[str, dict[Row, int]] = {name: {} for name in claim.tensors}
+    moves = {name: symmetries(symbol) for name, symbol in claim.tensors.items()}
     total = 0
     for count, (name, places) in enumerate(network.factors):
         if name in entries:
-            images = _orbit(claim.tensors[name], tuple(numbers[v] for v in places))
+            images = orbit(tuple(numbers[v] for v in places), moves[name])
             total += len(images)
             if total > MOST_ENTRIES:
                 raise BudgetExceeded(f"a witness has more than {MOST_ENTRIES} entries", remedy="split the claim")
@@ -385,29 +275,10 @@ def _support(
     return made
 
 
-def _orbit(symbol: Tensor, row: Row) -> dict[Row, int]:
-    """Return the images of a position under the symmetries of a tensor, with their signs; none if the entry is 0."""
-    images: dict[Row, int] = {}
-    groups = [(g, g in symbol.antisymmetric) for g in (*symbol.symmetric, *symbol.antisymmetric)]
-    orders = [list(permutations(range(len(group)))) for group, _ in groups]
-    if prod(map(len, orders)) > MOST_ENTRIES:
-        raise BudgetExceeded(f"{symbol} has too many symmetries", remedy="evaluate densely")
-    for choice in product(*orders):
-        image, sign = list(row), 1
-        for (group, odd), order in zip(groups, choice, strict=True):
-            for slot, k in zip(group, order, strict=True):
-                image[slot] = row[group[k]]
-            if odd and sum(a > b for k, a in enumerate(order) for b in order[k + 1 :]) % 2:
-                sign = -sign
-        if images.setdefault(tuple(image), sign) != sign:
-            return {}
-    return images
-
-
 def densified(witness: Counterexample) -> Counterexample:
     """Return a witness with its tensors as nested lists, if they are few and small."""
     sizes = [prod(tensor["shape"]) for tensor in witness.tensors.values()]
-    if len(sizes) > MOST_DENSE or max(sizes, default=0) > LARGEST_DENSE:
+    if len(sizes) > MOST_DENSE or max(sizes, default=0) > LARGEST_DENSE or witness.basis != "orthonormal":
         return witness
 
     def nested(shape: list[int], entries: dict[tuple[int, ...], Any], at: tuple[int, ...] = ()) -> Any:

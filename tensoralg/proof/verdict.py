@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from tensoralg.errors import InvalidExpression
-from tensoralg.proof.explain import explanation
+from tensoralg.proof.explain import BASES, explanation
 from tensoralg.proof.show import show_array, show_value
 
 
@@ -26,6 +26,11 @@ class Counterexample:
         The free indices at which the sides differ, counted from 0.
     lhs, rhs : int, Fraction or (str, str)
         The two values; where functions occur, (midpoint, radius) of disjoint balls.
+    basis : "orthonormal" or "paired"
+        What entries refer to.  In a paired basis the vectors 2k and 2k+1 of every space are ``h = x + iy`` and
+        ``h' = (x - iy)/2`` for orthonormal x, y, so that ``h.h = h'.h' = 0`` and ``h.h' = 1``: an index that joins two
+        legs is summed over the pairs (2k, 2k+1) and (2k+1, 2k).  Such a point is complex.  It refutes a claim whose
+        sides are polynomials in the entries of real tensors, as those agree at complex points if they do at real ones.
     """
 
     sizes: dict[str, int]
@@ -33,6 +38,7 @@ class Counterexample:
     index: dict[str, int]
     lhs: Any
     rhs: Any
+    basis: str = "orthonormal"
 
     def __str__(self) -> str:
         lines = ["sizes   " + (", ".join(f"{k} = {v}" for k, v in sorted(self.sizes.items())) or "none")]
@@ -40,6 +46,7 @@ class Counterexample:
         where = ", ".join(f"{k} = {v}" for k, v in self.index.items())
         lines.append(f"at      {where}   (counted from 0)" if where else "at      the value itself")
         lines += [f"left    {show_value(self.lhs)}", f"right   {show_value(self.rhs)}"]
+        lines += [f"{'' if k else 'basis':<7} {line}" for k, line in enumerate(BASES[self.basis])]
         return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:
@@ -50,6 +57,7 @@ class Counterexample:
             "index": self.index,
             "lhs": _plain(self.lhs),
             "rhs": _plain(self.rhs),
+            "basis": self.basis,
         }
 
 

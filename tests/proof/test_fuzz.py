@@ -49,6 +49,7 @@ def differs(original, mutated, random):
 def assert_witness(original, mutated, verdict):
     """Recompute a witness by loops."""
     witness = verdict.counterexample
+    assert witness.basis == "orthonormal"
     sizes = {"n": 1, "d": 1, **witness.sizes}
     point = tuple(witness.index[name] for name in original.free)
     left, right = (oracle(side, sizes, witness.tensors)[point] for side in (original, mutated))
