@@ -12,14 +12,14 @@ from math import floor
 from typing import Any
 
 from tensoralg.errors import Undecided
-from tensoralg.normal.combination import Combination
 from tensoralg.normal.order import masked
+from tensoralg.normal.parts import Parts
 from tensoralg.normal.terms import Atom, Form, Known, Term, collected, renamed_atom, scaled, variables
 
 HIDDEN = "d"  # an open delta that a renaming must not touch: ("F", "d", delta, ())
 
 
-class Normaliser(Combination):
+class Normaliser(Parts):
     """Normal forms over the spaces and tensors of one claim."""
 
     def normal(self, terms: Sequence[Term], known: Known | None = None) -> Form:
@@ -39,7 +39,7 @@ class Normaliser(Combination):
     def collect(self, terms: Sequence[Term], known: Known | None) -> dict[Any, Any]:
         """Return the monomials of a sum, as `normal` does, with their coefficients."""
         table: dict[Any, Any] = {}
-        work = list(terms)[::-1]
+        work = self.prepared(terms, known)[::-1]
         while work:
             for flat in [done for t in self.eliminate(work.pop()) for done in self.rewritten(t)]:
                 for chained in self.refine(flat, known):
@@ -122,8 +122,7 @@ class Normaliser(Combination):
                 plain.times(renamed, power)
         if not nested:
             return [plain]
-        chains = plain.chains
-        return [Term(t.coefficient, t.powers, t.bound, chains) for t in self.product([[plain], *nested])]
+        return self.product([[plain], *nested])
 
     def _rebuilt(self, atom: Atom, power: Any, to: Mapping[Any, Any]) -> list[Term]:
         """Return a normalised function under a renaming that may identify variables."""

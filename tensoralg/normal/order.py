@@ -152,7 +152,7 @@ class Ordering(Expansion):
             for atom in decays:
                 for _ in range(term.powers[atom]):
                     full = self.product([full, [self._along(renamed_atom(atom, to), [b[0] for b in order])]])
-            pieces += [Term(t.coefficient, t.powers, t.bound, piece.chains) for t in full]
+            pieces += full
         return pieces
 
     def _along(self, atom: Atom, order: list[Any]) -> Term:
@@ -218,7 +218,7 @@ class Ordering(Expansion):
                     pieces = self.resolvent(self.with_exponent(whole, lighter), space, v, above, below, heavy)
                     return [done for piece in pieces for done in self.settle(piece)]
             counts += self._counts(space, gaps, kept)
-        return [Term(t.coefficient, t.powers, t.bound, term.chains) for t in self.product([[term], *counts])]
+        return self.product([[term], *counts])
 
     def _counts(self, space: str, gaps: list[int], kept: list[Any]) -> Iterator[list[Term]]:
         """Yield how often the blocks that were dropped fit into the gaps of the others."""
