@@ -100,13 +100,7 @@ class Normaliser(Parts):
             result.times(atom[2] if hidden else atom, 1 if atom[0] in "dmn" else power)
         if any(a[0] == "n" and ("d", *a[1:]) in result.powers for a in result.powers):
             return []
-        used = {v for a in result.powers for v in variables(a)}
-        for variable in [v for v in result.bound if v not in used]:
-            extent = self.extent(result.bound.pop(variable))
-            result.coefficient *= extent.coefficient
-            for atom, power in extent.powers.items():
-                result.times(atom, power)
-        return [result] if result.coefficient else []
+        return [self.sized(result)] if result.coefficient else []
 
     def rename(self, term: Term, to: Mapping[Any, Any]) -> list[Term]:
         """Return a term with variables made one with others; functions are normalised anew."""
