@@ -12,14 +12,14 @@ from math import floor
 from typing import Any
 
 from tensoralg.errors import Undecided
+from tensoralg.normal.denominators import Denominators
 from tensoralg.normal.order import masked
-from tensoralg.normal.parts import Parts
 from tensoralg.normal.terms import Atom, Form, Known, Term, collected, renamed_atom, scaled, variables
 
 HIDDEN = "d"  # an open delta that a renaming must not touch: ("F", "d", delta, ())
 
 
-class Normaliser(Parts):
+class Normaliser(Denominators):
     """Normal forms over the spaces and tensors of one claim."""
 
     def normal(self, terms: Sequence[Term], known: Known | None = None) -> Form:
@@ -34,7 +34,7 @@ class Normaliser(Parts):
             level, where free ordered variables are arranged in every possible way.
         """
         form = collected(self.collect(terms, known))
-        return self.combined(form) if form and known is None else form
+        return self.cancelled(self.combined(form) if known is None else form, known)
 
     def collect(self, terms: Sequence[Term], known: Known | None) -> dict[Any, Any]:
         """Return the monomials of a sum, as `normal` does, with their coefficients."""

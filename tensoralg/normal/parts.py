@@ -29,7 +29,9 @@ class Parts(Combination):
         known : mapping of str to tuple, optional
             The order of the open variables, if it is fixed.
         """
-        if not self.setting.refined or len(terms) < 2:
+        # certificates spell functions that are normalised already, so that their variables must keep their names
+        done = any(atom[0] in ("E", "f") for term in terms for atom in term.powers)
+        if not self.setting.refined or len(terms) < 2 or done:
             return list(terms)
         flat = [done for term in terms for piece in self.eliminate(term.copy()) for done in self.rewritten(piece)]
         return self.merged([done for term in flat for done in self._counted(term, known)])
