@@ -57,7 +57,7 @@ class Combination(Completion):
 
     def combined(self, form: Form) -> Form:
         """Return the difference between a form and the combination of hypotheses that it is; else the form."""
-        if self.plain or not self.theory.equations or len(form) > LARGEST_DIFFERENCE:
+        if self.plain or not form or not self.theory.equations or len(form) > LARGEST_DIFFERENCE:
             return form
         left, self.budget, self.plain = self.budget, WORK, True
         try:

@@ -191,7 +191,7 @@ class Expansion:
         return self.size(str(self.setting.spaces[space][0]))
 
     def product(self, groups: Sequence[list[Term]]) -> list[Term]:
-        """Return the product of sums; terms of different groups share no bound variable."""
+        """Return the product of sums; terms of different groups share no bound variable and no ordered space."""
         result = [Term()]
         for group in groups:
             if len(result) * len(group) > 1:
@@ -203,6 +203,7 @@ class Expansion:
                 for atom, power in right.powers.items():
                     term.times(atom, power)
                 term.bound.update(right.bound)
+                term.chains.update(right.chains)  # collecting must see them: it renames variables and compares
                 fresh.append(term)
             result = self.merged(fresh) if len(group) > 1 and len(fresh) > 16 else fresh
         return result

@@ -12,14 +12,14 @@ from math import floor
 from typing import Any
 
 from tensoralg.errors import Undecided
-from tensoralg.normal.combination import Combination
+from tensoralg.normal.denominators import Denominators
 from tensoralg.normal.order import masked
 from tensoralg.normal.terms import Atom, Form, Known, Term, collected, renamed_atom, scaled, variables
 
 HIDDEN = "d"  # an open delta that a renaming must not touch: ("F", "d", delta, ())
 
 
-class Normaliser(Combination):
+class Normaliser(Denominators):
     """Normal forms over the spaces and tensors of one claim."""
 
     def normal(self, terms: Sequence[Term], known: Known | None = None) -> Form:
@@ -34,12 +34,12 @@ class Normaliser(Combination):
             level, where free ordered variables are arranged in every possible way.
         """
         form = collected(self.collect(terms, known))
-        return self.combined(form) if form and known is None else form
+        return self.cancelled(self.combined(form) if known is None else form, known)
 
     def collect(self, terms: Sequence[Term], known: Known | None) -> dict[Any, Any]:
         """Return the monomials of a sum, as `normal` does, with their coefficients."""
         table: dict[Any, Any] = {}
-        work = list(terms)[::-1]
+        work = self.prepared(terms, known)[::-1]
         while work:
             for flat in [done for t in self.eliminate(work.pop()) for done in self.rewritten(t)]:
                 for chained in self.refine(flat, known):
@@ -100,13 +100,7 @@ class Normaliser(Combination):
             result.times(atom[2] if hidden else atom, 1 if atom[0] in "dmn" else power)
         if any(a[0] == "n" and ("d", *a[1:]) in result.powers for a in result.powers):
             return []
-        used = {v for a in result.powers for v in variables(a)}
-        for variable in [v for v in result.bound if v not in used]:
-            extent = self.extent(result.bound.pop(variable))
-            result.coefficient *= extent.coefficient
-            for atom, power in extent.powers.items():
-                result.times(atom, power)
-        return [result] if result.coefficient else []
+        return [self.sized(result)] if result.coefficient else []
 
     def rename(self, term: Term, to: Mapping[Any, Any]) -> list[Term]:
         """Return a term with variables made one with others; functions are normalised anew."""
@@ -122,8 +116,7 @@ class Normaliser(Combination):
                 plain.times(renamed, power)
         if not nested:
             return [plain]
-        chains = plain.chains
-        return [Term(t.coefficient, t.powers, t.bound, chains) for t in self.product([[plain], *nested])]
+        return self.product([[plain], *nested])
 
     def _rebuilt(self, atom: Atom, power: Any, to: Mapping[Any, Any]) -> list[Term]:
         """Return a normalised function under a renaming that may identify variables."""

@@ -125,6 +125,9 @@ class Functions(Signs):
                 return self.product([[masked(term.without(atom))], self.unrolled(atom, power)])
             if atom[0] == "F":
                 return self._resolved(term, atom, power)
+        for atom, power in term.powers.items():
+            if atom[:2] == ("f", "unit"):  # it waited until what it divides was multiplied out
+                return [masked(term.without(atom)).times(("f", "1/", atom[2]), power)]
         return None
 
     def _resolved(self, term: Term, atom: Atom, power: Any) -> list[Term]:

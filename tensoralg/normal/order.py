@@ -152,7 +152,7 @@ class Ordering(Expansion):
             for atom in decays:
                 for _ in range(term.powers[atom]):
                     full = self.product([full, [self._along(renamed_atom(atom, to), [b[0] for b in order])]])
-            pieces += [Term(t.coefficient, t.powers, t.bound, piece.chains) for t in full]
+            pieces += full
         return pieces
 
     def _along(self, atom: Atom, order: list[Any]) -> Term:
@@ -191,34 +191,67 @@ class Ordering(Expansion):
 
     # what a chain says
 
+    def sized(self, term: Term) -> Term:
+        """Make every bound variable in no chain that no factor mentions its dimension, in place.
+
+        Deltas are not the only source of these: one end of the resolvent identity may lack the gates that mention one.
+        """
+        used = {v for a in term.powers for v in variables(a)} | {
+            v for bs in term.chains.values() for b in bs for v in b
+        }
+        for variable in [v for v in term.bound if v not in used]:
+            extent = self.extent(term.bound.pop(variable))
+            term.coefficient *= extent.coefficient
+            for atom, power in extent.powers.items():
+                term.times(atom, power)
+        return term
+
     def settle(self, term: Term) -> list[Term]:
         """Count out the blocks of a chained term that only count, and apply the resolvent identity."""
         term = self.with_exponent(term, self.exponent(term))
-        whole, counts = term, [[Term()]]
+        pieces = self._resolvents(term)
+        if pieces is not None:  # before anything is counted: a certificate must not note what is then done again
+            return [done for piece in pieces for done in self.settle(piece)]
+        counts = [[Term()]]
+        for space, blocks in term.chains.items():
+            gaps, kept = [0], []
+            for v in self._idle(term, space):
+                weights, lighter = self._weights(term, v), self.lighter(term, space, v)
+                if weights is not None and weights[0] == weights[1] and lighter is not None:
+                    term = self.counted_out(self.with_exponent(term, lighter), space, v, weights[0])
+            left = {block[0] for block in term.chains[space]}
+            for v, *_ in blocks:
+                if v in left:
+                    gaps.append(0)
+                    kept.append(v)
+                else:
+                    gaps[-1] += 1
+            counts += self._counts(space, gaps, kept)
+        return self.product([[self.sized(term)], *counts])
+
+    def _idle(self, term: Term, space: str) -> list[Any]:
+        """Return the bound blocks that no factor mentions, but for gates and exponentials."""
         gated = any(atom[0] == "G" for atom in term.powers)
         used = {v for atom in term.powers if atom[0] not in ("G", "E") for v in variables(atom)}
-        for space, blocks in whole.chains.items():
-            gaps, kept = [0], []
-            for v, *_ in blocks:
-                if v not in term.bound or (v in used and not gated):
-                    gaps.append(0)
-                    kept.append(v)
+        return [v for v, *_ in term.chains[space] if v in term.bound and (gated or v not in used)]
+
+    def _weights(self, term: Term, v: Any) -> tuple[Weight, Weight, Weight] | None:
+        """Return the weights of the gaps above and below a block that carries one of them, and that one; else None."""
+        above, below = self.weight(term, v, 5), self.weight(term, v, 4)
+        heavy = self._heavier(above, below)
+        return (above, below, heavy) if self._carries(term, v, heavy) else None
+
+    def _resolvents(self, term: Term) -> list[Term] | None:
+        """Return a term with a block between gaps of different weights rewritten; None if there is none."""
+        for space in term.chains:
+            for v in self._idle(term, space):
+                found = self._weights(term, v)
+                if found is None or found[0] == found[1]:
                     continue
-                above, below = self.weight(term, v, 5), self.weight(term, v, 4)
-                heavy = self._heavier(above, below)
-                if not self._carries(term, v, heavy) or self.lighter(term, space, v) is None:
-                    gaps.append(0)
-                    kept.append(v)
-                elif above == below:
-                    lighter = self.lighter(term, space, v) or ()
-                    term = self.counted_out(self.with_exponent(term, lighter), space, v, above)
-                    gaps[-1] += 1
-                else:
-                    lighter = self.lighter(whole, space, v) or ()
-                    pieces = self.resolvent(self.with_exponent(whole, lighter), space, v, above, below, heavy)
-                    return [done for piece in pieces for done in self.settle(piece)]
-            counts += self._counts(space, gaps, kept)
-        return [Term(t.coefficient, t.powers, t.bound, term.chains) for t in self.product([[term], *counts])]
+                lighter = self.lighter(term, space, v)
+                if lighter is not None:
+                    return self.resolvent(self.with_exponent(term, lighter), space, v, *found)
+        return None
 
     def _counts(self, space: str, gaps: list[int], kept: list[Any]) -> Iterator[list[Term]]:
         """Yield how often the blocks that were dropped fit into the gaps of the others."""

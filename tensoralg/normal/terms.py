@@ -169,9 +169,14 @@ def scaled(form: Form, factor: Any) -> Form:
 
 def outline(form: Form) -> Any:
     """Return a form with its variables blanked, to choose between a form and its negative."""
-    return sorted((repr(_blank(mono)), -c) for mono, c in form)
+    return sorted((repr(blank(mono)), -c) for mono, c in form)
 
 
-def _blank(mono: Any) -> Any:
-    kinds = sorted((repr((*atom[: FIRST_VALUE.get(atom[0], 2)],)), str(e)) for atom, e in mono[0])
+def blank(mono: Any) -> Any:
+    """Return a monomial with its variables blanked, which no renaming changes."""
+    kinds = sorted((repr(_kind(atom)), str(e)) for atom, e in mono[0])
     return kinds, sorted(space for _, space in mono[1])
+
+
+def _kind(atom: Atom) -> Any:
+    return (*atom[:-1], outline(atom[-1])) if atom[0] in ("E", "f") else atom[: FIRST_VALUE.get(atom[0], 2)]

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from tensoralg.normal.order import masked
-from tensoralg.normal.terms import Atom, Form, Term
+from tensoralg.normal.terms import Atom, Form, Term, blank
 from tensoralg.proof import checker
 
 NAMES = {"1/": "unit"}
@@ -73,8 +73,13 @@ class Writer:
         return node if power == 1 else ("^", node, int(power))
 
     def form(self, form: Form, names: Mapping[Any, str]) -> Any:
-        """Return a form as a term, its bound names by their depth."""
-        monos = [self.mono(mono, c, names) for mono, c in form]
+        """Return a form as a term, its bound names by their depth.
+
+        The order of the monomials does not depend on names as far as they differ without: functions are compared as
+        they are spelled, and a step that renames variables is not noted.
+        """
+        ordered = sorted(form, key=lambda part: (repr(blank(part[0])), -part[1]))
+        monos = [self.mono(mono, c, names) for mono, c in ordered]
         return checker.put(monos[0] if len(monos) == 1 else ("+", *monos), lambda name: name)
 
     def mono(self, mono: Any, coefficient: Any, names: Mapping[Any, str]) -> Any:
