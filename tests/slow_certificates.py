@@ -26,10 +26,10 @@ def certificate(
     """Return a certificate from its parts; what is not given is empty."""
     empty = {"spaces": {}, "tensors": {}, "free": [], "given": [], "sizes": {}}
     more = proof or {}
-    proof = {"refine": list(refine), "components": [], "definitions": [], "domain": [], "cases": [list(uses)]}
+    proof = {"refine": list(refine), "components": [], "domain": [], "cases": [list(uses)]}
     return {
         "format": "tensoralg certificate",
-        "version": 1,
+        "version": 2,
         "claim": {**empty, "lhs": lhs, "rhs": rhs, **claim},
         "proof": {**proof, "labels": [], **more},
     }

@@ -16,7 +16,7 @@ from tensoralg.errors import BudgetExceeded, Undecided
 from tensoralg.normal.combination import combination, subtract
 from tensoralg.normal.order import masked
 from tensoralg.normal.parts import Parts
-from tensoralg.normal.terms import Atom, Form, Known, Term, collected, scaled, variables
+from tensoralg.normal.terms import WAITING, Atom, Form, Known, Term, collected, scaled, variables
 
 LARGEST_FORM, MOST_INSTANCES, MOST_ASSIGNMENTS, ROUNDS = 60, 60, 24, 2
 WORK = 12_000  # terms
@@ -148,7 +148,7 @@ class Denominators(Parts):
 def _instance(term: Term, atom: Atom, factor: Any) -> list[Term]:
     """Return ``term * (Z * (1/Z) - 1)``: in the first part reciprocals wait until Z is multiplied out."""
     waiting = term.powers.get(atom, 0)
-    opened = term.copy(factor).times(atom, -1 - waiting).times(("f", "unit", atom[2]), 1 + waiting)
+    opened = term.copy(factor).times(atom, -1 - waiting).times(("f", WAITING, atom[2]), 1 + waiting)
     return [opened, term.copy(-factor)]
 
 

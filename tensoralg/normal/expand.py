@@ -15,7 +15,7 @@ from typing import Any
 
 from tensoralg.errors import BudgetExceeded, Undecided
 from tensoralg.expr.tensor import Tensor
-from tensoralg.normal.terms import FUNCTIONS, Form, Known, Term, is_fixed
+from tensoralg.normal.terms import ENDS, FUNCTIONS, Form, Known, Term, is_fixed
 
 MAX_TERMS = 20_000
 
@@ -131,7 +131,7 @@ class Expansion:
     def value(self, index: Any, env: Mapping[str, Any]) -> Any:
         """Return the value of an index of the language."""
         if isinstance(index, str):
-            return env[index]
+            return index if index in ENDS else env[index]
         if index[0] == "#":
             return f"#{index[1]}@{index[2]}"
         if index[0] == "*":
@@ -169,14 +169,13 @@ class Expansion:
             return self._power(node, env)
         if kind == "place":
             return [Term(powers={("p", self.value(node[1], env)): 1})]
-        if kind == "unit":
-            return [Term(powers={("F", kind, node[1], restricted(node[1], env)): 1})]
         if kind in FUNCTIONS:
             return [Term(powers={("F", kind, node[1], restricted(node[1], env)): 1})]
         if kind in ("decay", "gap"):
-            later, earlier = (i if i in ("+", "-") else self.value(i, env) for i in node[3:5])
-            args = tuple(self.value(i, env) for i in node[5:])
-            return self._decay("D" if kind == "decay" else "G", node[1], node[2], later, earlier, args)
+            later, earlier, *args = (self.value(i, env) for i in node[3:])
+            if not isinstance(node[2], str) and not self.setting.legs[node[1]]:
+                raise Undecided("a constant decay over a composite space", remedy="use a gate with a leg in time")
+            return self._decay("D" if kind == "decay" else "G", node[1], (), node[2], later, earlier, tuple(args))
         left, right = (self.value(index, env) for index in node[1:3])
         return self.relation(kind, left, right)
 
@@ -268,16 +267,15 @@ class Expansion:
 
     # decays
 
-    def _decay(self, kind: str, gate: str, wraps: Any, later: Any, earlier: Any, args: tuple[Any, ...]) -> list[Term]:
+    def _decay(
+        self, kind: str, gate: str, wraps: Any, clock: Any, later: Any, earlier: Any, args: tuple[Any, ...]
+    ) -> list[Term]:
         """Return a decay; over a direct sum ``W[b, a] = W_B[b, -] W_A[+, a]``, and 0 where later comes first."""
-        composite = next((x for x in (later, earlier) if isinstance(x, tuple)), None)
-        clock = self._clock(gate, wraps, later, earlier)
-        if composite is None and isinstance(clock, str):
+        if isinstance(clock, str):
             if is_fixed(later) or is_fixed(earlier) or str(self.setting.spaces[clock][0]) in self.setting.components:
                 raise Undecided("a decay by components", remedy="state the claim for a symbolic length")
-            place = () if isinstance(wraps, str) else wraps
-            return [Term(powers={(kind, gate, place, clock, later, earlier, *args): 1})]
-        if clock[0] != "+" or not self.setting.legs[gate] or kind == "G":
+            return [Term(powers={(kind, gate, wraps, clock, later, earlier, *args): 1})]
+        if clock[0] != "+":
             raise Undecided("a decay over a product of spaces", remedy="decays run over ordered spaces and their sums")
         top = len(clock) - 2 if later == "+" else later[1]
         low = 0 if earlier == "-" else earlier[1]
@@ -291,26 +289,11 @@ class Expansion:
                 pair, left = (left, right), right
             a = later[2] if k == top and later != "+" else "+"
             b = earlier[2] if k == low and earlier != "-" else "-"
-            pieces = self._decay(kind, gate, (*wraps, (k, clock)), a, b, pair)
+            pieces = self._decay(kind if k == top else "D", gate, (*wraps, (k, clock)), clock[1 + k], a, b, pair)
             for term in pieces:
                 term.bound.update(bound)
             groups.append(pieces)
         return self.product(groups) if groups else []
-
-    def _clock(self, gate: str, wraps: Any, later: Any, earlier: Any) -> Any:
-        """Return the space over which a gate runs, inside the summands chosen so far."""
-        legs = self.setting.legs[gate]
-        if isinstance(wraps, str):
-            return wraps
-        if not legs:
-            value = next(x for x in (later, earlier) if x not in ("+", "-"))
-            if isinstance(value, tuple):
-                raise Undecided("a constant decay over a composite space", remedy="use a gate with a leg in time")
-            return self.atomic(value)
-        clock = legs[0]
-        for position, _ in wraps:
-            clock = clock[1 + position]
-        return clock
 
 
 def factored(node: Any) -> list[Any]:
@@ -364,7 +347,7 @@ def free_names(node: Any) -> set[str]:
         kind = here[0]
         if kind == "sum":
             stack.append((here[2], hidden | {name for name, _ in here[1]}))
-        elif kind in ("+", "*", "^", "unit") or kind in FUNCTIONS:
+        elif kind in ("+", "*", "^") or kind in FUNCTIONS:
             stack += [(part, hidden) for part in here[1:]]
         elif kind not in ("num", "size"):
             first = 1 if kind in ("delta", "le", "lt", "place") else 3 if kind in ("decay", "gap") else 2

@@ -22,7 +22,7 @@ from typing import Any
 from tensoralg.errors import Undecided
 from tensoralg.normal.order import masked
 from tensoralg.normal.sign import Signs
-from tensoralg.normal.terms import ONE, UNIT, Atom, Form, Known, Term, collected, outline, scaled, variables
+from tensoralg.normal.terms import ONE, UNIT, WAITING, Atom, Form, Known, Term, collected, outline, scaled, variables
 
 LARGEST_FACTOR = 10_000
 
@@ -126,7 +126,7 @@ class Functions(Signs):
             if atom[0] == "F":
                 return self._resolved(term, atom, power)
         for atom, power in term.powers.items():
-            if atom[:2] == ("f", "unit"):  # it waited until what it divides was multiplied out
+            if atom[:2] == ("f", WAITING):  # it waited until what it divides was multiplied out
                 return [masked(term.without(atom)).times(("f", "1/", atom[2]), power)]
         return None
 
@@ -203,7 +203,7 @@ class Functions(Signs):
         return result
 
     def _applied(self, name: str, form: Form, known: Known, power: int) -> tuple[list[Term], Step]:
-        if name in ("1/", "unit"):
+        if name == "1/":
             return self._reciprocal(form, power, known)
         if not form:
             if name == "log":

@@ -15,8 +15,7 @@ atom                                                    meaning
 ("G", gate, wraps, space, later, earlier, values..)     the same without the step at `later`
 ("s", base)                                             a size (str), or a prime under a root (int)
 ("p", v)                                                the position of v in its ordered space, from 1
-("F", function, node, env)                              a function not yet normalised; ``1/`` and, in certificates,
-                                                        ``unit`` is the reciprocal
+("F", function, node, env)                              a function not yet normalised; ``1/`` is the reciprocal
 ("f", function, form)                                   a normalised one
 ("E", form)                                             the exponential of a form
 ("S", function, term)                                   a function spelled out in the language, inert
@@ -37,6 +36,8 @@ Form: TypeAlias = tuple[Any, ...]
 Known: TypeAlias = Mapping[str, tuple[Any, ...]]
 
 FUNCTIONS = ("exp", "log", "sqrt", "relu")
+ENDS = ("+", "-")
+WAITING = "1/ later"  # a reciprocal that stays as it is until what it divides was multiplied out
 UNIT: Any = ((), (), ())
 ONE: Form = ((UNIT, Fraction(1)),)
 FIRST_VALUE = {"t": 2, "m": 2, "D": 4, "G": 4, "d": 1, "n": 1, "p": 1}

@@ -8,7 +8,7 @@ At last the checker itself runs once with the labeller at hand and notes the ord
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice, product
 from typing import Any
 
@@ -16,22 +16,28 @@ from tensoralg.errors import Undecided
 from tensoralg.normal.graph import Odd, canonical_order
 from tensoralg.normal.order import masked
 from tensoralg.normal.terms import Atom, Form, Known, Term, leaves, mono_variables, scaled
-from tensoralg.proof import checker
+from tensoralg.proof import checker, steps
 from tensoralg.proof.decide import Engine, is_network, opened
 from tensoralg.proof.domain import arrangements
 from tensoralg.proof.recorder import Recorder
 from tensoralg.proof.show import text
 
 MOST_STATEMENTS, MOST_ASSIGNMENTS = 2_000, 120
+STRONGER = {"!=": ("!=", ">"), ">": (">",), ">=": (">", ">=")}
 
 
 class Proofs:
     """Proofs of statements, each made once; and reasons for conditions."""
 
-    def __init__(self, engine: Engine, claim: Mapping[str, Any]) -> None:
+    def __init__(self, engine: Engine, claim: Mapping[str, Any], definitions: Sequence[tuple[int, str]] = ()) -> None:
         self.engine, self.claim, self.count = engine, claim, 0
         self.made: dict[Any, Any] = {}
         self.pool: tuple[Any, ...] = ()
+        self.defined: dict[str, Any] = {}
+        for k, side in definitions:
+            given = claim["given"][k]
+            name = given[side][1]
+            self.defined[name] = (k, side, given["free"], engine.setting.definitions[name])
 
     def assume(self, pool: tuple[Any, ...]) -> None:
         """Set the conditions that may be used; proofs that were made with others are forgotten."""
@@ -40,7 +46,7 @@ class Proofs:
     def prefix(self) -> str:
         """Return a new prefix for the names of bound variables."""
         self.count += 1
-        return f"b{self.count}."
+        return f"b{self.count}_"
 
     def uses(self, node: Any, spaces: Mapping[Any, str]) -> Any:
         """Return a proof that a term vanishes for all values of its open indices, as uses."""
@@ -63,56 +69,100 @@ class Proofs:
             if run.positive(turned, known, relation != ">="):
                 shown = run.show(turned)
                 if sign == 1 and shown == node:
-                    return ("sign", 1)
-                return ("sign", sign, shown, run.prove(("*", where, ("+", ("*", sign, node), ("*", -1, shown)))))
-        parts = checker.factors(node) if relation == "!=" else []
-        if (len(parts) == 1 and parts[0] == node) or relation != "!=":
+                    return steps.known_sign(relation, where, node)
+                same = run.prove(("*", where, checker.minus(("*", sign, node), shown)))
+                positive = steps.known_sign(relation, where, shown)
+                if relation != "!=":
+                    return steps.moved(relation, where, node, shown, same, positive)
+                under = ("^", shown, -1)
+                return steps.nonzero(where, node, ("*", sign, under), (*steps.times(under, same), *positive))
+        if relation == "!=" and checker.is_kind(node, "sqrt"):
+            return steps.root_nonzero(where, node[1], self._reason_of(relation, node[1], where, known, run))
+        parts = factors(node) if relation == "!=" else [node]
+        if parts == [node]:
             return self._condition(relation, node, form, where, known, run)
-        env = {name: run.named(name) for name in checker.spread(node)[1]}
-        return (
-            "all",
-            *(self.reason(relation, p, run.normal(run.expand(p, env), known), where, known, run) for p in parts),
+        return steps.all_nonzero(
+            where,
+            node,
+            [(p, () if steps.is_unit(p) else self._reason_of(relation, p, where, known, run)) for p in parts],
         )
 
+    def _reason_of(self, relation: str, node: Any, where: Any, known: Known, run: Recorder) -> Any:
+        return self.reason(relation, node, self._form(node, known, run), where, known, run)
+
+    def _form(self, node: Any, known: Known, run: Recorder) -> Form:
+        env = {name: run.named(name) for name in checker.spread(node)[1]}
+        return run.normal(run.expand(node, env), known)
+
     def _condition(self, relation: str, node: Any, form: Form, where: Any, known: Known, run: Recorder) -> Any:
-        """Return the condition of the pool that makes another one hold, with its indices and a factor."""
+        """Return how a condition of the pool makes another one hold, at some indices and up to a factor."""
         free = list(dict.fromkeys(v for mono, _ in form for v in mono_variables(mono)))
         free += [v for vs in known.values() for v in vs if v not in free]
-        order: Known
-        for number, (other, term, scope) in enumerate(self.pool):
-            if other not in checker.STRONGER[relation]:
+        mine, _ = run.narrowed(form, known)
+        own, rest = run.shared(mine, known, positive=relation != "!=")
+        for number, (other, whole, scope) in enumerate(self.pool):
+            if other not in STRONGER[relation]:
                 continue
-            for indices in self._assignments(scope, free, run):
-                env = {name: v for (name, _), v in zip(scope, indices, strict=True)}
-                found, order = run.narrowed(run.normal(run.expand(term, env), known), known)
-                mine, _ = run.narrowed(form, known)
-                if not found:
-                    continue
-                scale, rest = run.shared(found, order, positive=relation != "!=")
-                own, rest_mine = run.shared(mine, order, positive=relation != "!=")
-                if rest != rest_mine:
-                    continue
-                for atom, power in own.powers.items():
-                    scale.times(
-                        ("E", scaled(atom[1], -1)) if atom[0] == "E" else atom, power if atom[0] == "E" else -power
-                    )
-                scale.coefficient /= own.coefficient
-                parts = tuple(part for part in self._upright(run.parts(scale)))
+            for indices in self._places(scope, free, run):
                 shown = tuple(run.writer.index(v, {}) for v in indices)
-                instance = checker.put(term, checker.bind(scope, shown).__getitem__)
-                powers = (("^", part, k) for part, k in parts)
-                statement = ("*", where, ("+", instance, ("*", -1, node, *powers)))
-                return (number, shown, parts, run.prove(statement))
+                whole_here = checker.put(whole, checker.bind(scope, shown).__getitem__)
+                stated = steps.times(where, steps.use("given", len(self.claim["given"]) + number, shown))
+                stated = stated if other == relation else steps.weaker(relation, where, whole_here, stated)
+                for part, why in self._inside(relation, whole_here, stated, where, known, run):
+                    found, order = run.narrowed(self._form(part, known, run), known)
+                    if not found:
+                        continue
+                    scale, left = run.shared(found, order, positive=relation != "!=")
+                    if left != rest:
+                        continue
+                    for atom, power in own.powers.items():
+                        exponent = atom[0] == "E"
+                        scale.times(("E", scaled(atom[1], -1)) if exponent else atom, power if exponent else -power)
+                    scale.coefficient /= own.coefficient
+                    parts = [(f, k) if k > 0 else (("^", f, -1), -k) for f, k in run.parts(scale)]
+                    powers = (("^", f, k) for f, k in parts)
+                    same = run.prove(("*", where, checker.minus(part, ("*", node, *powers))))
+                    return steps.scaled_relation(relation, where, node, parts, part, same, why())
         raise Undecided(f"no condition says that {text(node)} is {relation} 0", remedy="restate the claim")
 
-    def _upright(self, parts: Any) -> Iterator[Any]:
-        """Yield parts with positive powers: what divides is multiplied as its reciprocal."""
-        for part, k in parts:
-            yield (part, k) if k > 0 else ((("num", 1, part) if isinstance(part, int) else ("unit", part)), -k)
+    def _inside(
+        self, relation: str, whole: Any, stated: Any, where: Any, known: Known, run: Recorder
+    ) -> Iterator[tuple[Any, Callable[[], Any]]]:
+        """Yield terms with a relation to 0, as a term has it: itself, the factors of what is not 0, under a root."""
+        yield whole, lambda: stated
+        if relation == "!=" and checker.is_kind(whole, "sqrt"):
+            root, inner = ("^", whole, -1), whole[1]
 
-    def _assignments(self, scope: Any, free: list[Any], run: Recorder) -> Any:
+            def squared() -> Any:
+                square = steps.axiom("square", where, (inner,), self._reason_of(">=", inner, where, known, run))
+                twice = steps.swapped([(("*", whole, root), 1, stated)] * 2)
+                one = (*steps.times(("*", -1, root, root), square), *twice)
+                return steps.nonzero(where, inner, ("*", root, root), one)
+
+            yield inner, squared
+        parts = factors(whole) if relation == "!=" else []
+        for k, part in enumerate(parts if len(parts) > 1 else []):
+            others = ("*", *parts[:k], *parts[k + 1 :], ("^", whole, -1))
+            yield from self._inside(relation, part, steps.nonzero(where, part, others, stated), where, known, run)
+
+    def _places(self, scope: Any, free: list[Any], run: Recorder) -> Any:
         choices = [[v for v in free if run.space_of[v] == space] for _, space in scope]
         return islice(product(*choices), MOST_ASSIGNMENTS)
+
+
+def factors(node: Any) -> list[Any]:
+    """Return the factors of a product, each as often as it occurs.
+
+    Examples
+    --------
+    >>> factors(("*", 2, ("^", ("t", "x"), 2), ("exp", ("t", "y"))))
+    [2, ('t', 'x'), ('t', 'x'), ('exp', ('t', 'y'))]
+    """
+    if checker.is_kind(node, "*"):
+        return [f for part in node[1:] for f in factors(part)]
+    if checker.is_kind(node, "^") and node[2] > 0:
+        return factors(node[1]) * int(node[2])
+    return [node]
 
 
 def certificate(claim: Mapping[str, Any], engine: Engine, definitions: Sequence[tuple[int, str]]) -> dict[str, Any]:
@@ -123,12 +173,11 @@ def certificate(claim: Mapping[str, Any], engine: Engine, definitions: Sequence[
     Undecided
         If a step has no rule in the checker.
     """
-    proofs = Proofs(engine, claim)
+    proofs = Proofs(engine, claim, definitions)
     setting = engine.setting
     proof: dict[str, Any] = {
         "refine": setting.refined,
         "components": tuple(sorted(setting.components)),
-        "definitions": tuple(definitions),
         "domain": (),
         "cases": (),
         "labels": (),
@@ -173,7 +222,7 @@ def _reasons(condition: Any, engine: Engine, proofs: Proofs) -> Iterator[Any]:
             _, form, known = cases[0]
             yield proofs.reason(relation, node, run.narrowed(form, known)[0], 1, dict.fromkeys(known, ()), run)
         else:
-            yield ("cases", *((where, proofs.reason(relation, node, form, where, k, run)) for where, form, k in cases))
+            yield tuple(u for where, form, k in cases for u in proofs.reason(relation, node, form, where, k, run))
 
 
 def _case(claim: Mapping[str, Any], engine: Engine, proofs: Proofs, values: Any, spaces: Mapping[Any, str]) -> Any:

@@ -1,12 +1,14 @@
 """The trusted file: checks that a certificate proves its claim.  It imports nothing but the standard library.
 
-A proof of ``lhs = rhs`` is a list of *uses*: ``sum(bound: context * (l^k - r^k))`` where ``l = r`` is a hypothesis or
-an instance of a rule whose conditions are proved in the same way.  Its check is one expansion: ``lhs - rhs - (uses)``
-must vanish when products are multiplied out, deltas eliminated, ordered indices arranged in strict chains, and equal
-monomials collected; functions and decays are opaque factors.  Nothing is searched: for every monomial the certificate
-gives an order of its bound variables in which equal monomials are literally equal, or an odd automorphism; a wrong
-hint can only make the check fail.  Functions are total here (1/0 and log(0) are some numbers): a rule that needs
-``!= 0``, ``> 0`` or ``>= 0`` asks for a reason, a sign or a condition of the claim's own domain.  See docs/decision.md.
+A proof of ``lhs = rhs`` is a list of *uses* ``sum(bound: context * (l^k - r^k))``, where ``l = r`` is an instance of a
+hypothesis or of an axiom below whose premises are proved in the same way.  Its check is one expansion: ``lhs - rhs -
+(uses)`` must vanish when products are multiplied out, deltas eliminated, ordered indices arranged in strict chains, and
+equal monomials collected; functions and decays are opaque factors.  Nothing is searched: for every monomial the
+certificate gives an order of its bound variables in which equal monomials are literally equal, or an odd automorphism.
+
+Functions are total here: 1/0 is 1, sqrt(x) is sqrt(|x|), log(x) is log(|x|), and log(0) some number.  So ``x != 0``,
+``x > 0`` and ``x >= 0`` are equations, `STATES`; those that a side of the claim needs are hypotheses for the other,
+and must be proved where the other does not need them.  See docs/decision.md.
 """
 
 from __future__ import annotations
@@ -14,42 +16,102 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
-from itertools import combinations, product
-from math import floor
+from itertools import combinations, pairwise, product
+from math import floor, prod
 from typing import Any
 
-FORMAT, VERSION = "tensoralg certificate", 1
+FORMAT, VERSION = "tensoralg certificate", 2
 LONGEST, DEEPEST, WORK, BITS, HIGHEST = 50_000_000, 200, 300_000, 20_000, 1_000
-FUNCTIONS = ("exp", "log", "sqrt", "relu", "unit")  # unit(x) is 1/x, and 1 where x is 0
-INDICATORS = ("delta", "lt", "le")
-ARITY = {
-    "num": 3,
-    "size": 2,
-    "sum": 3,
-    "^": 3,
-    "place": 2,
-    **dict.fromkeys(FUNCTIONS, 2),
-    **dict.fromkeys(INDICATORS, 3),
-}
+FIRST = {"t": 2, "decay": 3, "gap": 3}  # where the indices of a term begin
+FUNCTIONS, INDICATORS, ENDS = ("exp", "log", "sqrt", "relu"), ("delta", "lt", "le"), ("+", "-")
+ARITY = dict.fromkeys(("num", "sum", "^", *INDICATORS), 3) | dict.fromkeys(("size", "place", *FUNCTIONS), 2)
 # what malformed content can lead to; all of it means that there is no proof
 ERRORS = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, StopIteration, TypeError, ValueError)
-STRONGER = {"!=": ("!=", ">"), ">": (">",), ">=": (">", ">=")}
+
+
+def minus(left: Any, right: Any) -> Any:
+    return ("+", left, ("*", -1, right))
+
+
+def apply(function: str, argument: Any) -> Any:
+    if function not in ("1/", *FUNCTIONS):
+        raise ValueError("no function")
+    return ("^", argument, -1) if function == "1/" else (function, argument)
+
+
+STATES: dict[str, Callable[[Any], tuple[Any, Any]]] = {
+    "!=": lambda x: (("*", x, ("^", x, -1)), 1),
+    ">": lambda x: (("exp", ("log", x)), x),
+    ">=": lambda x: (("relu", x), x),
+}
+# what has to vanish (where a factor does not), and the two sides that are equal then
+AXIOMS: dict[str, Callable[..., tuple[list[Any], Any, Any]]] = {
+    "equal": lambda x, y: ([minus(x, y)], x, y),
+    "same": lambda f, x, y: ([minus(x, y)], apply(f, x), apply(f, y)),
+    "inverse": lambda x, y: ([minus(("*", x, y), 1)], ("^", x, -1), y),
+    "exp": lambda xs: ([("+", 0, *(("*", k, x) for x, k in xs))], ("*", 1, *(("^", ("exp", x), k) for x, k in xs)), 1),
+    "exponent": lambda x: ([], ("log", ("exp", x)), x),
+    "log": lambda x, y, k: (
+        [minus(*STATES["!="](x)), minus(*STATES["!="](y))],
+        ("log", ("*", x, ("^", y, k))),
+        ("+", ("log", x), ("*", k, ("log", y))),
+    ),
+    "sqrt": lambda x, y: ([], ("sqrt", ("*", x, y)), ("*", ("sqrt", x), ("sqrt", y))),
+    "square": lambda x: ([minus(("relu", x), x)], ("^", ("sqrt", x), 2), x),
+    "relu": lambda x, y: ([minus(("relu", x), x)], ("relu", ("*", x, y)), ("*", x, ("relu", y))),
+    "flip": lambda x: ([], ("relu", x), ("+", x, ("relu", ("*", -1, x)))),
+    "sign": lambda relation, x: ([], *STATES[relation](x)),  # if `Checker.sign` tells it
+}
+
+
+def links(args: Any, *names: str) -> tuple[Any, list[Any]]:
+    """Return the indices of the parts of a product of gates: of matrices, linked by new ones; else all the same."""
+    stops = (*args[:1], *names, *args[1:])
+    return (names, [*pairwise(stops)]) if len(args) == 2 else ((), [args] * (len(names) + 1))
+
+
+def cut(tensors: Any, gate: str, clock: Any, later: Any, middle: Any, earlier: Any, *args: Any) -> tuple[Any, Any]:
+    """Return G(t,s) = G(t,r) A_r G(r,s) for s < r < t."""
+    legs, (names, (one, two, three)) = tensors[gate]["legs"], links(args, "%h", "%k")
+    step = ("t", gate, *((middle,) if legs else ()), *two)
+    parts = ("gap", gate, clock, later, middle, *one), step, ("gap", gate, clock, middle, earlier, *three)
+    where = ("*", ("lt", earlier, middle), ("lt", middle, later))
+    right = ("sum", tuple((name, legs[2]) for name in names), ("*", *parts))
+    return ("*", where, ("gap", gate, clock, later, earlier, *args)), ("*", where, right)
+
+
+def resolvent(tensors: Any, space: Any, low: Any, high: Any, above: Any, below: Any) -> tuple[Any, Any]:
+    """Return sum(low < r < high: g(high,r) (g_r - h_r) h(r,low)) = g(high,low) - h(high,low) for weights g and h.
+
+    A weight is a product of gates that are no matrices, (gate, clock, at, indices), where `at` is r or what it is in.
+    """
+
+    def gap(gates: Any, b: Any, a: Any) -> Any:
+        ends = ([put(("place", at), {"%r": end}.get)[1] for end in (b, a)] for _, _, at, _ in gates)
+        return ("*", 1, *(("gap", *g[:2], *pair, *g[3]) for g, pair in zip(gates, ends, strict=True)))
+
+    def step(gates: Any) -> Any:
+        return ("*", 1, *(("t", g, *((at,) if tensors[g]["legs"] else ()), *args) for g, _, at, args in gates))
+
+    if any(len(args) > 1 or variables(at) != ["%r"] for _, _, at, args in (*above, *below)):
+        raise ValueError("no weight of gates that commute")
+    body = (gap(above, high, "%r"), minus(step(above), step(below)), gap(below, "%r", low))
+    right = ("*", ("lt", low, high), minus(gap(above, high, low), gap(below, high, low)))
+    return ("sum", (("%r", space),), ("*", ("lt", low, "%r"), ("lt", "%r", high), *body)), right
 
 
 class Term:
-    """A coefficient times atoms to powers, summed over `bound` (variable -> space).
+    """A coefficient times atoms to powers, summed over `bound` (variable -> space), along `chains` (space -> blocks).
 
     An atom is (kind, label, value..); a value is a variable (a name, or an int if bound), ("#", k, space), ("*",
     value..) over a product of spaces, ("+", position, value, space) into a direct sum, or an end of time "+", "-".
     """
 
-    __slots__ = ("bound", "chains", "coefficient", "powers")
-
-    def __init__(self, coefficient: Any = 1, powers: Any = None, bound: Any = None, chains: Any = None) -> None:
-        self.coefficient, self.powers, self.bound, self.chains = coefficient, powers or {}, bound or {}, chains or {}
+    def __init__(self, coefficient: Any = 1, powers: Any = (), bound: Any = (), chains: Any = ()) -> None:
+        self.coefficient, self.powers, self.bound, self.chains = coefficient, dict(powers), dict(bound), dict(chains)
 
     def copy(self, factor: Any = 1) -> Term:
-        return Term(self.coefficient * factor, dict(self.powers), dict(self.bound), dict(self.chains))
+        return Term(self.coefficient * factor, self.powers, self.bound, self.chains)
 
     def times(self, atom: Any, power: Any = 1) -> Term:
         """Multiply by a power of an atom, in place; indicators are idempotent."""
@@ -62,7 +124,7 @@ class Term:
 def mapped(value: Any, leaf: Callable[[Any], Any]) -> Any:
     """Return an index or a value with its leaves replaced; ends and basis vectors stay."""
     if not isinstance(value, tuple):
-        return value if value in ("+", "-") else leaf(value)
+        return value if value in ENDS else leaf(value)
     if value[0] == "*":
         return ("*", *(mapped(part, leaf) for part in value[1:]))
     return value if value[0] == "#" else (*value[:2], mapped(value[2], leaf), value[3])
@@ -84,8 +146,8 @@ def renamed(atom: Any, to: Mapping[Any, Any]) -> Any:
 def bind(scope: Any, values: Any) -> dict[str, Any]:
     """Return values by the names of a scope of (name, space)."""
     found = dict(zip((name for name, _ in scope), values, strict=True))
-    if len(found) < len(scope) or found.keys() & {"+", "-"} or not all(isinstance(name, str) for name in found):
-        raise ValueError("an index is named twice, or like an end of time")
+    if len(found) < len(scope) or not all(name[:1] == "%" or is_name(name) for name in found):
+        raise ValueError("an index is named twice, or by what is no name")
     return found
 
 
@@ -116,7 +178,7 @@ def put(node: Any, to: Callable[[str], Any], depth: int = 0) -> Any:
         return (kind, put(node[1], to, depth), node[2])
     if kind in ("+", "*", *FUNCTIONS):
         return (kind, *(put(part, to, depth) for part in node[1:]))
-    first = {"t": 2, "decay": 3, "gap": 3}.get(kind, 1)
+    first = FIRST.get(kind, 1)
     return (*node[:first], *(mapped(i, to) for i in node[first:]))
 
 
@@ -131,171 +193,59 @@ def spread(node: Any, env: Mapping[str, Any] | None = None) -> tuple[Any, tuple[
     return put(node, place if env is None else lambda name: mapped(env[name], place)), tuple(found)
 
 
-def weight(node: Any) -> int:
-    return 1 + sum(map(weight, node)) if isinstance(node, tuple) else 1
-
-
 def is_kind(node: Any, *kinds: str) -> bool:
     return isinstance(node, tuple) and node[0] in kinds
 
 
-def is_plain(node: Any) -> bool:
-    """Whether a term is a product of factors that stay what they are when indices become equal."""
-    if is_kind(node, "*", "^", "sqrt"):
-        return all(map(is_plain, node[1:2] if node[0] == "^" else node[1:]))
-    return isinstance(node, int) or is_kind(node, "num", "size", "place", "t", "exp", "unit")
+def is_name(value: Any) -> bool:
+    return isinstance(value, str) and value.isidentifier() and value.isascii()
 
 
-def indicator(node: Any) -> bool:
-    """Whether a term is a product of deltas, masks, and 1 - delta."""
-    if node == 1 or is_kind(node, "delta", "lt", "le"):
-        return True
-    negated = is_kind(node, "+") and node[1:2] == (1,) and len(node) == 3 and node[2][:2] == ("*", -1)
-    return (
-        all(map(indicator, node[1:])) if is_kind(node, "*") else negated and len(node[2]) == 3 and indicator(node[2][2])
-    )
+def is_end(value: Any) -> bool:
+    """Whether a value is an end of time, or of a summand of it."""
+    return value in ENDS or (is_kind(value, "+") and is_end(value[2]))
 
 
-def factors(node: Any) -> list[Any]:
-    """Return terms that are all nonzero exactly where a term is."""
-    if is_kind(node, "*"):
-        return [f for part in node[1:] for f in factors(part)]
-    if is_kind(node, "sqrt") or (is_kind(node, "^") and node[2] > 0):
-        return factors(node[1])
-    number = (isinstance(node, int) and node) or (is_kind(node, "num") and node[1])
-    return [] if is_kind(node, "exp", "size") or number else [node]
-
-
-def conditions(node: Any, scope: Mapping[str, Any]) -> list[Any]:
-    """Return what has to hold for a term to be defined, as (relation, term, scope)."""
-    if not is_kind(node, "sum", "+", "*", "^", *FUNCTIONS):
-        return []
-    if node[0] == "sum":
-        return conditions(node[2], {**scope, **dict(node[1])})
-    relation = {"log": ">", "sqrt": ">="}.get(node[0]) or ("!=" if node[0] == "^" and node[2] < 0 else "")
-    parts = factors(node[1]) if relation == "!=" else [node[1]] if relation else []
-    found = [(relation, p, tuple((i, scope[i]) for i in dict.fromkeys(spread(p)[1]))) for p in parts]
-    return found + [c for part in (node[1:] if node[0] in ("+", "*") else node[1:2]) for c in conditions(part, scope)]
-
-
-def binders(node: Any) -> Iterator[Any]:
-    """Yield the (index, space) of every sum in a term."""
-    if isinstance(node, tuple):
-        if node[:1] == ("sum",):
-            yield from node[1]
-        for part in node[1:]:
-            yield from binders(part)
+def conditions(node: Any, scope: Mapping[str, Any]) -> tuple[list[Any], dict[str, None]]:
+    """Return what has to hold for a term to be defined, as (relation, term, scope), and its free indices."""
+    kind = node[0] if isinstance(node, tuple) else ""
+    if kind not in ("sum", "+", "*", "^", *FUNCTIONS):
+        return [], dict.fromkeys(spread(node)[1])
+    bound = dict(node[1]) if kind == "sum" else {}
+    parts = node[2:] if kind == "sum" else node[1:] if kind in ("+", "*") else node[1:2]
+    found = [conditions(part, {**scope, **bound}) for part in parts]
+    names = {name: None for _, free in found for name in free if name not in bound}
+    relation = {"log": ">", "sqrt": ">="}.get(kind) or ("!=" if kind == "^" and node[2] < 0 else "")
+    here = [(relation, node[1], tuple((name, scope[name]) for name in names))] if relation else []
+    return here + [condition for inner, _ in found for condition in inner], names
 
 
 def pools(claim: Any) -> tuple[list[Any], list[Any], list[Any]]:
     """Return the conditions of the left side, of the right side, and of the hypotheses, each once."""
-    left, right = (list(dict.fromkeys(conditions(claim[side], dict(claim["free"])))) for side in ("lhs", "rhs"))
-    return left, right, [c for g in claim["given"] for s in ("lhs", "rhs") for c in conditions(g[s], dict(g["free"]))]
-
-
-def apply(function: str, argument: Any) -> Any:
-    return ("^", argument, -1) if function == "1/" else (function, argument)
-
-
-def image(function: str, parts: Any, core: Any) -> Any:
-    """Return a function of a product of powers of positive parts (nonzero ones for 1/ and unit) and a core."""
-    last = () if core == 1 else (("unit", core) if function == "1/" else (function, core),)
-    if core == 0:
-        return 0
-    if function == "log":
-        logs = [("log", p[1]) if is_kind(p, "unit") else p[1] if is_kind(p, "exp") else ("log", p) for p, _ in parts]
-        powers = [-k if is_kind(p, "unit") else k for p, k in parts]
-        return ("+", 0, *(("*", k, log) for k, log in zip(powers, logs, strict=True)), *last)
-    if function == "sqrt":
-        half = [("exp", ("*", ("num", 1, 2), p[1])) if is_kind(p, "exp") else ("sqrt", p) for p, _ in parts]
-        whole = [("^", p, k // 2) for p, k in parts]
-        return ("*", *whole, *(("^", h, k % 2) for h, (_, k) in zip(half, parts, strict=True)), *last)
-    return ("*", *(("^", part, k if function == "relu" else -k) for part, k in parts), *last)
-
-
-def path(tensors: Any, kind: str, *rest: Any) -> tuple[Any, Any]:
-    """Return what holds of a decay W and of a gap G, which lacks its last step; A_t is the gate at t.
-
-    stay: W(t,t) = 1.  causal: W(t,s) = 0 for t < s.  step: W(t,s) = A_t G(t,s) for s < t, W(+,s) = G(+,s).
-    cut: G(t,s) = G(t,r) A_r G(r,s) for s < r < t.  resolvent: for products g and h of gates that are no matrices, the
-    sum over low < r < high of g(high,r) (g_r - h_r) h(r,low) is g(high,low) - h(high,low).
-    """
-
-    def step(gate: str, wraps: Any, at: Any, args: Any) -> Any:
-        for k, space in reversed(wraps if tensors[gate]["legs"] else ()):
-            at = ("+", k, at, space)
-        return ("t", gate, *((at,) if tensors[gate]["legs"] else ()), *args)
-
-    def before(a: Any, b: Any) -> Any:
-        return 1 if a == "-" or b == "+" else ("lt", a, b)
-
-    if kind == "resolvent":
-        space, low, high, above, below = rest
-
-        def gap(gates: Any, b: Any, a: Any) -> Any:
-            wraps = [w if tensors[gate]["legs"] else space for gate, w, _, _ in gates]
-            return ("*", 1, *(("^", ("gap", g[0], w, b, a, *g[2]), g[3]) for g, w in zip(gates, wraps, strict=True)))
-
-        once = [("*", 1, *(("^", step(g[0], g[1], "%r", g[2]), g[3]) for g in gates)) for gates in (above, below)]
-        body = (gap(above, high, "%r"), ("+", once[0], ("*", -1, once[1])), gap(below, "%r", low))
-        right = ("*", before(low, high), ("+", gap(above, high, low), ("*", -1, gap(below, high, low))))
-        if any(len(g[2]) > 1 for g in (*above, *below)):
-            raise ValueError("matrices do not commute")
-        return ("sum", (("%r", space),), ("*", before(low, "%r"), before("%r", high), *body)), right
-    gate, wraps, args, later, *middle, earlier = rest
-    whole, legs, matrix = (gate, wraps, later, earlier, *args), tensors[gate]["legs"], len(args) == 2
-    if kind == "stay":
-        return ("decay", gate, wraps, later, later, *args), ("delta", *args) if matrix else 1
-    if kind == "causal" or (kind == "step" and later == "+"):
-        return ("decay", *whole), ("gap", *whole) if later == "+" else ("*", ("le", earlier, later), ("decay", *whole))
-    names = (("%h",) if kind == "step" else ("%h", "%k")) if matrix else ()
-    stops = (*args[:1], *names, *args[1:])
-    pairs = [stops[k : k + 2] if matrix else args for k in range(3)]
-    scope = tuple((name, legs[2]) for name in names)
-    parts: Any
-    if kind == "step":
-        there: Any = before(earlier, later)
-        left: Any = ("decay", *whole)
-        parts = [step(gate, wraps, later, pairs[0]), ("gap", gate, wraps, later, earlier, *pairs[1])]
-    else:
-        there, left = ("*", before(earlier, middle[0]), before(middle[0], later)), ("gap", *whole)
-        ends = ("gap", gate, wraps, later, middle[0], *pairs[0]), ("gap", gate, wraps, middle[0], earlier, *pairs[2])
-        parts = [ends[0], step(gate, wraps, middle[0], pairs[1]), ends[1]]
-    return ("*", there, left), ("sum", scope, ("*", there, *parts))
+    left, right = (list(dict.fromkeys(conditions(claim[side], dict(claim["free"]))[0])) for side in ("lhs", "rhs"))
+    given = [conditions(g[side], dict(g["free"]))[0] for g in claim["given"] for side in ("lhs", "rhs")]
+    return left, right, [condition for found in given for condition in found]
 
 
 class Checker:
-    """Expansion and collection over the spaces and tensors of one claim."""
+    """Expansion and collection over the spaces and tensors of one claim; with `label`, hints are asked for."""
 
     def __init__(self, claim: Any, proof: Any, label: Callable[..., Any] | None = None) -> None:
-        self.claim, self.proof, self.label = claim, proof, label
+        self.claim, self.proof, self.tensors, self.label = claim, proof, claim["tensors"], label
         self.space_of: dict[Any, str] = {}
         self.counter, self.work, self.hints = 0, WORK, iter(proof["labels"])
-        self.defined: dict[str, Any] = {}
         self.assume(())
-        for k, side in proof["definitions"]:  # a body sees the earlier definitions only, so it cannot loop
-            given = claim["given"][k]
-            entry, body = (given["lhs"], given["rhs"]) if side == "lhs" else (given["rhs"], given["lhs"])
-            spaces = dict(given["free"])
-            if entry[0] != "t" or sorted(entry[2:]) != sorted(spaces) or len(spaces) < len(given["free"]):
-                raise ValueError("a hypothesis is no definition")
-            if tuple(spaces[i] for i in entry[2:]) != claim["tensors"][entry[1]]["legs"]:
-                raise ValueError("a definition over other spaces")
-            self.defined[entry[1]] = (entry[2:], body, dict(self.defined))
 
     def assume(self, domain: Any) -> None:
-        """Set the conditions that may be used, and note the tensors that they (or a fact) say have no zero entry."""
-        self.domain = tuple(domain)
-        self.units = {name for name, tensor in self.claim["tensors"].items() if "positive" in tensor.get("facts", ())}
-        for relation, node, scope in self.domain:
-            spaces = dict(scope)
-            whole = is_kind(node, "t") and sorted(map(str, node[2:])) == sorted(map(str, spaces))
-            if (
-                relation != ">="
-                and whole
-                and tuple(spaces[i] for i in node[2:]) == self.claim["tensors"][node[1]]["legs"]
-            ):
-                self.units.add(node[1])
+        """Set the conditions that are hypotheses too, and note the tensors that they, or facts, say are never 0."""
+        self.given = [(given["free"], given["lhs"], given["rhs"]) for given in self.claim["given"]]
+        self.given += [(scope, *STATES[relation](node)) for relation, node, scope in domain]
+        self.proved: set[Any] = set()  # statements, up to the names of their variables
+        self.units = {name for name, tensor in self.tensors.items() if "positive" in tensor.get("facts", ())}
+        for node, spaces in ((node, dict(scope)) for relation, node, scope in domain if relation != ">="):
+            if is_kind(node, "t") and sorted(map(str, node[2:])) == sorted(spaces):
+                legs = tuple(spaces[i] for i in node[2:])
+                self.units |= {node[1]} if legs == self.tensors[node[1]]["legs"] else set()
 
     def spend(self, amount: int = 1) -> None:
         self.work -= amount
@@ -305,21 +255,20 @@ class Checker:
     def size(self, name: Any) -> Term:
         """Return the size of a dimension: a name, or a whole number from 1 on."""
         known = self.claim["sizes"].get(name) or (int(name) if str(name).isdecimal() else 0)
-        if known < 1 and not (isinstance(name, str) and name.isidentifier()):
+        if known < 1 and not is_name(name):
             raise ValueError("no dimension")
         return Term(Fraction(known)) if known else Term(1, {("size", name): 1})
 
+    # indices
+
     def values(self, space: Any, name: str | None = None) -> Iterator[Any]:
         """Yield (value, variables that it binds) for an index over a space; a named index binds none."""
-        if not isinstance(space, str):
-            if space[0] not in ("*", "+") or len(space) < 3:
-                raise ValueError("a space that is none")
-            parts = [(name and f"{name}.{k}", part) for k, part in enumerate(space[1:])]
-            if space[0] == "*":
-                yield from ((("*", *values), bound) for values, bound in self.ranges(parts))
-            else:
-                for k, (part_name, part) in enumerate(parts):
-                    yield from ((("+", k, v, space), bound) for v, bound in self.values(part, part_name))
+        parts = [(name and f"{name}.{k}", part) for k, part in enumerate(space[1:])]
+        if is_kind(space, "*") and len(parts) > 1:
+            yield from ((("*", *values), bound) for values, bound in self.ranges(parts))
+        elif is_kind(space, "+") and len(parts) > 1:
+            for k, (part_name, part) in enumerate(parts):
+                yield from ((("+", k, value, space), bound) for value, bound in self.values(part, part_name))
         elif str(dimension := self.claim["spaces"][space][0]) in self.proof["components"]:
             if (size := self.size(dimension)).powers:
                 raise ValueError("components of a dimension without a size")
@@ -333,20 +282,10 @@ class Checker:
 
     def ranges(self, indices: Any) -> list[Any]:
         """Return (values, variables that they bind) for several indices, given as (name or None, space)."""
-        found: list[Any] = [([], {})]
-        for name, space in indices:
-            grown: list[Any] = []
-            for values, bound in found:
-                options = list(self.values(space, name))
-                self.spend(len(options))
-                if len(options) == 1:  # in place: a sum may have a thousand indices
-                    values.append(options[0][0])
-                    bound.update(options[0][1])
-                    grown.append((values, bound))
-                else:
-                    grown += [([*values, value], bound | more) for value, more in options]
-            found = grown
-        return [(tuple(values), bound) for values, bound in found]
+        options = [list(self.values(space, name)) for name, space in indices]
+        self.spend(len(options) * prod(map(len, options)))
+        found = [tuple(zip(*chosen, strict=True)) or ((), ()) for chosen in product(*options)]
+        return [(values, {v: s for bound in bounds for v, s in bound.items()}) for values, bounds in found]
 
     def kind(self, value: Any) -> Any:
         """Return the space of a value."""
@@ -356,28 +295,28 @@ class Checker:
 
     def value(self, index: Any, env: Any) -> Any:
         """Return what an index stands for."""
-        if isinstance(index, tuple) and index[0] not in ("#", "+", "*"):
-            raise ValueError("no index")
-        if is_kind(index, "#") and index not in [v for v, _ in self.values(index[2])]:
-            raise ValueError("no such basis vector")
-        if is_kind(index, "+"):
-            found = ("+", index[1], self.value(index[2], env), index[3])
-            if not is_kind(index[3], "+") or index[1] < 0 or self.kind(found[2]) != index[3][1 + index[1]]:
-                raise ValueError("an index does not fit its summand")
-            return found
-        if is_kind(index, "*"):
+        if not isinstance(index, tuple):
+            return index if index in ENDS else env[index]
+        if index[0] == "*":
             return ("*", *(self.value(part, env) for part in index[1:]))
-        return mapped(index, env.__getitem__)
+        if index[0] == "#" and index in [value for value, _ in self.values(index[2])]:
+            return index
+        if index[0] == "+" and is_kind(index[3], "+") and index[1] >= 0:
+            inner = self.value(index[2], env)
+            if is_end(inner) or self.kind(inner) == index[3][1 + index[1]]:
+                return (*index[:2], inner, index[3])
+        raise ValueError("no index, or one that does not fit its summand")
+
+    # expansion
 
     def product(self, *groups: list[Term]) -> list[Term]:
         """Return the product of sums; no two groups share a bound variable."""
         result = [Term()]
         for group in groups:
-            self.spend(max(len(result) * len(group), 1))
-            fresh = []
-            for left, right in product(result, group):
-                if len(group) > 1:
-                    self.spend(len(left.powers) // 8)
+            self.spend(1 + len(result) * len(group))
+            pairs, result = product(result, group), []
+            for left, right in pairs:
+                self.spend(len(left.powers) // 8 if len(group) > 1 else 0)
                 term = left if len(group) == 1 else left.copy()
                 term.coefficient *= right.coefficient
                 if max(term.coefficient.numerator.bit_length(), term.coefficient.denominator.bit_length()) > BITS:
@@ -385,8 +324,7 @@ class Checker:
                 for atom, power in right.powers.items():
                     term.times(atom, power)
                 term.bound.update(right.bound)
-                fresh.append(term)
-            result = fresh
+                result.append(term)
         return result
 
     def expand(self, node: Any, env: Any) -> list[Term]:
@@ -406,24 +344,30 @@ class Checker:
         if kind == "*":
             return self.product(*(self.expand(part, env) for part in node[1:]))
         if kind == "sum":
-            terms = []
-            for values, bound in self.ranges([(None, space) for _, space in node[1]]):
-                for term in self.expand(node[2], env | bind(node[1], values)):
-                    term.bound.update(bound)
-                    terms.append(term)
-            return terms
+            return self.summed(node[1], lambda scope: self.expand(node[2], env | scope))
         if kind == "^":
             return self.power(node[1], node[2], env)
         if kind in FUNCTIONS:
             return [self.root(node[1], env) if kind == "sqrt" else self.closed(kind, node[1], env)]
-        values = [self.value(i, env) for i in node[{"decay": 3, "gap": 3, "t": 2}.get(kind, 1) :]]
-        if kind in INDICATORS and self.kind(values[0]) == self.kind(values[1]):
+        values = [self.value(i, env) for i in node[FIRST.get(kind, 1) :]]
+        if kind in INDICATORS:
             return self.relation(kind, *values)
         if kind in ("decay", "gap"):
-            return self.decay(kind, node[1], node[2], values[0], values[1], values[2:])
-        if kind not in ("place", "t"):
+            return (self.gap if kind == "gap" else self.decay)(*node[1:3], *values)
+        if kind == "t":
+            return self.entry(node[1], values)
+        if kind != "place" or any(map(is_end, values)):
             raise ValueError("no term of the language")
-        return self.entry(node[1], values) if kind == "t" else [Term(1, {("place", "", *values): 1})]
+        return [Term(1, {("place", "", *values): 1})]
+
+    def summed(self, scope: Any, body: Callable[[Any], list[Term]]) -> list[Term]:
+        """Return the sum of what `body` returns for the indices of a scope."""
+        found = []
+        for values, bound in self.ranges([(None, space) for _, space in scope]):
+            for term in body(bind(scope, values)):
+                term.bound.update(bound)
+                found.append(term)
+        return found
 
     def power(self, base: Any, exponent: int, env: Any) -> list[Term]:
         """Return a power; only what is never zero has powers of both signs."""
@@ -431,16 +375,15 @@ class Checker:
             raise ValueError("a power is too high")
         if exponent >= 0:
             return self.product(*(self.expand(base, env) for _ in range(exponent)))
-        (term, *more) = (self.expand(base, env) if is_plain(base) else []) or [Term(0)]
+        (term, *more) = ([] if is_kind(base, "+", "sum") else self.expand(base, env)) or [Term(0)]
         if term.coefficient and all(map(self.never_zero, term.powers)) and not more and not term.bound:
             return [Term(Fraction(term.coefficient) ** exponent, {a: e * exponent for a, e in term.powers.items()})]
         return [Term(1, dict.fromkeys(self.closed("1/", base, env).powers, -exponent))]
 
     def never_zero(self, atom: Any) -> bool:
         """Whether an atom is never zero, so that its powers of both signs cancel."""
-        if atom[0] == "f":
-            return bool(atom[1][0] in ("exp", "unit"))
-        return atom[0] in ("size", "place") or (atom[0] == "t" and atom[1] in self.units)
+        reciprocal = atom[0] == "f" and atom[1][0] in ("exp", "1/")
+        return reciprocal or atom[0] in ("size", "place") or (atom[0] == "t" and atom[1] in self.units)
 
     def root(self, node: Any, env: Any) -> Term:
         """Return a square root; those of sizes and whole numbers are powers of sizes."""
@@ -452,34 +395,25 @@ class Checker:
 
     def closed(self, function: str, node: Any, env: Any) -> Term:
         """Return a function as an atom: its argument with the free indices numbered, and their values."""
-        self.spend(weight(node) // 8)
+        self.spend(len(repr(node)) // 16)
         body, values = spread(node, env)
         return Term(1, {("f", (function, body), *values): 1})
 
-    def entry(self, name: str, values: list[Any]) -> list[Term]:
-        if tuple(map(self.kind, values)) != self.claim["tensors"][name]["legs"]:
-            raise ValueError(f"the indices of {name} do not fit its legs")
-        if name not in self.defined:
-            return [Term(1, {("t", name, *values): 1})]
-        names, body, defined = self.defined[name]
-        outer, self.defined = self.defined, defined
-        terms = self.expand(body, dict(zip(names, values, strict=True)))
-        self.defined = outer
-        return terms
-
     def relation(self, kind: str, left: Any, right: Any) -> list[Term]:
         """Return a delta or mask between values of one space: lexicographic, summands one after the other."""
-        if is_kind(left, "+"):
-            if left[1] == right[1]:
-                return self.relation(kind, left[2], right[2])
-            return [Term()] if kind != "delta" and left[1] < right[1] else []
+        if kind == "lt" and (left in ENDS or right in ENDS):
+            return [Term()] if left != right and (left == "-" or right == "+") else []
+        if (space := self.kind(left)) != self.kind(right):
+            raise ValueError("a relation between different spaces")
         if is_kind(left, "*"):
             if len(left) == 2:
                 return self.relation(kind, left[1], right[1])
             rest = self.relation(kind, ("*", *left[2:]), ("*", *right[2:]))
             rest = self.product(self.relation("delta", left[1], right[1]), rest)
             return rest if kind == "delta" else self.relation("lt", left[1], right[1]) + rest
-        if kind != "delta" and not self.claim["spaces"][self.kind(left)][1]:
+        if is_kind(left, "+") and left[1] == right[1]:
+            return self.relation(kind, left[2], right[2])
+        if kind != "delta" and isinstance(space, str) and not self.claim["spaces"][space][1]:
             raise ValueError("a mask over a space without an order")
         if left == right:
             return [] if kind == "lt" else [Term()]
@@ -487,34 +421,60 @@ class Checker:
             return [Term()] if kind != "delta" and left[1] < right[1] else []
         return [Term(1, {renamed((kind, "", left, right), {}): 1})]
 
-    def decay(self, kind: str, gate: str, wraps: Any, later: Any, earlier: Any, args: list[Any]) -> list[Term]:
-        """Return a decay as an atom; over a direct sum, as the product of those over its summands."""
-        legs = self.claim["tensors"][gate]["legs"]
-        clock = legs[0] if legs else wraps if wraps else self.kind(later if earlier == "-" else earlier)
-        for k, _ in wraps if legs else ():
-            clock = clock[1 + k]
-        fits = all(x in ("+", "-") or self.kind(x) == clock for x in (later, earlier))
-        if not fits or tuple(map(self.kind, args)) != legs[1:]:
-            raise ValueError("the indices of a decay do not fit")
-        if isinstance(clock, str) and self.claim["spaces"][clock][1]:
-            return [Term(1, {(kind, (gate, wraps if legs else (), clock), later, earlier, *args): 1})]
-        if clock[0] != "+" or kind == "gap" or not legs:
-            raise ValueError("a decay without an order, or over a product")
-        top, low = len(clock) - 2 if later == "+" else later[1], 0 if earlier == "-" else earlier[1]
-        groups = []
-        for k in range(top, low - 1, -1):
-            middle, bound = next(self.values(legs[2])) if len(args) == 2 and k > low else (None, {})
-            if middle is not None and not isinstance(middle, int):
-                raise ValueError("matrices over a composite space, or by components")
-            here, args = ([args[0], middle], [middle, args[1]]) if bound else (args, args)
-            high, deep = (
-                later[2] if k == top and later != "+" else "+",
-                earlier[2] if k == low and earlier != "-" else "-",
-            )
-            groups.append(self.decay(kind, gate, (*wraps, (k, clock)), high, deep, here))
-            for term in groups[-1]:
-                term.bound.update(bound)
-        return self.product(*groups) if groups else []
+    def entry(self, name: str, values: Any) -> list[Term]:
+        if any(map(is_end, values)) or tuple(map(self.kind, values)) != self.tensors[name]["legs"]:
+            raise ValueError(f"the indices of {name} do not fit its legs")
+        return [Term(1, {("t", name, *values): 1})]
+
+    def decay(self, gate: str, clock: Any, later: Any, earlier: Any, *args: Any) -> list[Term]:
+        """Return a decay W(t,s) by its gap G(t,s), the product of the gates at s < r < t.
+
+        W(t,s) = A_t G(t,s) for s < t, W(t,t) = 1, W(t,s) = 0 for t < s, and W(+,s) = G(+,s).
+        """
+        legs, (names, (one, two)) = self.tensors[gate]["legs"], links(args, "%h")
+        if is_end(later):
+            return self.gap(gate, clock, later, earlier, *args)
+
+        def step(at: Any) -> list[Term]:
+            first = self.entry(gate, (*((later,) if legs else ()), *(at.get(x, x) for x in one)))
+            return self.product(first, self.gap(gate, clock, later, earlier, *(at.get(x, x) for x in two)))
+
+        gone = self.product(self.relation("lt", earlier, later), self.summed([(n, legs[2]) for n in names], step))
+        if is_end(earlier):
+            return gone
+        same = self.relation("delta", *args) if names else [Term()]
+        return gone + self.product(self.relation("delta", earlier, later), same)
+
+    def gap(self, gate: str, clock: Any, later: Any, earlier: Any, *args: Any) -> list[Term]:
+        """Return a gap as an atom; over a direct sum, as the product of those over its summands."""
+        legs, (names, stops) = self.tensors[gate]["legs"], links(args, "%h")
+        if tuple(map(self.kind, args)) != legs[1:] or (legs[0] != clock if legs else not isinstance(clock, str)):
+            raise ValueError("the indices of a gate do not fit")
+        parts = self.split(clock, later, earlier)
+        if len(parts) == 1:
+            return [Term(1, {("gap", (gate, clock), *parts[0], *args): 1})]
+
+        def body(at: Any) -> list[Term]:
+            found = zip(parts, stops, strict=False)
+            return self.product(*(self.gap(gate, clock, *ends, *(at.get(x, x) for x in stop)) for ends, stop in found))
+
+        return self.summed([(name, legs[2]) for name in names], body)
+
+    def split(self, space: Any, later: Any, earlier: Any) -> list[Any]:
+        """Return the ends of a gap in one summand of a space, or of its parts in the last one and before."""
+        if not is_kind(space, "+"):
+            inside = all(end in ENDS or self.kind(end) == space for end in (later, earlier))
+            if not inside or later == "-" or earlier == "+" or not self.claim["spaces"][space][1]:
+                raise ValueError("a gap without an order")
+            return [(later, earlier)]
+        if any(end not in ENDS and (not is_kind(end, "+") or end[3] != space) for end in (later, earlier)):
+            raise ValueError("the ends of a gap do not fit")
+        k, later = (len(space) - 2, "+") if later == "+" else later[1:3]
+        j, earlier = (0, "-") if earlier == "-" else earlier[1:3]
+        if j == k:
+            return [(("+", k, b, space), ("+", k, a, space)) for b, a in self.split(space[1 + k], later, earlier)]
+        last = ("+", k, later, space), ("+", k, "-", space)
+        return [last, (("+", k - 1, "+", space), ("+", j, earlier, space))] if j < k else []
 
     # the normal form
 
@@ -533,12 +493,11 @@ class Checker:
             term = rest.times(deltas[0]) if stays else rest
             done |= {deltas[0]} if stays else set()
         for atom, power in [(a, e) for a, e in term.powers.items() if a[0] == "size" and isinstance(a[1], int)]:
-            term = term.copy(Fraction(atom[1]) ** floor(power)).times(atom, -floor(power))
-        used = {v for a in term.powers for v in variables(*a[2:])}
-        for v in [v for v in term.bound if v not in used]:
-            size = self.size(self.claim["spaces"][term.bound.pop(v)][0])
-            term = self.product([term], [size])[0]
-        return term
+            term.coefficient *= Fraction(atom[1]) ** floor(power)
+            term.times(atom, -floor(power))
+        used = set(variables(*(value for atom in term.powers for value in atom[2:])))
+        sizes = [[self.size(self.claim["spaces"][term.bound.pop(v)][0])] for v in list(term.bound) if v not in used]
+        return self.product([term], *sizes)[0]
 
     def refine(self, term: Term, space: str, opened: Any) -> list[Term]:
         """Return a term as a sum over strict chains of the variables in one space; empty blocks are counted."""
@@ -551,7 +510,7 @@ class Checker:
             for atom, power in term.powers.items():
                 if atom not in inside:
                     piece.times(renamed(atom, to), power)
-            used = {v for a in piece.powers for v in variables(*a[2:])}
+            used = set(variables(*(value for atom in piece.powers for value in atom[2:])))
             kept: list[Any] = []
             counts, number = [Term()], 0
             for block in (*blocks, ()):
@@ -576,7 +535,7 @@ class Checker:
         sign, result = 1, Term()
         for old, power in powers.items():
             atom = list(renamed(old, to) if to else old)
-            tensor = self.claim["tensors"][atom[1]] if atom[0] == "t" else {}
+            tensor = self.tensors[atom[1]] if atom[0] == "t" else {}
             for kind in ("symmetric", "antisymmetric"):
                 for group in tensor.get(kind, ()):
                     legs = [(str(mapped(v, lambda _: 0)), str(v), v) for v in (atom[2 + g] for g in group)]
@@ -600,17 +559,18 @@ class Checker:
             if sorted(order) != list(range(len(loose))):
                 raise ValueError("a hint is no permutation")
             if hint[0] == -1:
-                if any(term.bound[v] != term.bound[loose[k]] for v, k in zip(loose, order, strict=True)):
+                to = {v: loose[k] for v, k in zip(loose, order, strict=True)}
+                if any(term.bound[v] != term.bound[w] for v, w in to.items()):
                     raise ValueError("an odd automorphism between spaces")
-                if self.sorted_legs(powers, {v: loose[k] for v, k in zip(loose, order, strict=True)}) != (-1, powers):
+                if self.sorted_legs(powers, to) != (-1, powers):
                     raise ValueError("an odd automorphism is none")
                 return (), 0
         bound = sorted((v for v in term.bound if v in rank), key=lambda v: rank[v]) + [loose[k] for k in order]
         to = {v: -1 - k for k, v in enumerate(bound)}
         flip, powers = self.sorted_legs(powers, to)
-        filled = [(s, bs) for s, bs in sorted(term.chains.items()) if bs]
-        blocks = tuple((s, tuple(tuple(to.get(v, v) for v in b) for b in bs)) for s, bs in filled)
-        return (tuple(sorted(powers.items(), key=repr)), tuple(term.bound[v] for v in bound), blocks), sign * flip
+        filled = [(s, blocks) for s, blocks in sorted(term.chains.items()) if blocks]
+        chains = tuple((s, tuple(tuple(to.get(v, v) for v in b) for b in blocks)) for s, blocks in filled)
+        return (tuple(sorted(powers.items(), key=repr)), tuple(term.bound[v] for v in bound), chains), sign * flip
 
     def normal(self, terms: list[Term], opened: Any) -> dict[Any, Any]:
         """Return the normal form of a sum of terms whose open variables are `opened`."""
@@ -621,159 +581,88 @@ class Checker:
                 pieces = [done for piece in pieces for done in self.refine(piece, space, opened)]
             for piece in pieces:
                 mono, sign = self.canonical(piece)
-                total = table.pop(mono, 0) + sign * piece.coefficient
-                if total:
-                    table[mono] = total
-        return table
+                table[mono] = table.get(mono, 0) + sign * piece.coefficient
+        return {mono: total for mono, total in table.items() if total}
 
     # proofs
 
     def zero(self, node: Any, env: Any, uses: Any, names: Any = None) -> None:
         """Check that a term vanishes for all values of its free indices, by uses of equations."""
         opened = variables(*(env[name] for name in names or spread(node)[1]))
-        scope = {name: value for name, value in env.items() if set(variables(value)) <= set(opened)}
-        terms = self.expand(node, scope)
+        outer = {name: value for name, value in env.items() if set(variables(value)) <= set(opened)}
+        number = {variable: k for k, variable in enumerate(opened)}
+        places = tuple((name, mapped(value, number.__getitem__)) for name, value in outer.items())
+        key = node, uses, places, tuple(self.space_of[variable] for variable in opened)
+        if key in self.proved:
+            return
+        terms = self.expand(node, outer)
         for bound, context, exponent, rule in uses:
-            if any(name[:1] in ("%", "$") for name, _ in bound):
+            if any(name[:1] == "%" for name, _ in bound):
                 raise ValueError("a reserved name")
             for values, binders in self.ranges([(None, space) for _, space in bound]):
-                inner = scope | bind(bound, values)
+                inner = outer | bind(bound, values)
                 left, right = self.instance(rule, inner)
-                difference = ("+", ("^", left, exponent), ("*", -1, ("^", right, exponent)))
-                for term in self.expand(("*", -1, context, difference), inner):
+                found = self.expand(("*", -1, context, minus(("^", left, exponent), ("^", right, exponent))), inner)
+                for term in found:
                     term.bound.update(binders)
-                    terms.append(term)
+                terms += found
         if self.normal(terms, opened):
             raise ValueError("a difference does not vanish")
+        self.proved.add(key)
 
     def instance(self, rule: Any, env: Any) -> tuple[Any, Any]:
-        """Return the two sides of an equation that holds, its conditions checked; `where` is an indicator."""
+        """Return the two sides of an equation that holds, after checking its premises."""
         kind, *rest = rule
+        if kind in ("cut", "resolvent"):
+            return (cut if kind == "cut" else resolvent)(self.tensors, *rest)
         if kind == "given":
-            given = self.claim["given"][rest[0]]
-            to = self.at(given["free"], rest[1], env).__getitem__
-            return put(given["lhs"], to), put(given["rhs"], to)
-        if kind in ("stay", "causal", "step", "cut", "resolvent"):
-            return path(self.claim["tensors"], kind, *rest)
+            (scope, *sides), values = self.given[rest[0]], [self.value(i, env) for i in rest[1]]
+            if any(map(is_end, values)) or [self.kind(v) for v in values] != [space for _, space in scope]:
+                raise ValueError("an equation is used at other spaces")
+            left, right = (put(side, bind(scope, rest[1]).__getitem__) for side in sides)
+            return left, right
         if kind == "select":  # f(sum(a: P[t,a]*x[a])) for a permutation P is sum(a: P[t,a]*f(x[a]))
-            function, entry, name, space, inner, argument, uses = rest
-            tensor, spot = self.claim["tensors"][entry[1]], entry[2:].index(name)
-            if function not in ("1/", *FUNCTIONS):
-                raise ValueError("no function")
-            if entry[0] != "t" or "permutation" not in tensor["facts"] or name in variables(entry[3 - spot]):
+            function, entry, name, space, inner = rest
+            if not self.selects(entry, name):
                 raise ValueError("no permutation matrix selects here")
-            self.zero(("+", argument, ("*", -1, ("sum", ((name, space),), ("*", entry, inner)))), env, uses)
-            return apply(function, argument), ("sum", ((name, space),), ("*", entry, apply(function, inner)))
-        where, *rest = rest
-        if not indicator(where):
-            raise ValueError("a condition is no indicator")
-        if kind == "square":
-            self.holds(">=", rest[0], where, env, rest[1])
-            return ("*", where, ("^", ("sqrt", rest[0]), 2)), ("*", where, rest[0])
-        if kind == "inverse":
-            self.holds("!=", rest[0], where, env, rest[1])
-            return ("*", where, rest[0], ("unit", rest[0])), where
-        if kind == "exp":
-            before, after, uses = rest
-            powers = [("*", k, a) for a, k in before] + [("*", -k, b) for b, k, _ in after]
-            self.zero(("*", where, ("+", 0, *powers)), env, uses)
-            images = []
-            for node, k, reason in after:
-                if reason and node[0] == "log":  # exp(log(x)) is x for x > 0
-                    self.holds(">", node[1], where, env, reason)
-                    images.append(("^", node[1], k) if k > 0 else ("^", ("unit", node[1]), -k))
-                else:
-                    images.append(("^", ("exp", node), k))
-            return ("*", where, *(("^", ("exp", a), k) for a, k in before)), ("*", where, *images)
-        if kind == "flip":
-            one, two, uses = rest
-            self.zero(("*", where, ("+", one, two)), env, uses)
-            return ("*", where, ("relu", one)), ("*", where, ("+", one, ("relu", two)))
-        if kind == "sign" and rest[1] in (1, -1):
-            self.holds(">=", ("*", rest[1], rest[0]), where, env, rest[2])
-            return ("*", where, ("relu", rest[0])), ("*", where, rest[0]) if rest[1] == 1 else 0
-        function, argument, parts, core, reasons, uses = rest
-        self.zero(("*", where, ("+", argument, ("*", -1, core, *(("^", part, k) for part, k in parts)))), env, uses)
-        if kind != "factor" or function not in (
-            ("relu", "sqrt") if core == 0 else ("1/", "unit", "log", "relu", "sqrt")
-        ):
-            raise ValueError("no such rule")
-        if function in ("1/", "unit", "log"):
-            self.holds("!=", argument, where, env, reasons)
-        for part, k in parts:
-            nonzero = is_kind(part, "t") and part[1] in self.units
-            if function not in ("1/", "unit") or (k < 0 and not nonzero):
-                self.holds(">", part, where, env, ("sign", 1))
-        return ("*", where, apply(function, argument)), ("*", where, image(function, parts, core))
+            sides = (apply(function, ("sum", ((name, space),), ("*", entry, inner))), apply(function, inner))
+            return sides[0], ("sum", ((name, space),), ("*", entry, sides[1]))
+        where, terms, proofs = rest
+        premises, left, right = AXIOMS[kind](*terms)
+        if kind == "sign" and self.sign(terms[1]) < (terms[0] != ">="):
+            raise ValueError("a sign is not known")
+        for premise, uses in zip(premises, proofs, strict=True):
+            self.zero(("*", where, premise), env, uses)
+        return ("*", where, left), ("*", where, right)
 
-    def at(self, scope: Any, indices: Any, env: Any) -> dict[str, Any]:
-        """Return the indices by the names of a scope, after checking their spaces."""
-        if [self.kind(self.value(i, env)) for i in indices] != [space for _, space in scope]:
-            raise ValueError("an equation is used at other spaces")
-        return bind(scope, indices)
-
-    def holds(self, relation: str, node: Any, where: Any, env: Any, reason: Any) -> None:
-        """Check that a term is != 0, > 0 or >= 0 where an indicator is 1: by its sign, or by a domain condition."""
-        if reason[0] == "all":  # a product, factor by factor
-            if relation != "!=":
-                raise ValueError("signs are not told factor by factor")
-            for part, inner in zip(factors(node), reason[1:], strict=True):
-                self.holds(relation, part, where, env, inner)
-            return
-        if reason[0] == "cases":  # indicators that add up to 1
-            if not all(indicator(case) for case, _ in reason[1:]):
-                raise ValueError("a condition is no indicator")
-            self.zero(("+", 1, *(("*", -1, case) for case, _ in reason[1:])), env, ())
-            for case, inner in reason[1:]:
-                self.holds(relation, node, ("*", where, case), env, inner)
-            return
-        if reason[0] == "sign":  # of the term itself, or of one that is equal to it
-            _, sign, *equal = reason
-            for other, uses in [equal] if equal else ():
-                self.zero(("*", where, ("+", ("*", sign, node), ("*", -1, other))), env, uses)
-            known = self.sign(equal[0] if equal else node)
-            if known < (relation != ">=") or (sign != 1 and (sign != -1 or relation != "!=" or not equal)):
-                raise ValueError("a sign is not known")
-            return
-        number, indices, parts, uses = reason
-        known, other, scope = self.domain[number]
-        if known not in STRONGER[relation] or any(k < 0 for _, k in parts):
-            raise ValueError("a condition is too weak")
-        for part, _ in parts if relation != "!=" else ():
-            self.holds(">", part, where, env, ("sign", 1))
-        instance = put(other, self.at(scope, indices, env).__getitem__)
-        powers = [("^", part, k) for part, k in parts]
-        self.zero(("*", where, ("+", instance, ("*", -1, node, *powers))), env, uses)
+    def selects(self, node: Any, name: str) -> bool:
+        """Whether a term is P[t,a] or P[a,t] for a permutation P, so that one a has 1 there, and the others 0."""
+        found = is_kind(node, "t") and "permutation" in self.tensors[node[1]].get("facts", ())
+        return bool(found and name in node[2:] and spread(node)[1].count(name) == 1)
 
     def sign(self, node: Any) -> int:
-        """Return 1 if a term is positive wherever it is defined, 0 if it is not negative, -1 if neither is known.
+        """Return 1 if a term is positive, 0 if it is not negative, -1 if neither is known.
 
         Sums without masks are never empty, as named spaces have a dimension of at least 1.
         """
         if isinstance(node, int):
             return (node > 0) - (node < 0)
-        kind, facts = node[0], self.claim["tensors"][node[1]].get("facts", ()) if node[0] == "t" else ()
+        kind, facts = node[0], self.tensors[node[1]].get("facts", ()) if node[0] == "t" else ()
         if kind in ("+", "*"):
             signs = [self.sign(part) for part in node[1:]]
-            return -1 if kind == "+" and min(signs) < 0 else max(signs) if kind == "+" else min(signs)
-        if kind == "size":
-            self.size(node[1])
-        if (
-            kind in ("exp", "size", "place")
-            or (kind == "t" and "positive" in facts)
-            or (kind == "num" and min(node[1:]) > 0)
-        ):
+            return min(signs) if kind == "*" or min(signs) < 0 else max(signs)
+        if kind == "sum":  # sum(a: P[t,a]*x[a]) for a permutation P is one of the x
+            names, parts = [name for name, _ in node[1]], node[2][1:] if is_kind(node[2], "*") else (node[2],)
+            chosen = [f for f in parts if any(self.selects(f, name) for name in names)][:1]
+            return min([self.sign(f) for f in parts if f not in chosen], default=1)
+        if kind in ("sqrt", "relu", "^"):
+            inner = self.sign(node[1])
+            return max(inner, 0) if kind != "^" or node[2] % 2 == 0 else inner
+        if kind in ("exp", "place") or (kind == "size" and self.size(node[1]).coefficient > 0):
             return 1
-        if kind == "sum" and is_kind(node[2], "*"):  # sum(a: P[t,a]*x[a]) for a permutation P is one of the x
-            tensors, names = self.claim["tensors"], [name for name, _ in node[1]]
-            chosen = [f for f in node[2][1:] if is_kind(f, "t") and "permutation" in tensors[f[1]].get("facts", ())]
-            free = len(chosen) == 1 and any(n in chosen[0][2:] and spread(chosen[0])[1].count(n) == 1 for n in names)
-            return min(self.sign(f) for f in node[2][1:] if not free or f != chosen[0])
-        if kind in ("sum", "unit", "sqrt", "^"):
-            inner = self.sign(node[2] if kind == "sum" else node[1])
-            weak = (kind == "sqrt" or (kind == "^" and node[2] % 2 == 0)) and inner < 1
-            return 0 if weak else inner
-        return 0 if kind in (*INDICATORS, "relu") or "permutation" in facts else -1
+        if "positive" in facts or (kind == "num" and min(node[1:]) > 0):
+            return 1
+        return 0 if kind in INDICATORS or "permutation" in facts else -1
 
 
 def frozen(value: Any, depth: int = 0) -> Any:
@@ -788,49 +677,58 @@ def frozen(value: Any, depth: int = 0) -> Any:
     return tuple([frozen(item, depth + 1) for item in value])
 
 
+def well_formed(claim: Any) -> None:
+    """Refuse a claim that says more, or less, than a claim can say; and names that are none, or reserved."""
+
+    def is_space(space: Any) -> bool:
+        return space in claim["spaces"] or (
+            is_kind(space, "*", "+") and len(space) > 2 and all(map(is_space, space[1:]))
+        )
+
+    for tensor in claim["tensors"].values():
+        facts, groups = set(tensor.get("facts", ())), (*tensor.get("symmetric", ()), *tensor.get("antisymmetric", ()))
+        if not set(tensor) <= {"legs", "symmetric", "antisymmetric", "facts", "inverse_of"}:
+            raise ValueError("a tensor has more than legs and facts")
+        if not all(map(is_space, tensor["legs"])):
+            raise ValueError("a leg over a space that is none")
+        if not facts <= {"positive", *(("permutation", "isometry", "projection") if len(tensor["legs"]) == 2 else ())}:
+            raise ValueError("an unknown fact, or one about matrices of another tensor")
+        if any(len(set(g)) < len(g) or min(g) < 0 or len({tensor["legs"][leg] for leg in g}) > 1 for g in groups):
+            raise ValueError("a symmetry over different legs")
+    sizes = [*claim["sizes"].values(), *(n for n, _ in claim["spaces"].values() if not is_name(n))]
+    if not all(type(n) is int and n > 0 for n in sizes):
+        raise ValueError("a dimension that is neither a name nor a size")
+    if not all(map(is_name, claim["sizes"])) or '"%' in json.dumps(claim):
+        raise ValueError("a name that is none, or a reserved one")
+    if set(claim) != {"spaces", "tensors", "free", "lhs", "rhs", "given", "sizes"}:
+        raise ValueError("a claim says more, or less, than a claim can say")
+
+
 def verify(certificate: Any, label: Callable[..., Any] | None = None) -> Any:
     """Check a certificate and return its claim, or raise; with `label`, hints are asked for instead of read."""
     whole = frozen(certificate)
     claim, proof = whole["claim"], whole["proof"]
     if (len(whole), whole["format"], whole["version"]) != (4, FORMAT, VERSION):
         raise ValueError("another format or version")
-    for tensor in claim["tensors"].values():
-        if not set(tensor) <= {"legs", "symmetric", "antisymmetric", "facts", "inverse_of"}:
-            raise ValueError("a tensor has more than legs and facts")
-        if not set(tensor.get("facts", ())) <= {"positive", "permutation", "isometry", "projection"}:
-            raise ValueError("an unknown fact")
-        if set(tensor.get("facts", ())) - {"positive"} and len(tensor["legs"]) != 2:
-            raise ValueError("a fact about matrices, of another tensor")
-        for group in (*tensor.get("symmetric", ()), *tensor.get("antisymmetric", ())):
-            if len(set(group)) < len(group) or min(group) < 0 or len({tensor["legs"][leg] for leg in group}) > 1:
-                raise ValueError("a symmetry over different legs")
-    numbers = [*claim["sizes"].values(), *(d for d, _ in claim["spaces"].values() if not isinstance(d, str))]
-    names = [*claim["sizes"], *(d for d, _ in claim["spaces"].values() if isinstance(d, str))]
-    sides = (claim, *claim["given"])
-    names += [name for side in sides for name, _ in (*side["free"], *binders(side["lhs"]), *binders(side["rhs"]))]
-    text = json.dumps(claim)
-    if not all(name.isidentifier() and name.isascii() for name in names) or '"%' in text or '"$' in text:
-        raise ValueError("a name that is none, or a reserved one")
-    if any(type(n) is not int or n < 1 for n in numbers) or len(set(proof["refine"])) < len(proof["refine"]):
-        raise ValueError("a dimension below 1, or a space that is refined twice")
-    if set(claim) != {"spaces", "tensors", "free", "lhs", "rhs", "given", "sizes"}:
-        raise ValueError("a claim says more, or less, than a claim can say")
-    checker = Checker(claim, proof, label)
+    if len(set(proof["refine"])) < len(proof["refine"]):
+        raise ValueError("a space that is refined twice")
+    well_formed(claim)
+    checker, cases, reasons = Checker(claim, proof, label), iter(proof["cases"]), iter(proof["domain"])
+
+    def holds(node: Any, scope: Any, proofs: Iterator[Any]) -> None:
+        for values, _ in checker.ranges(scope):
+            env = bind(scope, values)
+            checker.zero(node, env | {v: v for v in variables(*values)}, next(proofs), list(env))
+
     left, right, assumed = pools(claim)
-    reasons = iter(proof["domain"])
     for ours, theirs in ((left, right), (right, left)):
         checker.assume((*theirs, *assumed))
         known = set(theirs)
         for relation, node, scope in [c for c in ours if c not in known]:
-            for values, _ in checker.ranges(scope):
-                env = bind(scope, values)
-                checker.holds(relation, node, 1, env | {v: v for v in variables(*env.values())}, next(reasons))
+            holds(minus(*STATES[relation](node)), scope, reasons)
     checker.assume((*left, *right, *assumed))
-    cases = iter(proof["cases"])
-    for values, _ in checker.ranges(claim["free"]) if claim["lhs"] != claim["rhs"] else ():
-        env = bind(claim["free"], values)
-        env |= {v: v for v in variables(*env.values())}
-        checker.zero(("+", claim["lhs"], ("*", -1, claim["rhs"])), env, next(cases), list(env))
+    if claim["lhs"] != claim["rhs"]:
+        holds(minus(claim["lhs"], claim["rhs"]), claim["free"], cases)
     return claim
 
 

@@ -7,8 +7,8 @@ an int, ``("num", p, q)``               a number
 ``("size", n)``                         the size of a dimension
 ``("t", name, index..)``                an entry of a tensor
 ``("delta" | "le" | "lt", i, j)``       a relation between two indices
-``("decay", gate, (), t, s, index..)``  the gates at s < r <= t; t may be "+", s may be "-"
-``("gap", gate, (), t, s, index..)``    the gates at s < r < t (in proofs only)
+``("decay", gate, T, t, s, index..)``   the gates at s < r <= t over T; t may be "+", s "-"
+``("gap", gate, T, t, s, index..)``     the gates at s < r < t (in proofs only)
 ``("place", i)``                        the position of an ordered index, from 1 (in proofs only)
 ``("+", term..)``, ``("*", term..)``    sum and product
 ``("^", term, int)``                    a power
@@ -141,7 +141,8 @@ class Encoder:
             return (kind, encode_index(expr.left), encode_index(expr.right))
         if isinstance(expr, Decay):
             ends = (x if isinstance(x, str) else encode_index(x) for x in (expr.later, expr.earlier))
-            return ("decay", expr.tensor.name, (), *ends, *map(encode_index, expr.args))
+            clock = encode_space(expr.tensor.legs[0] if expr.tensor.legs else expr.times[0].space)
+            return ("decay", expr.tensor.name, clock, *ends, *map(encode_index, expr.args))
         raise Undecided(f"a {expr.kind} inside a term", remedy="use its body")
 
 

@@ -33,13 +33,18 @@ MALFORMED = (
     TypeError,
     ValueError,
 )
-PLACE = {"1/": "denominator", "unit": "denominator", "log": "logarithm", "sqrt": "root", "relu": "relu"}
-PATHS = {
-    "stay": "a decay over no steps is the identity",
-    "causal": "a decay to an earlier place is 0",
-    "step": "the last step of a decay",
+PLACE = {"1/": "denominator", "log": "logarithm", "sqrt": "root", "relu": "relu", "exp": "exponential"}
+OUTSIDE = {"relu": "relu", "log": "logarithm", "inverse": "denominator", "sqrt": "root"}
+WORDS = {
+    "flip": "relu(x) = x + relu(-x)",
     "cut": "a decay is cut in two",
     "resolvent": "the resolvent identity",
+    "exponent": "log of an exponential",
+    "log": "log of a product",
+    "sqrt": "root of a product",
+    "square": "the square of a root",
+    "relu": "what is not negative leaves the relu",
+    "inverse": "a reciprocal",
 }
 # what entries of a witness refer to; nothing is said where it is what everybody expects
 BASES = {
@@ -51,7 +56,8 @@ BASES = {
         "at all real points agree at all complex ones, so they differ at some real point too.",
     ),
 }
-OWN = ("given", "select", *PATHS)  # rules whose first argument is no indicator
+SIGNS = {"!=": "not 0", ">": "positive", ">=": "not negative"}
+OWN = ("given", "select", "cut", "resolvent")  # rules that are no axioms
 
 
 def explanation(verdict: Verdict, style: str) -> str:
@@ -174,7 +180,7 @@ class _Proof:
         proof = certificate["proof"]
         self.count = len(proof["cases"])
         self.total = [len(uses) for uses in proof["cases"][:MOST_CASES]]
-        parts = {key: proof[key] for key in ("refine", "components", "definitions", "domain")}
+        parts = {key: proof[key] for key in ("refine", "components", "domain")}
         parts["cases"] = [uses[:MOST_USES] for uses in proof["cases"][:MOST_CASES]]
         self.claim, self.proof = checker.frozen(certificate["claim"]), checker.frozen(parts)
         self.left, self.right, self.assumed = checker.pools(self.claim)
@@ -205,12 +211,10 @@ class _Proof:
     def _claim(self) -> None:
         claim, given = self.claim, self.claim["given"]
         self.lines.add("claim", self.math(("=", claim["lhs"], claim["rhs"])), *_for_all(claim["free"]))
-        defines = dict(self.proof["definitions"])
         stated = [(k, found) for k, found in enumerate(given) if "of" not in found]
         for k, found in stated[:MOST_LINES]:
             line = self.math(("=", found["lhs"], found["rhs"]), {name: name for name, _ in found["free"]})
-            use = ("; it defines ", Shown(found[defines[k]][1])) if k in defines else ()
-            self.lines.add("given", f"({k + 1}) ", line, *_for_all(found["free"]), *use)
+            self.lines.add("given", f"({k + 1}) ", line, *_for_all(found["free"]))
         self._more(len(stated) - MOST_LINES, "given")
         if claim["sizes"] or self.proof["components"]:
             parts: list[Part] = []
@@ -327,17 +331,20 @@ class _Proof:
             left, right = self.replay.instance(rule, env)
         except MALFORMED:
             return [f"rule {kind}"], ()
-        where: Any = 1
-        if kind not in OWN and rest and checker.indicator(rest[0]):
-            where, left, right = rest[0], *(_without(side, rest[0]) for side in (left, right))
-        below = rest[-1] if rest and isinstance(rest[-1], tuple) and all(map(_is_use, rest[-1])) else ()
-        equation = self.math(("=", left, right), to)
+        where, below = (1, ()) if kind in OWN else (rest[0], tuple(use for proof in rest[2] for use in proof))
+        if where != 1:
+            left, right = (_without(side, where) for side in (left, right))
+        equation = self.math(("=", left, right) if kind != "sign" else (rest[1][0], rest[1][1], 0), to)
         if equation.node[1] == equation.node[2]:
-            return [], ()  # only the checker tells unit(x) from 1/x
+            return [], ()
+        if kind == "equal" and len(below) == 1:
+            below = self._rule(below[0][-1], env, to)[1]
         line = [*self._words(kind, rest, to), ":   ", equation]
         return line + (["   where ", self.math(where, to)] if where != 1 else []), below
 
     def _words(self, kind: str, rest: Any, to: Mapping[str, str]) -> list[Part]:
+        if kind == "given" and rest[0] >= len(self.claim["given"]):
+            return ["where the claim is defined"]
         if kind == "given":
             found = self.claim["given"][rest[0]]
             if "of" in found:
@@ -347,45 +354,27 @@ class _Proof:
                 value = tidy(("place", i), to, self.names)[1]
                 parts += [", " if len(parts) > 1 else " at ", Shown(("chain", (name, value)))]
             return parts
-        if kind == "square":
-            return ["the square of a root, ", *self._reason(">=", rest[2], to)]
         if kind == "select":
             return [Shown(rest[1][1]), f" is a permutation matrix, so it comes out of {rest[0]}"]
-        if kind == "inverse":
-            return ["a denominator cancels, ", *self._reason("!=", rest[2], to)]
+        if kind == "same":
+            return [f"the same {PLACE[rest[1][0]]}"]
         if kind == "exp":
-            before, after = rest[1], rest[2]
-            if any(checker.is_kind(b, "log") for b, *_ in after):
-                return ["exp of a logarithm"]
-            if len(before) == 1:
-                return ["exp of a sum" if len(after) > 1 else "the same exponential"]
             return ["exponents add"]
-        if kind == "flip":
-            return ["relu(x) = x + relu(-x)"]
         if kind == "sign":
-            return [f"relu of what is not {'negative' if rest[2] == 1 else 'positive'}"]
-        if kind == "factor" and rest[1] in PLACE:
-            function, scale, core = rest[1], rest[3], rest[4]
-            if core == 0:
-                return [f"{function} of 0"]
-            if not scale:
-                return [f"the same {PLACE[function]}"]
-            common = self.math(("*", *(("^", part, k) for part, k in scale)), to)
-            return ["the common factor ", common, f" leaves the {PLACE[function]}"]
-        return [PATHS.get(kind, f"rule {kind}")]
+            return [f"{SIGNS[rest[1][0]]}, by its form"]
+        if kind == "equal":
+            return self._composed([rule for *_, rule in rest[2][0]], to)
+        return [WORDS.get(kind, f"rule {kind}")]
 
-    def _reason(self, relation: str, reason: Any, to: Mapping[str, str]) -> list[Part]:
-        """Return why a denominator is not zero, or a root defined."""
-        if reason[0] == "sign":
-            return [f"as it is {_sign(relation, reason)}"]
-        if reason[0] in ("all", "cases"):
-            return ["as no factor is 0" if reason[0] == "all" else f"as it is {relation} 0 in every order"]
-        pool = (*self.left, *self.right, *self.assumed)
-        if not (isinstance(reason[0], int) and reason[0] < len(pool)):
-            return ["as a condition says"]
-        known, other, scope = pool[reason[0]]
-        instance = checker.put(other, checker.bind(scope, reason[1]).__getitem__)
-        return ["as ", self.math((known, instance, 0), to), " where the claim is defined"]
+    def _composed(self, rules: Sequence[Any], to: Mapping[str, str]) -> list[Part]:
+        """Return what several rules together are about."""
+        kinds = [rule[0] for rule in rules]
+        place = next((place for kind, place in OUTSIDE.items() if kind in kinds), None)
+        if place and "flip" not in kinds:
+            return [f"common factors leave the {place}"]
+        found = next((kind for kind in WORDS if kind in kinds), None)
+        rule = next((rule for rule in rules if rule[0] in (found, "select", "exp")), rules[0] if rules else ("so",))
+        return self._words(rule[0], list(rule[1:]), to) if rule[0] != "equal" else ["so"]
 
     # the domain
 
@@ -394,15 +383,13 @@ class _Proof:
         for relation, node, scope in [c for c in self.left if c in self.right]:
             rows.append(["both sides need ", self._condition(relation, node, scope), *_for_all(scope)])
         reasons = iter(self.proof["domain"])
-        sides = (("left", self.left, self.right), ("right", self.right, self.left))
-        for name, ours, theirs in sides:
+        for name, ours, theirs in (("left", self.left, self.right), ("right", self.right, self.left)):
             for relation, node, scope in [c for c in ours if c not in theirs]:
                 given = [next(reasons) for _ in self.replay.ranges(scope)]
-                pool = (*theirs, *self.assumed)
                 line: list[Part] = [f"the {name} side needs ", self._condition(relation, node, scope), *_for_all(scope)]
-                for reason in given[:1]:
-                    line += [": ", *self._why(relation, reason, pool, theirs)]
-                rows.append(line)
+                rows.append(
+                    [*line, ": ", *self._why(given[0], (*theirs, *self.assumed), len(theirs))] if given else line
+                )
         for k, row in enumerate(rows[:MOST_LINES]):
             self.lines.add("" if k else "domain", *row)
         self._more(len(rows) - MOST_LINES, "conditions")
@@ -410,16 +397,26 @@ class _Proof:
     def _condition(self, relation: str, node: Any, scope: Any) -> Shown:
         return self.math((relation, node, 0), {name: name for name, _ in scope})
 
-    def _why(self, relation: str, reason: Any, pool: Sequence[Any], theirs: Sequence[Any]) -> list[Part]:
-        if reason[0] == "sign":
-            return [f"it is {_sign(relation, reason)}"]
-        if reason[0] in ("all", "cases"):
-            return ["no factor is 0" if reason[0] == "all" else f"it is {relation} 0 in every order of the indices"]
-        if not (isinstance(reason[0], int) and reason[0] < len(pool)):
-            return ["by another condition"]
-        known, other, scope = pool[reason[0]]
-        where = "the other side" if reason[0] < len(theirs) else "a hypothesis"
-        return [f"it follows from that of {where}, ", self._condition(known, other, scope)]
+    def _why(self, uses: Any, pool: Sequence[Any], theirs: int) -> list[Part]:
+        """Return which conditions a proof of another one uses."""
+        first, used = len(self.claim["given"]), dict.fromkeys(_mentioned(uses))
+        parts: list[Part] = []
+        for number in [k - first for k in used if k >= first][:MOST_LINES]:
+            parts += [" and " if parts else "it follows from ", self._condition(*pool[number])]
+            parts.append(f", of {'the other side' if number < theirs else 'a hypothesis'}")
+        if parts:
+            return parts
+        return ["it follows from the hypotheses" if used else "it can be read off its form"]
+
+
+def _mentioned(uses: Any) -> Iterator[int]:
+    """Yield the numbers of the hypotheses and conditions that a proof uses."""
+    for *_, rule in uses:
+        if rule[0] == "given":
+            yield rule[1]
+        elif rule[0] not in OWN:
+            for proof in rule[3]:
+                yield from _mentioned(proof)
 
 
 class _Named(Replay):
@@ -484,18 +481,10 @@ def _for_all(scope: Iterable[tuple[str, Any]]) -> list[Part]:
     return parts
 
 
-def _sign(relation: str, reason: Any) -> str:
-    return "negative" if reason[1] == -1 else "not negative" if relation == ">=" else "positive"
-
-
 def _without(side: Any, where: Any) -> Any:
     if side == where:
         return 1
     return ("*", *side[2:]) if checker.is_kind(side, "*") and side[1] == where else side
-
-
-def _is_use(node: Any) -> bool:
-    return isinstance(node, tuple) and len(node) == 4 and isinstance(node[2], int) and isinstance(node[3], tuple)
 
 
 def _fact(found: Mapping[str, Any]) -> str:

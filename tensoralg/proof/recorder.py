@@ -7,6 +7,7 @@ two sides of the rule, each to the exponent, is what the step adds.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,9 @@ from tensoralg.normal.functions import Step, arrangement, primes
 from tensoralg.normal.order import masked
 from tensoralg.normal.rules import Use
 from tensoralg.normal.terms import ONE, Atom, Form, Known, Term, mono_variables, renamed_atom, scaled, variables
-from tensoralg.proof import checker
+from tensoralg.proof import checker, steps
 from tensoralg.proof.decide import Engine
-from tensoralg.proof.writer import NAMES, Writer
+from tensoralg.proof.writer import Writer
 
 if TYPE_CHECKING:
     from tensoralg.proof.certify import Proofs
@@ -29,7 +30,8 @@ class Recorder(Normaliser):
 
     def __init__(self, engine: Engine, spaces: Mapping[str, Any], proofs: Proofs) -> None:
         self.depth = 1 << 20  # what happens while the rules are made is no step of a proof
-        super().__init__(engine.setting, engine.budget, equations=engine.equations)
+        setting = replace(engine.setting, definitions={})  # what is defined is opened step by step
+        super().__init__(setting, engine.budget, equations=engine.equations)
         self.space_of.update(spaces)
         self.depth, self.proofs = 0, proofs
         self.writer = Writer(proofs.prefix())
@@ -105,41 +107,35 @@ class Recorder(Normaliser):
             if after != [(argument, power, ())]:
                 self.use(context, self._exp(where, [(argument, power)], after))
             return
-        if step.kind == "none":
-            proof = self.prove(("*", where, argument))
-            self.use(context, ("factor", where, name, argument, (), 0, (), proof), power)
-            return
         parts = self.parts(step.scale)
-        core = 1 if step.rest == ONE and step.kind == "factor" else self.show(step.rest)
-        if parts or core in (1, 0) or core != argument or name == "1/":
-            reason = (
-                self.proofs.reason("!=", argument, form, where, known, self) if name in ("1/", "unit", "log") else ()
-            )
-            difference = ("+", argument, ("*", -1, core, *(("^", part, k) for part, k in parts)))
-            proof = self.prove(("*", where, difference))
-            self.use(context, ("factor", where, name, argument, parts, core, reason, proof), power)
+        core = 0 if step.kind == "none" else 1 if step.rest == ONE and step.kind == "factor" else self.show(step.rest)
+        if parts or core in (1, 0) or core != argument:
+            reason = self.proofs.reason("!=", argument, form, where, known, self) if name in ("1/", "log") else ()
+            product = ("*", -1, core, *(("^", part, k) for part, k in parts))
+            same = self.prove(("*", where, ("+", argument, product)))
+            self.use(context, steps.function_rule(where, name, argument, parts, core, same, reason), power)
         if step.kind in ("flip", "sign"):
             outer = self.product([[context.copy()], [step.scale.copy()]])[0]
             if power != 1:
                 raise Undecided("a power of a relu that changes its sign", remedy="restate the claim")
-            if step.kind == "sign":
-                turned = self.show(scaled(step.rest, step.sign))
-                same = self.prove(("*", where, ("+", ("*", step.sign, core), ("*", -1, turned))))
-                self.use(outer, ("sign", where, core, step.sign, ("sign", 1, turned, same)))
+            turned = self.show(scaled(step.rest, step.sign or -1))
+            if step.sign == 1:
+                same = self.prove(("*", where, checker.minus(core, turned)))
+                self.use(outer, steps.kept_rule(where, core, turned, same))
             else:
-                turned = self.show(scaled(step.rest, -1))
-                self.use(outer, ("flip", where, core, turned, self.prove(("*", where, ("+", core, turned)))))
+                rule = steps.flipped_rule if step.kind == "flip" else steps.dropped_rule
+                self.use(outer, rule(where, core, turned, self.prove(("*", where, ("+", core, turned)))))
 
     def _exponents_outside(
         self, context: Term, where: Any, name: str, power: int, step: Step, result: list[Term]
     ) -> None:
         """Note that a power of an exponential, taken out of a denominator or root, is an exponential."""
         found = next((atom for atom in step.scale.powers if atom[0] == "E"), None)
-        if found is None or name not in ("1/", "unit", "sqrt") or step.kind != "factor":
+        if found is None or name not in ("1/", "sqrt") or step.kind != "factor":
             return
         inside, k = self.show(found[1]), step.scale.powers[found]
         half = ("*", ("num", 1, 2), inside)
-        before = [(inside, -k * power)] if name != "sqrt" else [(half, (k % 2) * power), (inside, (k // 2) * power)]
+        before = [(inside, -k * power)] if name != "sqrt" else [(half, k * power)]
         (term,) = result
         after = [(self.show(atom[1]), e, ()) for atom, e in term.powers.items() if atom[0] == "E"]
         plain = term.without(*(atom for atom in term.powers if atom[0] == "E"))
@@ -153,7 +149,7 @@ class Recorder(Normaliser):
         found += primes(abs(c))
         for atom, power in scale.powers.items():
             if atom[:2] == ("f", "1/"):
-                found.append((("unit", self.show(atom[2])), power))
+                found.append((("^", self.show(atom[2]), -1), int(power)))
             elif atom[0] == "s" and int(power) != power:
                 root = self.writer.atom(atom, Fraction(1, Fraction(power).denominator), {})
                 found.append((root, Fraction(power).numerator))
@@ -163,7 +159,7 @@ class Recorder(Normaliser):
 
     def _exp(self, where: Any, before: Sequence[Any], after: Sequence[Any]) -> Any:
         powers = [("*", k, a) for a, k in before] + [("*", -k, b) for b, k, _ in after]
-        return ("exp", where, tuple(before), tuple(after), self.prove(("*", where, ("+", 0, *powers))))
+        return steps.exponential_rule(where, before, after, self.prove(("*", where, ("+", 0, *powers))))
 
     def _select(
         self, context: Term, atom: Atom, power: int, known: Known, form: Form, row: Any, argument: Any
@@ -174,9 +170,9 @@ class Recorder(Normaliser):
         shown = self.writer.atom(entry, 1, {})
         space = self.space_of[chosen]
         difference = ("+", argument, ("*", -1, ("sum", ((self.writer.name(chosen), space),), ("*", shown, node))))
-        rule = ("select", atom[1], shown, self.writer.name(chosen), space, node, argument, self.prove(difference))
+        name = self.writer.name(chosen)
         rest = context.copy().times(atom, power - 1)
-        self.use(rest, rule)
+        self.use(rest, steps.selected_rule(atom[1], argument, shown, name, space, node, self.prove(difference)))
         env = tuple(sorted((name, v) for v, name in names.items()))
         result = rest.times(entry).times(("F", atom[1], node, env))
         result.bound[chosen] = space
@@ -188,35 +184,41 @@ class Recorder(Normaliser):
         known = {s: tuple(b[0] for b in bs if b[0] in seen) for s, bs in term.chains.items()}
         return self.where(term, known, seen), self.show(atom[-1]), known
 
+    def _defined(self, term: Term) -> list[Term] | None:
+        """Return a term with an entry replaced by its definition, if there is one to replace."""
+        for atom, power in term.powers.items():
+            if atom[0] == "t" and atom[1] in self.proofs.defined:
+                k, side, scope, (names, body) = self.proofs.defined[atom[1]]
+                env, context = dict(zip(names, atom[2:], strict=True)), masked(term.without(atom))
+                if self.depth == 1:
+                    indices = tuple(self.writer.index(env[name], {}) for name, _ in scope)
+                    self.use(context.copy(1 if side == "lhs" else -1), ("given", k, indices), power)
+                return self.product([[context], self.expand(("^", body, int(power)), env)])
+        return None
+
     def resolve(self, term: Term) -> list[Term] | None:
+        opened = self._defined(term)
+        if opened is not None:
+            return opened
         if self.depth == 1:
             for atom, power in term.powers.items():
                 if atom[:2] == ("f", "sqrt") and power > 1:
                     context = masked(term.without(atom)).times(atom, power % 2)
                     where, node, known = self.around(term, atom)
                     reason = self.proofs.reason(">=", node, atom[2], where, known, self)
-                    self.use(context, ("square", where, node, reason), power // 2)
+                    self.use(context, ("square", where, (node,), (reason,)), power // 2)
                     return super().resolve(term)
                 if atom[:2] == ("f", "1/") and power < 0:
                     where, node, known = self.around(term, atom)
                     reason = self.proofs.reason("!=", node, atom[2], where, known, self)
-                    self.use(masked(term).copy(-1), ("inverse", where, node, reason), -power)
+                    rule = steps.equal(where, ("*", node, ("^", node, -1)), 1, reason)
+                    self.use(masked(term).copy(-1), rule, -power)
                     return super().resolve(term)
                 if atom[0] == "F":
                     break
         return super().resolve(term)
 
     # decays
-
-    def refine(self, term: Term, known: Known | None) -> list[Term]:
-        if self.depth == 1:
-            current = term.copy()
-            for atom, power in term.powers.items():
-                if atom[0] == "D" and atom[4] != "+" and atom[5] != "-":
-                    later, earlier, *args = (self.writer.index(v, {}) for v in atom[4:])
-                    self.use(current.without(atom), ("causal", *atom[1:3], tuple(args), later, earlier), power)
-                    current.times(("m", False, atom[5], atom[4]))
-        return super().refine(term, known)
 
     def _on_chain(
         self, term: Term, rest: Term, space: str, blocks: Any, relations: list[Atom], decays: list[Atom]
@@ -246,35 +248,30 @@ class Recorder(Normaliser):
     def _walk(self, term: Term, atom: Atom, order: list[Any]) -> Term:
         """Replace a decay by gates and gaps along a chain, step by step."""
         kind, gate, wraps, space, later, earlier, *args = atom
-        index = self.writer.index
-        shown = tuple(index(a, {}) for a in args)
-
-        def note(rule: str, *stops: Any) -> None:
-            context = term.copy().times(atom, -1)
-            place = wraps if self.setting.legs[gate] else space  # a constant gate does not say where it runs
-            self.use(context, (rule, gate, place, shown, *(index(v, {}) for v in stops)))
-
         if later == earlier:
-            note("stay", later, earlier)
-        elif kind == "D":
-            note("step", later, earlier)
-            term = self._linked(term, atom, [] if later == "+" else [self.gate(gate, wraps, later)], later, earlier)
-            atom = next(a for a in term.powers if a[0] == "G" and a[1:6] == (gate, wraps, space, later, earlier))
-            return self._walk(term, atom, order)
+            term = term.copy().times(atom, -1)
+            deltas = self.relation("delta", *args) if len(args) == 2 else [Term()]
+            return self.product([[term], deltas])[0]
+        if kind == "D":
+            front = [] if later == "+" else [self.gate(gate, wraps, later)]
+            later, earlier = atom[4:6]
         else:
             low = -1 if earlier == "-" else order.index(earlier)
             high = len(order) if later == "+" else order.index(later)
             if high - low <= 1:
                 return term
             at = order[high - 1]
-            note("cut", later, at, earlier)
-            front = [("G", gate, wraps, space, later, at), self.gate(gate, wraps, at)]
-            term = self._linked(term, atom, front, at, earlier)
-            atom = next(a for a in term.powers if a[0] == "G" and a[1:6] == (gate, wraps, space, at, earlier))
-            return self._walk(term, atom, order)
-        term = term.copy().times(atom, -1)
-        deltas = self.relation("delta", *args) if len(args) == 2 else [Term()]
-        return self.product([[term], deltas])[0]
+            self.use(term.copy().times(atom, -1), self.cut(atom, later, at, earlier))
+            front, later = [("G", gate, wraps, space, later, at), self.gate(gate, wraps, at)], at
+        term = self._linked(term, atom, front, later, earlier)
+        atom = next(a for a in term.powers if a[0] == "G" and a[1:6] == (gate, wraps, space, later, earlier))
+        return self._walk(term, atom, order)
+
+    def cut(self, atom: Atom, *stops: Any) -> Any:
+        """Return the rule that cuts a gap in two at the middle one of three times."""
+        gate, clock = self.writer.clock(atom)
+        times = (self.writer.wrapped(stop, atom[2], {}) for stop in stops)
+        return ("cut", gate, clock, *times, *(self.writer.index(a, {}) for a in atom[6:]))
 
     def _linked(self, term: Term, atom: Atom, front: list[Any], later: Any, earlier: Any) -> Term:
         """Replace a decay by a product of parts and the gap that is left, matrices linked by new indices."""
@@ -304,11 +301,9 @@ class Recorder(Normaliser):
                 for _ in range(power):
                     for part in parts:
                         current.times(part, -1)
-                    show = [self.writer.index(x, {}) for x in (high, v, low)]
-                    shown = tuple(self.writer.index(a, {}) for a in args)
-                    place = wraps if self.setting.legs[gate] else space
-                    self.use(current.copy(-1), ("cut", gate, place, shown, *show))
-                    current.times(("G", gate, wraps, space, high, low, *args))
+                    whole = ("G", gate, wraps, space, high, low, *args)
+                    self.use(current.copy(-1), self.cut(whole, high, v, low))
+                    current.times(whole)
         return super().counted_out(term, space, v, weight)
 
     def resolvent(self, term: Term, space: str, v: Any, above: Any, below: Any, heavy: Any) -> list[Term]:
@@ -316,16 +311,15 @@ class Recorder(Normaliser):
             stops = ["-", *(block[0] for block in term.chains[space]), "+"]
             low, high = stops[stops.index(v) - 1], stops[stops.index(v) + 1]
             context = masked(self.dropped(term, space, v, heavy, {})).copy(1 if heavy == above else -1)
-            weights = [
-                tuple(
-                    (gate, wraps, tuple(self.writer.index(a, {}) for a in args), k)
-                    for (gate, wraps, *args), k in weight.items()
-                )
-                for weight in (above, below)
-            ]
+            weights = (tuple(self._gate(space, *g) for g, k in w.items() for _ in range(k)) for w in (above, below))
             ends = (self.writer.index(x, {}) for x in (low, high))
             self.use(context, ("resolvent", space, *ends, *weights))
         return super().resolvent(term, space, v, above, below, heavy)
+
+    def _gate(self, space: str, gate: str, wraps: Any, *args: Any) -> Any:
+        """Return a gate of a weight in the resolvent identity."""
+        clock = wraps[0][1] if wraps else space
+        return gate, clock, self.writer.wrapped("%r", wraps, {}), tuple(self.writer.index(a, {}) for a in args)
 
     # exponents
 
@@ -371,12 +365,8 @@ class Recorder(Normaliser):
                 if function == "exp":
                     self.use(masked(rest), self._exp(where, [(old, 1)], [(new, 1, ())]), power)
                 else:
-                    proof = self.prove(("*", where, ("+", old, ("*", -1, new))))
-                    name = NAMES.get(function, function)
-                    reason = (
-                        self.proofs.reason("!=", old, atom[-1], where, order, self) if name in ("log", "unit") else ()
-                    )
-                    self.use(masked(rest), ("factor", where, name, old, (), new, reason, proof), power)
+                    same = self.prove(("*", where, checker.minus(old, new)))
+                    self.use(masked(rest), steps.same_rule(where, function, old, new, same), power)
             current = rest.times(("S", function, new), power)
 
     # denominators

@@ -15,7 +15,7 @@ from tensoralg.expr.latex import latex_name
 
 SUM, PRODUCT, FACTOR = range(3)
 # names that a person would write, i.0 for i in a summand; the recorder's own for bound indices are like b1.2
-WRITTEN = re.compile(r"(?!b\d+\.)[^\W\d]\w*(\.\d+)*")
+WRITTEN = re.compile(r"(?!b\d+_\d+$)[^\W\d]\w*(\.\d+)*")  # not the names that proofs give
 MOST_ENTRIES = 12  # of a sparse tensor that are shown
 RELATIONS = {"le": "\\le", "lt": "<"}
 INDICES = {"t": 2, "decay": 3, "gap": 3}  # where the indices of a form begin, if not at 1

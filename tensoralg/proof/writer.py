@@ -7,10 +7,8 @@ from fractions import Fraction
 from typing import Any
 
 from tensoralg.normal.order import masked
-from tensoralg.normal.terms import Atom, Form, Term, blank
+from tensoralg.normal.terms import ENDS, WAITING, Atom, Form, Term, blank
 from tensoralg.proof import checker
-
-NAMES = {"1/": "unit"}
 
 
 class Writer:
@@ -38,7 +36,20 @@ class Writer:
         if isinstance(value, str) and value.startswith("#"):
             place, space = value[1:].split("@")
             return ("#", int(place), space)
-        return value if value in ("+", "-") else names.get(value) or self.name(value)
+        return value if value in ENDS else names.get(value) or self.name(value)
+
+    def wrapped(self, value: Any, wraps: Any, names: Mapping[Any, str]) -> Any:
+        """Return a time in summands of a clock as an index of the clock."""
+        index = self.index(value, names)
+        for position, space in reversed(wraps):
+            index = ("+", position, index, space)
+        return index
+
+    @staticmethod
+    def clock(atom: Atom) -> tuple[Any, Any]:
+        """Return the gate of a decay and the space over which it runs."""
+        _, gate, wraps, space, *_ = atom
+        return gate, wraps[0][1] if wraps else space
 
     def atom(self, atom: Atom, power: Any, names: Mapping[Any, str]) -> Any:
         """Return a power of an atom as a term."""
@@ -52,9 +63,13 @@ class Writer:
         elif kind == "m":
             node = ("lt" if atom[1] else "le", self.index(atom[2], names), self.index(atom[3], names))
         elif kind in "DG":
-            name = "decay" if kind == "D" else "gap"
-            wraps = atom[3] if atom[4:6] == ("+", "-") and not atom[2] else atom[2]
-            node = (name, atom[1], wraps, *(self.index(v, names) for v in atom[4:]))
+            ends = (self.wrapped(v, atom[2], names) for v in atom[4:6])
+            node = (
+                "decay" if kind == "D" else "gap",
+                *self.clock(atom),
+                *ends,
+                *(self.index(v, names) for v in atom[6:]),
+            )
         elif kind == "s":
             node = atom[1] if isinstance(atom[1], int) else ("size", atom[1])
             while int(power) != power or (isinstance(atom[1], int) and node == atom[1]):
@@ -67,9 +82,9 @@ class Writer:
         elif kind == "E":
             node = ("exp", self.form(atom[1], names))
         elif kind == "S":
-            node = (NAMES.get(atom[1], atom[1]), atom[2])
+            node = checker.apply(atom[1], atom[2])
         else:
-            node = (NAMES.get(atom[1], atom[1]), self.form(atom[2], names))
+            node = checker.apply("1/" if atom[1] == WAITING else atom[1], self.form(atom[2], names))
         return node if power == 1 else ("^", node, int(power))
 
     def form(self, form: Form, names: Mapping[Any, str]) -> Any:
