@@ -76,4 +76,35 @@ SLOW = {
             free=[[f"i{a}", "n"] for a in range(40)],
         ),
     ),
+    "a number to powers of powers": Slow(False, certificate(["^", ["^", ["^", ["num", 3, 1], -1000], -1000], -20], 0)),
+    "a root of a size to powers of powers": Slow(
+        False, certificate(["^", ["^", ["^", ["sqrt", 2], -1000], -1000], -40], 0)
+    ),
+    "deltas in a long row": Slow(
+        False,
+        certificate(
+            [
+                "sum",
+                [[f"i{k}", "n"] for k in range(1500)],
+                ["*", *[["delta", f"i{k}", f"i{k + 1}"] for k in range(1499)]],
+            ],
+            0,
+            spaces=N,
+        ),
+    ),
+    "chains of a long monomial": Slow(
+        False,
+        certificate(
+            [
+                "sum",
+                [[f"i{k}", "n"] for k in range(6)],
+                ["*", *[["t", "x", f"i{k}"] for k in range(6)], *[["t", f"a{k}"] for k in range(1000)]],
+            ],
+            0,
+            refine=["n"],
+            spaces={"n": ["n", 1]},
+            tensors={**VECTOR, **{f"a{k}": {"legs": []} for k in range(1000)}},
+        ),
+    ),
+    "a product of long sums": Slow(False, certificate(["*", ["+", *[1] * 390], ["+", *[1] * 390]], 0)),
 }

@@ -14,6 +14,7 @@ and must be proved where the other does not need them.  See docs/decision.md.
 from __future__ import annotations
 
 import json
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from itertools import combinations, pairwise, product
@@ -21,7 +22,7 @@ from math import floor, prod
 from typing import Any
 
 FORMAT, VERSION = "tensoralg certificate", 2
-LONGEST, DEEPEST, WORK, BITS, HIGHEST = 50_000_000, 200, 300_000, 20_000, 1_000
+LONGEST, DEEPEST, WORK, BITS, HIGHEST, MOST_LEGS = 5_000_000, 200, 800_000, 12_000, 1_000, 60
 FIRST = {"t": 2, "decay": 3, "gap": 3}  # where the indices of a term begin
 FUNCTIONS, INDICATORS, ENDS = ("exp", "log", "sqrt", "relu"), ("delta", "lt", "le"), ("+", "-")
 ARITY = dict.fromkeys(("num", "sum", "^", *INDICATORS), 3) | dict.fromkeys(("size", "place", *FUNCTIONS), 2)
@@ -29,13 +30,17 @@ ARITY = dict.fromkeys(("num", "sum", "^", *INDICATORS), 3) | dict.fromkeys(("siz
 ERRORS = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, StopIteration, TypeError, ValueError)
 
 
+def refuse(wrong: Any, why: str) -> None:
+    if wrong:
+        raise ValueError(why)
+
+
 def minus(left: Any, right: Any) -> Any:
     return ("+", left, ("*", -1, right))
 
 
 def apply(function: str, argument: Any) -> Any:
-    if function not in ("1/", *FUNCTIONS):
-        raise ValueError("no function")
+    refuse(function not in ("1/", *FUNCTIONS), "no function")
     return ("^", argument, -1) if function == "1/" else (function, argument)
 
 
@@ -93,8 +98,8 @@ def resolvent(tensors: Any, space: Any, low: Any, high: Any, above: Any, below: 
     def step(gates: Any) -> Any:
         return ("*", 1, *(("t", g, *((at,) if tensors[g]["legs"] else ()), *args) for g, _, at, args in gates))
 
-    if any(len(args) > 1 or variables(at) != ["%r"] for _, _, at, args in (*above, *below)):
-        raise ValueError("no weight of gates that commute")
+    wrong = [gate for gate in (*above, *below) if len(gate[3]) > 1 or variables(gate[2]) != ["%r"]]
+    refuse(wrong, "no weight of gates that commute")
     body = (gap(above, high, "%r"), minus(step(above), step(below)), gap(below, "%r", low))
     right = ("*", ("lt", low, high), minus(gap(above, high, low), gap(below, high, low)))
     return ("sum", (("%r", space),), ("*", ("lt", low, "%r"), ("lt", "%r", high), *body)), right
@@ -146,8 +151,8 @@ def renamed(atom: Any, to: Mapping[Any, Any]) -> Any:
 def bind(scope: Any, values: Any) -> dict[str, Any]:
     """Return values by the names of a scope of (name, space)."""
     found = dict(zip((name for name, _ in scope), values, strict=True))
-    if len(found) < len(scope) or not all(name[:1] == "%" or is_name(name) for name in found):
-        raise ValueError("an index is named twice, or by what is no name")
+    names = all(name[:1] == "%" or is_name(name) for name in found)
+    refuse(len(found) < len(scope) or not names, "an index is named twice, or by what is no name")
     return found
 
 
@@ -171,10 +176,11 @@ def put(node: Any, to: Callable[[str], Any], depth: int = 0) -> Any:
         return node
     kind = node[0]
     if kind == "sum":
-        inner = {name: f"%{depth + k}" for k, (name, _) in enumerate(node[1])}
+        inner = bind(node[1], [f"%{depth + k}" for k in range(len(node[1]))])
         body = put(node[2], lambda name: inner[name] if name in inner else to(name), depth + len(inner))
         return (kind, tuple((inner[name], space) for name, space in node[1]), body)
     if kind == "^":
+        refuse(type(node[2]) is not int, "a power that is no number")
         return (kind, put(node[1], to, depth), node[2])
     if kind in ("+", "*", *FUNCTIONS):
         return (kind, *(put(part, to, depth) for part in node[1:]))
@@ -193,6 +199,13 @@ def spread(node: Any, env: Mapping[str, Any] | None = None) -> tuple[Any, tuple[
     return put(node, place if env is None else lambda name: mapped(env[name], place)), tuple(found)
 
 
+def raised(number: Any, power: int) -> Fraction:
+    """Return a power of a number, if it is not too large."""
+    if max(number.numerator.bit_length(), number.denominator.bit_length()) * abs(power) > BITS:
+        raise ValueError("a number is too large")
+    return Fraction(number) if power == 1 else Fraction(Fraction(number) ** power)
+
+
 def is_kind(node: Any, *kinds: str) -> bool:
     return isinstance(node, tuple) and node[0] in kinds
 
@@ -206,14 +219,54 @@ def is_end(value: Any) -> bool:
     return value in ENDS or (is_kind(value, "+") and is_end(value[2]))
 
 
-def conditions(node: Any, scope: Mapping[str, Any]) -> tuple[list[Any], dict[str, None]]:
-    """Return what has to hold for a term to be defined, as (relation, term, scope), and its free indices."""
-    kind = node[0] if isinstance(node, tuple) else ""
+def is_space(claim: Any, space: Any) -> bool:
+    parts = space[1:] if is_kind(space, "*", "+") else ()
+    return space in claim["spaces"] or (len(parts) > 1 and all(is_space(claim, part) for part in parts))
+
+
+def space_of(index: Any, scope: Mapping[str, Any]) -> Any:
+    """Return the space of an index in a claim."""
+    if isinstance(index, str):
+        return scope[index]
+    if is_kind(index, "*"):
+        return ("*", *(space_of(part, scope) for part in index[1:]))
+    tag, k, inner, space = index
+    inside = tag == "+" and k >= 0 and is_kind(space, "+") and space_of(inner, scope) == space[1 + k]
+    refuse(not inside, "an index does not fit its summand")
+    return space
+
+
+def fits(claim: Any, kind: str, parts: Any, scope: Mapping[str, Any]) -> bool:
+    """Whether the name and the indices of an entry, a relation or a decay belong together."""
+    if kind == "t":
+        return bool(tuple(space_of(i, scope) for i in parts[1:]) == claim["tensors"][parts[0]]["legs"])
+    if kind in INDICATORS:
+        return bool(space_of(parts[0], scope) == space_of(parts[1], scope))
+    gate, clock, later, earlier, *args = parts
+    ends, legs = (
+        [end for end, formal in ((later, "+"), (earlier, "-")) if end != formal],
+        claim["tensors"][gate]["legs"],
+    )
+    inside = all(space_of(end, scope) == clock for end in ends) and legs[:1] in ((), (clock,))
+    return bool(kind == "decay" and inside and tuple(space_of(i, scope) for i in args) == legs[1:])
+
+
+def conditions(claim: Any, node: Any, scope: Any) -> tuple[list[Any], dict[str, None]]:
+    """Return what has to hold for a term of a claim to be defined, as (relation, term, scope), and its free indices."""
+    kind, *parts = node if isinstance(node, tuple) else ("num", node, 1)
+    refuse(len(parts) + 1 != ARITY.get(kind, len(parts) + 1), "a term of a wrong length")
+    if kind in ("num", "size"):
+        number = kind == "num" and all(type(n) is int for n in parts) and parts[1] > 0
+        refuse(not (number or (kind == "size" and is_name(parts[0]))), "neither a number nor a size")
+        return [], {}
     if kind not in ("sum", "+", "*", "^", *FUNCTIONS):
+        refuse(not fits(claim, kind, parts, scope), f"the indices of {parts[0]} do not fit")
         return [], dict.fromkeys(spread(node)[1])
-    bound = dict(node[1]) if kind == "sum" else {}
-    parts = node[2:] if kind == "sum" else node[1:] if kind in ("+", "*") else node[1:2]
-    found = [conditions(part, {**scope, **bound}) for part in parts]
+    bound = bind(parts[0], [space for _, space in parts[0]]) if kind == "sum" else {}
+    refuse(not all(is_space(claim, space) for space in bound.values()), "a sum over what is no space")
+    parts = parts[1:] if kind == "sum" else parts[:1] if kind == "^" else parts
+    inner = ChainMap(bound, scope) if bound else scope
+    found = [conditions(claim, part, inner) for part in parts]
     names = {name: None for _, free in found for name in free if name not in bound}
     relation = {"log": ">", "sqrt": ">="}.get(kind) or ("!=" if kind == "^" and node[2] < 0 else "")
     here = [(relation, node[1], tuple((name, scope[name]) for name in names))] if relation else []
@@ -222,8 +275,10 @@ def conditions(node: Any, scope: Mapping[str, Any]) -> tuple[list[Any], dict[str
 
 def pools(claim: Any) -> tuple[list[Any], list[Any], list[Any]]:
     """Return the conditions of the left side, of the right side, and of the hypotheses, each once."""
-    left, right = (list(dict.fromkeys(conditions(claim[side], dict(claim["free"]))[0])) for side in ("lhs", "rhs"))
-    given = [conditions(g[side], dict(g["free"]))[0] for g in claim["given"] for side in ("lhs", "rhs")]
+    sides = [(part[side], dict(part["free"])) for part in (claim, *claim["given"]) for side in ("lhs", "rhs")]
+    spaces = [space for _, scope in sides for space in scope.values()]
+    refuse(not all(is_space(claim, space) for space in spaces), "a free index over what is no space")
+    left, right, *given = (list(dict.fromkeys(conditions(claim, node, scope)[0])) for node, scope in sides)
     return left, right, [condition for found in given for condition in found]
 
 
@@ -234,6 +289,7 @@ class Checker:
         self.claim, self.proof, self.tensors, self.label = claim, proof, claim["tensors"], label
         self.space_of: dict[Any, str] = {}
         self.counter, self.work, self.hints = 0, WORK, iter(proof["labels"])
+        self.components, self.bodies = set(proof["components"]), dict[Any, int]()
         self.assume(())
 
     def assume(self, domain: Any) -> None:
@@ -249,14 +305,12 @@ class Checker:
 
     def spend(self, amount: int = 1) -> None:
         self.work -= amount
-        if self.work < 0:
-            raise ValueError("the work passes the limit")
+        refuse(self.work < 0, "the work passes the limit")
 
     def size(self, name: Any) -> Term:
         """Return the size of a dimension: a name, or a whole number from 1 on."""
         known = self.claim["sizes"].get(name) or (int(name) if str(name).isdecimal() else 0)
-        if known < 1 and not is_name(name):
-            raise ValueError("no dimension")
+        refuse(known < 1 and not is_name(name), "no dimension")
         return Term(Fraction(known)) if known else Term(1, {("size", name): 1})
 
     # indices
@@ -264,16 +318,16 @@ class Checker:
     def values(self, space: Any, name: str | None = None) -> Iterator[Any]:
         """Yield (value, variables that it binds) for an index over a space; a named index binds none."""
         parts = [(name and f"{name}.{k}", part) for k, part in enumerate(space[1:])]
+        self.spend(len(parts) * len(repr(space)) // 64 if isinstance(space, tuple) else 0)
         if is_kind(space, "*") and len(parts) > 1:
             yield from ((("*", *values), bound) for values, bound in self.ranges(parts))
         elif is_kind(space, "+") and len(parts) > 1:
             for k, (part_name, part) in enumerate(parts):
                 yield from ((("+", k, value, space), bound) for value, bound in self.values(part, part_name))
-        elif str(dimension := self.claim["spaces"][space][0]) in self.proof["components"]:
-            if (size := self.size(dimension)).powers:
-                raise ValueError("components of a dimension without a size")
-            self.spend(int(size.coefficient))
-            yield from ((("#", k, space), {}) for k in range(int(size.coefficient)))
+        elif str(dimension := self.claim["spaces"][space][0]) in self.components:
+            refuse((size := self.size(dimension)).powers, "components of a dimension without a size")
+            self.spend(count := int(size.coefficient))
+            yield from ((("#", k, space), {}) for k in range(count))
         else:
             self.counter += 1
             variable = self.counter if name is None else name
@@ -297,13 +351,13 @@ class Checker:
         """Return what an index stands for."""
         if not isinstance(index, tuple):
             return index if index in ENDS else env[index]
-        if index[0] == "*":
-            return ("*", *(self.value(part, env) for part in index[1:]))
+        if index[0] == "*" and not any(map(is_end, parts := [self.value(part, env) for part in index[1:]])):
+            return ("*", *parts)
         if index[0] == "#" and index in [value for value, _ in self.values(index[2])]:
             return index
         if index[0] == "+" and is_kind(index[3], "+") and index[1] >= 0:
-            inner = self.value(index[2], env)
-            if is_end(inner) or self.kind(inner) == index[3][1 + index[1]]:
+            inner, space = self.value(index[2], env), index[3][1 + index[1]]
+            if inner in ENDS or self.kind(inner) == space:
                 return (*index[:2], inner, index[3])
         raise ValueError("no index, or one that does not fit its summand")
 
@@ -313,14 +367,12 @@ class Checker:
         """Return the product of sums; no two groups share a bound variable."""
         result = [Term()]
         for group in groups:
-            self.spend(1 + len(result) * len(group))
+            self.spend(1 + 2 * len(result) * len(group))
             pairs, result = product(result, group), []
             for left, right in pairs:
-                self.spend(len(left.powers) // 8 if len(group) > 1 else 0)
+                self.spend((len(right.powers) + (len(left.powers) if len(group) > 1 else 0)) // 8)
                 term = left if len(group) == 1 else left.copy()
-                term.coefficient *= right.coefficient
-                if max(term.coefficient.numerator.bit_length(), term.coefficient.denominator.bit_length()) > BITS:
-                    raise ValueError("a number is too large")
+                term.coefficient = raised(term.coefficient * right.coefficient, 1)
                 for atom, power in right.powers.items():
                     term.times(atom, power)
                 term.bound.update(right.bound)
@@ -333,17 +385,15 @@ class Checker:
         if isinstance(node, int):
             return [Term(Fraction(node))] if node else []
         kind = node[0] if isinstance(node, tuple) else ""
-        if len(node) != ARITY.get(kind, len(node)):
-            raise ValueError("a term of a wrong length")
-        if kind == "num":
-            return [Term(Fraction(node[1], node[2]))]
-        if kind == "size":
-            return [self.size(node[1])]
+        refuse(len(node) != ARITY.get(kind, len(node)), "a term of a wrong length")
+        if kind in ("num", "size"):
+            return [self.size(node[1]) if kind == "size" else Term(Fraction(node[1], node[2]))]
         if kind == "+":
             return [term for part in node[1:] for term in self.expand(part, env)]
         if kind == "*":
             return self.product(*(self.expand(part, env) for part in node[1:]))
         if kind == "sum":
+            self.spend(len(env) // 8)
             return self.summed(node[1], lambda scope: self.expand(node[2], env | scope))
         if kind == "^":
             return self.power(node[1], node[2], env)
@@ -356,8 +406,7 @@ class Checker:
             return (self.gap if kind == "gap" else self.decay)(*node[1:3], *values)
         if kind == "t":
             return self.entry(node[1], values)
-        if kind != "place" or any(map(is_end, values)):
-            raise ValueError("no term of the language")
+        refuse(kind != "place" or any(map(is_end, values)), "no term of the language")
         return [Term(1, {("place", "", *values): 1})]
 
     def summed(self, scope: Any, body: Callable[[Any], list[Term]]) -> list[Term]:
@@ -371,19 +420,21 @@ class Checker:
 
     def power(self, base: Any, exponent: int, env: Any) -> list[Term]:
         """Return a power; only what is never zero has powers of both signs."""
-        if abs(exponent) > HIGHEST:
-            raise ValueError("a power is too high")
+        self.spend(len(repr(base)) // 32)
+        refuse(abs(exponent) > HIGHEST, "a power is too high")
         if exponent >= 0:
             return self.product(*(self.expand(base, env) for _ in range(exponent)))
         (term, *more) = ([] if is_kind(base, "+", "sum") else self.expand(base, env)) or [Term(0)]
         if term.coefficient and all(map(self.never_zero, term.powers)) and not more and not term.bound:
-            return [Term(Fraction(term.coefficient) ** exponent, {a: e * exponent for a, e in term.powers.items()})]
+            powers = {atom: e * exponent for atom, e in term.powers.items()}
+            if all(abs(e) <= HIGHEST for e in powers.values()):
+                return [Term(raised(term.coefficient, exponent), powers)]
         return [Term(1, dict.fromkeys(self.closed("1/", base, env).powers, -exponent))]
 
     def never_zero(self, atom: Any) -> bool:
         """Whether an atom is never zero, so that its powers of both signs cancel."""
-        reciprocal = atom[0] == "f" and atom[1][0] in ("exp", "1/")
-        return reciprocal or atom[0] in ("size", "place") or (atom[0] == "t" and atom[1] in self.units)
+        positive = atom[1] in self.units if atom[0] == "t" else atom[0] in ("size", "place")
+        return positive or (atom[0] == "f" and atom[1][0] in ("exp", "1/"))
 
     def root(self, node: Any, env: Any) -> Term:
         """Return a square root; those of sizes and whole numbers are powers of sizes."""
@@ -397,15 +448,15 @@ class Checker:
         """Return a function as an atom: its argument with the free indices numbered, and their values."""
         self.spend(len(repr(node)) // 16)
         body, values = spread(node, env)
-        return Term(1, {("f", (function, body), *values): 1})
+        return Term(1, {("f", (function, self.bodies.setdefault(body, len(self.bodies))), *values): 1})
 
     def relation(self, kind: str, left: Any, right: Any) -> list[Term]:
         """Return a delta or mask between values of one space: lexicographic, summands one after the other."""
         if kind == "lt" and (left in ENDS or right in ENDS):
             return [Term()] if left != right and (left == "-" or right == "+") else []
-        if (space := self.kind(left)) != self.kind(right):
-            raise ValueError("a relation between different spaces")
+        refuse((space := self.kind(left)) != self.kind(right), "a relation between different spaces")
         if is_kind(left, "*"):
+            self.spend(len(left))
             if len(left) == 2:
                 return self.relation(kind, left[1], right[1])
             rest = self.relation(kind, ("*", *left[2:]), ("*", *right[2:]))
@@ -413,8 +464,8 @@ class Checker:
             return rest if kind == "delta" else self.relation("lt", left[1], right[1]) + rest
         if is_kind(left, "+") and left[1] == right[1]:
             return self.relation(kind, left[2], right[2])
-        if kind != "delta" and isinstance(space, str) and not self.claim["spaces"][space][1]:
-            raise ValueError("a mask over a space without an order")
+        unordered = isinstance(space, str) and not self.claim["spaces"][space][1]
+        refuse(kind != "delta" and unordered, "a mask over a space without an order")
         if left == right:
             return [] if kind == "lt" else [Term()]
         if isinstance(left, tuple) and isinstance(right, tuple):
@@ -422,8 +473,8 @@ class Checker:
         return [Term(1, {renamed((kind, "", left, right), {}): 1})]
 
     def entry(self, name: str, values: Any) -> list[Term]:
-        if any(map(is_end, values)) or tuple(map(self.kind, values)) != self.tensors[name]["legs"]:
-            raise ValueError(f"the indices of {name} do not fit its legs")
+        inside = not any(map(is_end, values)) and tuple(map(self.kind, values)) == self.tensors[name]["legs"]
+        refuse(not inside, f"the indices of {name} do not fit its legs")
         return [Term(1, {("t", name, *values): 1})]
 
     def decay(self, gate: str, clock: Any, later: Any, earlier: Any, *args: Any) -> list[Term]:
@@ -433,7 +484,7 @@ class Checker:
         """
         legs, (names, (one, two)) = self.tensors[gate]["legs"], links(args, "%h")
         if is_end(later):
-            return self.gap(gate, clock, later, earlier, *args)
+            return self.product(self.relation("lt", earlier, later), self.gap(gate, clock, later, earlier, *args))
 
         def step(at: Any) -> list[Term]:
             first = self.entry(gate, (*((later,) if legs else ()), *(at.get(x, x) for x in one)))
@@ -448,11 +499,13 @@ class Checker:
     def gap(self, gate: str, clock: Any, later: Any, earlier: Any, *args: Any) -> list[Term]:
         """Return a gap as an atom; over a direct sum, as the product of those over its summands."""
         legs, (names, stops) = self.tensors[gate]["legs"], links(args, "%h")
-        if tuple(map(self.kind, args)) != legs[1:] or (legs[0] != clock if legs else not isinstance(clock, str)):
-            raise ValueError("the indices of a gate do not fit")
+        suits = not any(map(is_end, args)) and tuple(map(self.kind, args)) == legs[1:]
+        refuse(
+            not suits or (legs[0] != clock if legs else not isinstance(clock, str)), "the indices of a gate do not fit"
+        )
         parts = self.split(clock, later, earlier)
-        if len(parts) == 1:
-            return [Term(1, {("gap", (gate, clock), *parts[0], *args): 1})]
+        if len(parts) < 2:
+            return [Term(1, {("gap", (gate, clock), *ends, *args): 1}) for ends in parts]
 
         def body(at: Any) -> list[Term]:
             found = zip(parts, stops, strict=False)
@@ -464,8 +517,8 @@ class Checker:
         """Return the ends of a gap in one summand of a space, or of its parts in the last one and before."""
         if not is_kind(space, "+"):
             inside = all(end in ENDS or self.kind(end) == space for end in (later, earlier))
-            if not inside or later == "-" or earlier == "+" or not self.claim["spaces"][space][1]:
-                raise ValueError("a gap without an order")
+            inside = inside and later != "-" and earlier != "+" and self.claim["spaces"][space][1]
+            refuse(not inside, "a gap without an order")
             return [(later, earlier)]
         if any(end not in ENDS and (not is_kind(end, "+") or end[3] != space) for end in (later, earlier)):
             raise ValueError("the ends of a gap do not fit")
@@ -480,8 +533,10 @@ class Checker:
 
     def eliminate(self, term: Term) -> Term:
         """Return a term without deltas of bound variables, open ones in a star; unused indices count."""
+        self.spend(sum(map(len, term.powers)) // 8)
         done: set[Any] = set()
         while deltas := sorted((a for a in term.powers if a[0] == "delta" and a not in done), key=str):
+            self.spend(len(term.powers))
             kept, gone = deltas[0][2:]
             if isinstance(gone, tuple) or (kept in term.bound and gone not in term.bound):
                 kept, gone = gone, kept
@@ -493,7 +548,7 @@ class Checker:
             term = rest.times(deltas[0]) if stays else rest
             done |= {deltas[0]} if stays else set()
         for atom, power in [(a, e) for a, e in term.powers.items() if a[0] == "size" and isinstance(a[1], int)]:
-            term.coefficient *= Fraction(atom[1]) ** floor(power)
+            term.coefficient *= raised(atom[1], floor(power))
             term.times(atom, -floor(power))
         used = set(variables(*(value for atom in term.powers for value in atom[2:])))
         sizes = [[self.size(self.claim["spaces"][term.bound.pop(v)][0])] for v in list(term.bound) if v not in used]
@@ -501,11 +556,13 @@ class Checker:
 
     def refine(self, term: Term, space: str, opened: Any) -> list[Term]:
         """Return a term as a sum over strict chains of the variables in one space; empty blocks are counted."""
+        self.spend(2)
         placed = [v for v in opened if self.space_of[v] == space] + [v for v, s in term.bound.items() if s == space]
         inside = [a for a in term.powers if a[0] in INDICATORS and self.kind(a[2]) == space]
         size, result = [self.size(self.claim["spaces"][space][0]), Term()], []
         for blocks in chains((), placed, [(a[0], *a[2:]) for a in inside], self.spend) if placed else ():
             to = {v: min(b, key=lambda v: (v in term.bound, str(v))) for b in blocks for v in b}
+            self.spend(6 + sum(map(len, term.powers)) // 8)
             piece = Term(term.coefficient, {}, {v: s for v, s in term.bound.items() if to.get(v, v) == v})
             for atom, power in term.powers.items():
                 if atom not in inside:
@@ -541,7 +598,7 @@ class Checker:
                     legs = [(str(mapped(v, lambda _: 0)), str(v), v) for v in (atom[2 + g] for g in group)]
                     if kind == "antisymmetric":
                         swaps = sum(a[:2] > b[:2] for a, b in combinations(legs, 2))
-                        sign *= 0 if len({leg[:2] for leg in legs}) < len(legs) else (-1) ** (power * swaps)
+                        sign *= 0 if len({leg[:2] for leg in legs}) < len(legs) else -1 if power * swaps % 2 else 1
                     for g, leg in zip(group, sorted(legs, key=lambda leg: leg[:2]), strict=True):
                         atom[2 + g] = leg[2]
             result.times(tuple(atom), power)
@@ -556,14 +613,11 @@ class Checker:
         if len(loose) > 1 and sign:
             hint = list(next(self.hints)) if self.label is None else self.label(self, powers, term, rank, loose)
             order = [k for k in hint if k != -1]
-            if sorted(order) != list(range(len(loose))):
-                raise ValueError("a hint is no permutation")
+            refuse(sorted(order) != list(range(len(loose))), "a hint is no permutation")
             if hint[0] == -1:
                 to = {v: loose[k] for v, k in zip(loose, order, strict=True)}
-                if any(term.bound[v] != term.bound[w] for v, w in to.items()):
-                    raise ValueError("an odd automorphism between spaces")
-                if self.sorted_legs(powers, to) != (-1, powers):
-                    raise ValueError("an odd automorphism is none")
+                refuse(any(term.bound[v] != term.bound[w] for v, w in to.items()), "an odd automorphism between spaces")
+                refuse(self.sorted_legs(powers, to) != (-1, powers), "an odd automorphism is none")
                 return (), 0
         bound = sorted((v for v in term.bound if v in rank), key=lambda v: rank[v]) + [loose[k] for k in order]
         to = {v: -1 - k for k, v in enumerate(bound)}
@@ -580,25 +634,26 @@ class Checker:
             for space in self.proof["refine"]:
                 pieces = [done for piece in pieces for done in self.refine(piece, space, opened)]
             for piece in pieces:
+                self.spend(12 + sum(map(len, piece.powers)) // 4)
                 mono, sign = self.canonical(piece)
-                table[mono] = table.get(mono, 0) + sign * piece.coefficient
+                table[mono] = raised(table.get(mono, 0) + sign * piece.coefficient, 1)
         return {mono: total for mono, total in table.items() if total}
 
     # proofs
 
     def zero(self, node: Any, env: Any, uses: Any, names: Any = None) -> None:
         """Check that a term vanishes for all values of its free indices, by uses of equations."""
+        self.spend(len(repr(node)) // 32 + len(env) // 2 + len(uses))
         opened = variables(*(env[name] for name in names or spread(node)[1]))
-        outer = {name: value for name, value in env.items() if set(variables(value)) <= set(opened)}
         number = {variable: k for k, variable in enumerate(opened)}
+        outer = {name: value for name, value in env.items() if number.keys() >= set(variables(value))}
         places = tuple((name, mapped(value, number.__getitem__)) for name, value in outer.items())
         key = node, uses, places, tuple(self.space_of[variable] for variable in opened)
         if key in self.proved:
             return
         terms = self.expand(node, outer)
         for bound, context, exponent, rule in uses:
-            if any(name[:1] == "%" for name, _ in bound):
-                raise ValueError("a reserved name")
+            refuse(any(name[:1] == "%" for name, _ in bound), "a reserved name")
             for values, binders in self.ranges([(None, space) for _, space in bound]):
                 inner = outer | bind(bound, values)
                 left, right = self.instance(rule, inner)
@@ -606,8 +661,7 @@ class Checker:
                 for term in found:
                     term.bound.update(binders)
                 terms += found
-        if self.normal(terms, opened):
-            raise ValueError("a difference does not vanish")
+        refuse(self.normal(terms, opened), "a difference does not vanish")
         self.proved.add(key)
 
     def instance(self, rule: Any, env: Any) -> tuple[Any, Any]:
@@ -616,21 +670,20 @@ class Checker:
         if kind in ("cut", "resolvent"):
             return (cut if kind == "cut" else resolvent)(self.tensors, *rest)
         if kind == "given":
-            (scope, *sides), values = self.given[rest[0]], [self.value(i, env) for i in rest[1]]
-            if any(map(is_end, values)) or [self.kind(v) for v in values] != [space for _, space in scope]:
-                raise ValueError("an equation is used at other spaces")
-            left, right = (put(side, bind(scope, rest[1]).__getitem__) for side in sides)
-            return left, right
+            (scope, left, right), values = self.given[rest[0]], [self.value(i, env) for i in rest[1]]
+            self.spend(len(repr((left, right))) // 16)
+            inside = not any(map(is_end, values)) and [*map(self.kind, values)] == [space for _, space in scope]
+            refuse(not inside, "an equation is used at other spaces")
+            to = bind(scope, rest[1]).__getitem__
+            return put(left, to), put(right, to)
         if kind == "select":  # f(sum(a: P[t,a]*x[a])) for a permutation P is sum(a: P[t,a]*f(x[a]))
             function, entry, name, space, inner = rest
-            if not self.selects(entry, name):
-                raise ValueError("no permutation matrix selects here")
+            refuse(not self.selects(entry, name), "no permutation matrix selects here")
             sides = (apply(function, ("sum", ((name, space),), ("*", entry, inner))), apply(function, inner))
             return sides[0], ("sum", ((name, space),), ("*", entry, sides[1]))
         where, terms, proofs = rest
         premises, left, right = AXIOMS[kind](*terms)
-        if kind == "sign" and self.sign(terms[1]) < (terms[0] != ">="):
-            raise ValueError("a sign is not known")
+        refuse(kind == "sign" and self.sign(terms[1]) < (terms[0] != ">="), "a sign is not known")
         for premise, uses in zip(premises, proofs, strict=True):
             self.zero(("*", where, premise), env, uses)
         return ("*", where, left), ("*", where, right)
@@ -653,6 +706,7 @@ class Checker:
             return min(signs) if kind == "*" or min(signs) < 0 else max(signs)
         if kind == "sum":  # sum(a: P[t,a]*x[a]) for a permutation P is one of the x
             names, parts = [name for name, _ in node[1]], node[2][1:] if is_kind(node[2], "*") else (node[2],)
+            self.spend(len(names) * len(parts))
             chosen = [f for f in parts if any(self.selects(f, name) for name in names)][:1]
             return min([self.sign(f) for f in parts if f not in chosen], default=1)
         if kind in ("sqrt", "relu", "^"):
@@ -665,53 +719,43 @@ class Checker:
         return 0 if kind in INDICATORS or "permutation" in facts else -1
 
 
-def frozen(value: Any, depth: int = 0) -> Any:
+def frozen(value: Any, depth: int = 0, count: Any = None) -> Any:
     """Return JSON lists as tuples; refuse what is no part of the language."""
-    kind = type(value)
+    kind, count = type(value), count or [0]
+    count[0] += 1
     if kind is str or (kind is int and value.bit_length() <= BITS):
         return value
-    if depth > DEEPEST or kind not in (list, tuple, dict):
-        raise ValueError("too deep, a number that is too large, or neither text, integer nor list")
+    if depth > DEEPEST or count[0] > LONGEST // 4 or kind not in (list, tuple, dict):
+        raise ValueError("too deep, too long, a number that is too large, or neither text, integer nor list")
     if kind is dict:
-        return {str(key): frozen(item, depth + 1) for key, item in value.items()}
-    return tuple([frozen(item, depth + 1) for item in value])
+        return {str(key): frozen(item, depth + 1, count) for key, item in value.items()}
+    return tuple([frozen(item, depth + 1, count) for item in value])
 
 
 def well_formed(claim: Any) -> None:
-    """Refuse a claim that says more, or less, than a claim can say; and names that are none, or reserved."""
-
-    def is_space(space: Any) -> bool:
-        return space in claim["spaces"] or (
-            is_kind(space, "*", "+") and len(space) > 2 and all(map(is_space, space[1:]))
-        )
-
+    """Refuse a claim that says more, or less, than a claim can say, and tensors or names that are none."""
     for tensor in claim["tensors"].values():
-        facts, groups = set(tensor.get("facts", ())), (*tensor.get("symmetric", ()), *tensor.get("antisymmetric", ()))
-        if not set(tensor) <= {"legs", "symmetric", "antisymmetric", "facts", "inverse_of"}:
-            raise ValueError("a tensor has more than legs and facts")
-        if not all(map(is_space, tensor["legs"])):
-            raise ValueError("a leg over a space that is none")
-        if not facts <= {"positive", *(("permutation", "isometry", "projection") if len(tensor["legs"]) == 2 else ())}:
-            raise ValueError("an unknown fact, or one about matrices of another tensor")
-        if any(len(set(g)) < len(g) or min(g) < 0 or len({tensor["legs"][leg] for leg in g}) > 1 for g in groups):
-            raise ValueError("a symmetry over different legs")
+        legs, facts = tensor["legs"], set(tensor.get("facts", ()))
+        groups = (*tensor.get("symmetric", ()), *tensor.get("antisymmetric", ()))
+        sorted_legs = [leg for group in groups for leg in group]
+        known = set(tensor) <= {"legs", "symmetric", "antisymmetric", "facts", "inverse_of"}
+        known &= facts <= {"positive", *(("permutation", "isometry", "projection") if len(legs) == 2 else ())}
+        apart = len(set(sorted_legs)) == len(sorted_legs) <= MOST_LEGS and min(sorted_legs, default=0) >= 0
+        alike = all(len({legs[leg] for leg in group}) < 2 for group in groups)
+        if not (known and apart and alike and all(is_space(claim, leg) for leg in legs)):
+            raise ValueError("a tensor with legs, facts or symmetries that it cannot have")
     sizes = [*claim["sizes"].values(), *(n for n, _ in claim["spaces"].values() if not is_name(n))]
-    if not all(type(n) is int and n > 0 for n in sizes):
-        raise ValueError("a dimension that is neither a name nor a size")
-    if not all(map(is_name, claim["sizes"])) or '"%' in json.dumps(claim):
-        raise ValueError("a name that is none, or a reserved one")
-    if set(claim) != {"spaces", "tensors", "free", "lhs", "rhs", "given", "sizes"}:
-        raise ValueError("a claim says more, or less, than a claim can say")
+    refuse(not all(type(n) is int and n > 0 for n in sizes), "a dimension that is neither a name nor a size")
+    refuse(not all(map(is_name, claim["sizes"])) or '"%' in json.dumps(claim), "a name that is none, or a reserved one")
+    fields = {"spaces", "tensors", "free", "lhs", "rhs", "given", "sizes"}
+    refuse(set(claim) != fields, "a claim says more, or less, than a claim can say")
 
 
 def verify(certificate: Any, label: Callable[..., Any] | None = None) -> Any:
     """Check a certificate and return its claim, or raise; with `label`, hints are asked for instead of read."""
-    whole = frozen(certificate)
-    claim, proof = whole["claim"], whole["proof"]
-    if (len(whole), whole["format"], whole["version"]) != (4, FORMAT, VERSION):
-        raise ValueError("another format or version")
-    if len(set(proof["refine"])) < len(proof["refine"]):
-        raise ValueError("a space that is refined twice")
+    claim, proof = (whole := frozen(certificate))["claim"], whole["proof"]
+    refuse((len(whole), whole["format"], whole["version"]) != (4, FORMAT, VERSION), "another format or version")
+    refuse(len(set(proof["refine"])) < len(proof["refine"]), "a space that is refined twice")
     well_formed(claim)
     checker, cases, reasons = Checker(claim, proof, label), iter(proof["cases"]), iter(proof["domain"])
 

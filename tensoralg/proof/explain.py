@@ -423,8 +423,9 @@ class _Named(Replay):
     """The replay with names that tell the summands of a direct sum apart: ``i.0`` is an index i in the first one."""
 
     def called(self, term: Any, names: Mapping[Any, Iterable[str]]) -> dict[Any, str]:
+        bodies = list(self.bodies)
         for atom in term.powers:
-            inside = _inside(atom[1], atom[2:]) if atom[0] == "f" else ()
+            inside = _inside(bodies[atom[1][1]], atom[2:]) if atom[0] == "f" else ()
             for v, place in (*_places(atom[2:]), *inside):
                 own = self.names.get(v, "")
                 if v in term.bound and own and "." not in own and own not in names.get(term.bound[v], ()):

@@ -5,7 +5,7 @@ Nothing here is trusted, and nothing decides: `tensoralg.proof.explain` shows th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from types import SimpleNamespace
@@ -135,7 +135,8 @@ class Replay(checker.Checker):
         term, to = monomial.term, self.called(monomial.term, names)
         c = Fraction(monomial.coefficient)
         factors = [c.numerator if c.denominator == 1 else ("num", c.numerator, c.denominator)]
-        factors += [_factor(atom, power, to) for atom, power in term.powers.items()]
+        bodies = list(self.bodies)
+        factors += [_factor(atom, power, to, bodies) for atom, power in term.powers.items()]
         scope = tuple((to[v], space) for v, space in term.bound.items())
         body = ("*", *factors)
         free = {v: v for atom in term.powers for value in atom[2:] for v in leaves(value) if isinstance(v, str)}
@@ -186,13 +187,13 @@ def _value(value: Any) -> Any:
     return ("+", value[1], _value(value[2]), value[3]) if value[0] == "+" else ("*", *map(_value, value[1:]))
 
 
-def _factor(atom: Any, power: Any, to: Mapping[Any, str]) -> Any:
+def _factor(atom: Any, power: Any, to: Mapping[Any, str], bodies: Sequence[Any]) -> Any:
     """Return a power of an atom as a term."""
     kind, label, *values = atom
     shown = [checker.mapped(value, lambda v: to.get(v, v)) for value in values]
     if kind == "f":
-        function, body = label
-        inside = checker.put(body, {f"${k}": value for k, value in enumerate(shown)}.__getitem__)
+        function, number = label
+        inside = checker.put(bodies[number], {f"${k}": value for k, value in enumerate(shown)}.__getitem__)
         return ("^", inside, -power) if function == "1/" else ("^", (function, inside), power)
     if kind == "size":
         node: Any = label if isinstance(label, int) else ("size", label)

@@ -112,7 +112,7 @@ def test_why_a_claim_is_refused():
     assert reason(rhs=["t", "x"]).startswith("the proof does not hold: ")
     assert reason(free=5).startswith("malformed: ")
     assert reason(free=[["t"]])
-    assert reason(spaces={}) == "the proof does not hold: a leg over a space that is none"
+    assert reason(spaces={}) == "the proof does not hold: a tensor with legs, facts or symmetries that it cannot have"
     for field in proof:
         assert refusal({key: value for key, value in proof.items() if key != field}) == f"it lacks the field '{field}'"
 
@@ -146,4 +146,13 @@ def test_what_is_no_claim_is_an_error():
 def test_the_checker_stands_alone():
     source = Path(checker.__file__).read_text(encoding="utf-8")
     imported = set(re.findall(r"^(?:from|import) ([\w.]+)", source, flags=re.M))
-    assert imported == {"__future__", "json", "collections.abc", "fractions", "itertools", "math", "typing"}
+    assert imported == {
+        "__future__",
+        "json",
+        "collections",
+        "collections.abc",
+        "fractions",
+        "itertools",
+        "math",
+        "typing",
+    }

@@ -143,6 +143,61 @@ def bound_part():
     return certificate(left, right, spaces=N, tensors={"y": {"legs": [space, "n"]}}, proof=more)
 
 
+HALVES = ["+", "s", "u"]
+ORDERED = {"s": ["n", 1], "u": ["m", 1], "c": ["k", 0]}
+BEFORE, AFTER = ["+", 0, "+", HALVES], ["+", 1, "i", HALVES]
+PAIRS = ["*", "s", HALVES]
+WHOLE = ["+", ["^", ["size", "n"], 2], ["*", ["size", "n"], ["size", "m"]]]
+OTHERS = ["sum", [["q", PAIRS]], ["+", ["lt", "p", "q"], ["lt", "q", "p"]]]  # n(n + m) - 1 for every p
+PHANTOM = ["*", "i", BEFORE]  # no index: the end of the first half
+
+
+def vector_of_one_number():
+    """log(e^z[i]) = z[i] log(e): on the left the exponent stays as it is spelled, on the right it depends on i."""
+
+    def at(name, factor):
+        context = ["*", factor, ["delta", "i", name]]
+        return use(["log", 1, [1, ["exp", 1], ["t", "z", "i"]], [[], []]], context, [["i", "n"]])
+
+    def exponent(name, factor):
+        return use(["exponent", 1, [1], []], ["*", factor, ["t", "z", name]])
+
+    uses = [at("j", -1), at("k", 1), exponent("j", -1), exponent("k", 1)]
+    tensors, free = {"z": {"legs": ["n"]}}, [["j", "n"], ["k", "n"]]
+    return certificate(["t", "z", "j"], ["t", "z", "k"], uses, spaces=N, tensors=tensors, free=free)
+
+
+def backwards(value, legs=(), free=(), end=AFTER):
+    """A decay whose end comes before its start is 0."""
+    left = ["decay", "g", HALVES, BEFORE, end, *(name for name, _ in free)]
+    tensors = {"g": {"legs": [HALVES, *legs]}}
+    return certificate(left, value, spaces=ORDERED, tensors=tensors, free=[*free, ["i", "u"]])
+
+
+def tautology_at_no_index():
+    given = [{"free": [["p", PAIRS]], "lhs": OTHERS, "rhs": ["+", WHOLE, -1]}]
+    uses = [use(["given", 0, [PHANTOM]], ["*", -1, ["^", ["size", "n"], -1]], [["i", "s"]])]
+    return certificate(0, 1, uses, refine=["s", "u"], spaces=ORDERED, given=given)
+
+
+def condition_at_no_index():
+    left = ["sum", [["p", PAIRS]], reciprocal(["+", WHOLE, ["*", -1, OTHERS]])]
+    uses = [use(["given", 0, [PHANTOM]], reciprocal(["size", "n"]), [["i", "s"]])]
+    return certificate(left, ["+", left, 1], uses, refine=["s", "u"], spaces=ORDERED)
+
+
+def named_twice_inside():
+    def side(first):
+        scope = [["a", "n"], ["a", "n"]]
+        return ["exp", ["sum", scope, ["sum", [["b", "n"]], ["t", "y", first, "b"]]]]
+
+    return certificate(side("a"), side("b"), spaces=N, tensors={"y": {"legs": ["n", "n"]}})
+
+
+def trivial(term, **claim):
+    return certificate(term, ["+", term], spaces=ORDERED, free=[["i", "u"]], **claim)
+
+
 def kept(term):
     return certificate(["relu", term], term, [use(["sign", 1, [">=", term], []])])
 
@@ -175,6 +230,21 @@ FORGED = {
     "a trace of a permutation between different spaces": trace_of_a_permutation(),
     "a part of a row of a permutation": part_of_a_row(),
     "a permutation with three legs": permutation_of_three_legs(),
+    "an exponent that is a term": vector_of_one_number(),
+    "a decay backwards in time": backwards(1),
+    "a decay of matrices backwards in time": backwards(["size", "k"], ["c", "c"], [["x", "c"], ["y", "c"]]),
+    "a decay of matrices over no time": backwards(
+        ["size", "k"], ["c", "c"], [["x", "c"], ["y", "c"]], ["+", 1, "-", HALVES]
+    ),
+    "a hypothesis at an index that is none": tautology_at_no_index(),
+    "a condition at an index that is none": condition_at_no_index(),
+    "a sum in a function that names an index twice": named_twice_inside(),
+    "a gap, which has no meaning in a claim": trivial(
+        ["gap", "g", HALVES, AFTER, ["+", 0, "-", HALVES]], tensors={"g": {"legs": [HALVES]}}
+    ),
+    "an entry outside of its legs inside a function": trivial(["exp", ["t", "X", "i"]], tensors={"X": {"legs": ["s"]}}),
+    "an unknown tensor inside a function": trivial(["exp", ["t", "X", "i"]]),
+    "two sides that are the same garbage": certificate("garbage", "garbage"),
     "a hypothesis that names an index twice": named_twice(),
     "a hypothesis about indices of another space": another_space(),
     "a bound index that is a number": bound_number(),
