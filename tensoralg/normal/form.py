@@ -43,7 +43,8 @@ class Normaliser(Denominators):
         while work:
             for flat in [done for t in self.eliminate(work.pop()) for done in self.rewritten(t)]:
                 for chained in self.refine(flat, known):
-                    pieces = self.resolve(chained)
+                    linked = any(a[0] == "d" and not chained.bound.keys().isdisjoint(a[1:]) for a in chained.powers)
+                    pieces = [masked(chained)] if linked else self.resolve(chained)  # a decay of matrices over no time
                     if pieces is None:
                         for done in self.settle(chained):
                             work += self._finish(table, done, known)

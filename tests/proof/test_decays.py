@@ -34,3 +34,20 @@ def test_it_is_proved_and_checked(name):
     verdict = ta.prove(left, right)
     assert verdict.status == "proved", verdict.explain()
     assert ta.check(verdict.certificate, claim=(left, right))
+
+
+STILL = {
+    "over no time": ("sum(e: decay(G)[t,t,f,e]*decay(G)[t,t,e,f])", "1", "t,f"),
+    "over no time, then some": ("sum(e: decay(G)[t,t,f,e]*decay(G)[t,s,e,g])", "decay(G)[t,s,f,g]", "t,s,f,g"),
+    "there and back": ("sum(e: decay(G)[s,t,f,e]*decay(G)[t,s,e,f])", "delta[s,t]", "t,s,f"),
+}
+
+
+@pytest.mark.parametrize("name", STILL)
+def test_matrices_over_no_time_are_deltas(name):
+    left, right, free = STILL[name]
+    indices = {"s,t": "n ordered", "f,e,g": "d"}
+    sides = [ta.parse(side, indices=indices, free=free.split(",")) for side in (left, right)]
+    assert ta.prove(*sides).status == "proved"
+    wrong = ta.parse(f"2*({right})", indices=indices, free=free.split(","))
+    assert ta.prove(sides[0], wrong).status == "refuted"
