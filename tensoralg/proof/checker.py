@@ -261,7 +261,7 @@ def conditions(claim: Any, node: Any, scope: Any) -> tuple[list[Any], dict[str, 
         return [], {}
     if kind not in ("sum", "+", "*", "^", *FUNCTIONS):
         refuse(not fits(claim, kind, parts, scope), f"the indices of {parts[0]} do not fit")
-        return [], dict.fromkeys(spread(node)[1])
+        return [], dict.fromkeys(variables(*node[FIRST.get(kind, 1) :]))
     bound = bind(parts[0], [space for _, space in parts[0]]) if kind == "sum" else {}
     refuse(not all(is_space(claim, space) for space in bound.values()), "a sum over what is no space")
     parts = parts[1:] if kind == "sum" else parts[:1] if kind == "^" else parts
