@@ -64,6 +64,8 @@ class Proofs:
 
     def reason(self, relation: str, node: Any, form: Form, where: Any, known: Known, run: Recorder) -> Any:
         """Return why a term is != 0, > 0 or >= 0: by its sign, or by conditions of the claim."""
+        if relation == "!=" and steps.is_unit(node):
+            return ()
         for sign in (1, -1) if relation == "!=" else (1,):
             turned = scaled(form, sign)
             if run.positive(turned, known, relation != ">="):
@@ -119,11 +121,18 @@ class Proofs:
                         exponent = atom[0] == "E"
                         scale.times(("E", scaled(atom[1], -1)) if exponent else atom, power if exponent else -power)
                     scale.coefficient /= own.coefficient
-                    parts = [(f, k) if k > 0 else (("^", f, -1), -k) for f, k in run.parts(scale)]
+                    found_parts = run.parts(scale)
+                    if relation == "!=" and not all(k > 0 or self._never_zero(f) for f, k in found_parts):
+                        continue  # a factor that might be 0 does not divide
+                    parts = [(f, k) if k > 0 else (("^", f, -1), -k) for f, k in found_parts]
                     powers = (("^", f, k) for f, k in parts)
                     same = run.prove(("*", where, checker.minus(part, ("*", node, *powers))))
                     return steps.scaled_relation(relation, where, node, parts, part, same, why())
         raise Undecided(f"no condition says that {text(node)} is {relation} 0", remedy="restate the claim")
+
+    def _never_zero(self, node: Any) -> bool:
+        facts = self.claim["tensors"][node[1]].get("facts", ()) if checker.is_kind(node, "t") else ()
+        return steps.is_unit(node) or "positive" in facts
 
     def _inside(
         self, relation: str, whole: Any, stated: Any, where: Any, known: Known, run: Recorder

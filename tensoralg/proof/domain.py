@@ -73,8 +73,8 @@ def nonzero_factors(term: Any) -> list[Any]:
         return []
     if term[0] == "*":
         return [part for factor in term[1:] for part in nonzero_factors(factor)]
-    if term[0] == "^" and term[2] > 0:
-        return nonzero_factors(term[1])
+    if term[0] == "^":  # a reciprocal is nowhere 0 where it is defined
+        return nonzero_factors(term[1]) if term[2] > 0 else []
     if term[0] == "sqrt":
         return nonzero_factors(term[1])
     return [] if term[0] in ("exp", "num", "size") else [term]

@@ -113,20 +113,22 @@ def scaled_relation(relation: str, where: Any, x: Any, parts: Parts, whole: Any,
         _, taken = factored(where, "relu", whole, parts, x, same, ())
         back = times(inverse, (*times(-1, taken), *known, *same))
         return (*back, *times(("*", -1, ("relu", x)), ones), *times(x, ones))
-    nonzero_whole = weaker("!=", where, whole, known)
-    image, logs = factored(where, "log", whole, parts, x, same, nonzero_whole)
-    e = [(("log", x), 1), (("log", whole), -1), *((("log", part), k) for part, k in parts)]
-    del image
-    rest = _product([("exp", ("log", whole)), *(power(("exp", ("log", part)), -k) for part, k in parts)])
-    exponents = axiom("exp", where, (tuple(e),), times(-1, logs))
-    down = [power(("exp", ("log", part)), -k) for part, k in parts]
-    steps = (*times(rest, exponents), *times(_product(down), (*known, *same)))
-    pairs = []
-    for part, k in parts:
-        positive = known_sign(">", where, part)
-        exp = ("exp", ("log", part))
-        pairs += [(("*", part, power(exp, -1)), 1, times(("*", -1, power(exp, -1)), positive))] * k
-    return (*steps, *times(x, swapped(pairs)))
+    # exp(log x) = exp(log whole) / exp(log of the parts) = whole / (parts) = x
+    _, logs = factored(where, "log", whole, parts, x, same, weaker("!=", where, whole, known))
+    plain = [(part[1], -k) if is_reciprocal(part) else (part, k) for part, k in parts]
+    exps = [(("exp", ("log", part)), part, k) for part, k in plain]
+    powers = ((("log", x), 1), (("log", whole), -1), *((("log", part), k) for part, k in plain))
+    down = [power(exp, -k) for exp, _, k in exps]
+    found = times(_product([("exp", ("log", whole)), *down]), axiom("exp", where, (powers,), times(-1, logs)))
+    found += times(_product(down), (*known, *same))
+    pairs: list[tuple[Any, Any, Uses]] = []
+    for exp, part, k in exps:
+        positive, under = known_sign(">", where, part), power(part, -1)
+        if k > 0:
+            pairs += [(("*", part, power(exp, -1)), 1, times(("*", -1, power(exp, -1)), positive))] * k
+        else:
+            pairs += [(("*", under, exp), 1, (*times(under, positive), *known_sign("!=", where, part)))] * -k
+    return (*found, *times(x, swapped(pairs)))
 
 
 def _unit_power(where: Any, p: Any, k: int) -> Uses:
@@ -168,6 +170,10 @@ def _of_zero(where: Any, function: str, argument: Any, same: Uses) -> Uses:
         return (*axiom("same", where, ("relu", argument, 0), same), *zero)
     square = (*axiom("sqrt", where, (0, 0)), *axiom("square", where, (0,), zero))
     return (*axiom("same", where, (function, argument, ("*", 0, 0)), same), *square)
+
+
+def is_reciprocal(node: Any) -> bool:
+    return is_kind(node, "^") and node[2] == -1
 
 
 def is_unit(node: Any) -> bool:
@@ -237,7 +243,7 @@ def _root(where: Any, argument: Any, parts: Any, core: Any, same: Uses, _: Uses)
 
 
 def _logarithm(where: Any, argument: Any, parts: Any, core: Any, same: Uses, known: Uses) -> tuple[Any, Uses]:
-    items = [(part[1], -k) if is_kind(part, "^") and part[2] == -1 else (part, k) for part, k in parts]
+    items = [(part[1], -k) if is_reciprocal(part) else (part, k) for part, k in parts]
     under = power(argument, -1)
     nodes = [core]
     for y, k in reversed(items):

@@ -94,7 +94,7 @@ class Writer:
         they are spelled, and a step that renames variables is not noted.
         """
         ordered = sorted(form, key=lambda part: (repr(blank(part[0])), -part[1]))
-        monos = [self.mono(mono, c, names) for mono, c in ordered]
+        monos = [self.mono(mono, c, names) for mono, c in ordered] or [0]
         return checker.put(monos[0] if len(monos) == 1 else ("+", *monos), lambda name: name)
 
     def mono(self, mono: Any, coefficient: Any, names: Mapping[Any, str]) -> Any:
