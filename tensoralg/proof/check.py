@@ -81,7 +81,7 @@ def refusal(certificate: str | Path | Mapping[str, Any], claim: Sequence[Any] | 
     >>> refusal(proof), refusal(proof, claim=(left, left))
     ('', 'it is about another claim')
     >>> refusal({**proof, "version": 7})
-    'its version is 7; this library checks version 1'
+    'its version is 7; this library checks version 2'
     >>> refusal({**proof, "claim": {**proof["claim"], "rhs": 0}})
     'the proof does not hold: a difference does not vanish'
     """
