@@ -45,8 +45,8 @@ from tensoralg.lower.program import (
     symbols_of,
 )
 from tensoralg.lower.scales import sizes_in
-from tensoralg.plan import blocks as planned
-from tensoralg.plan.blocks import MINUS_ONE, ONE, Block, Contract, Operand, Pointwise, Quotient, Total
+from tensoralg.plan import block as planned
+from tensoralg.plan.block import MINUS_ONE, ONE, Block, Contract, Operand, Pointwise, Quotient, Total
 from tensoralg.plan.tree import Tree, is_mask, leaves, written
 from tensoralg.spaces import VectorSpace
 

@@ -1,8 +1,8 @@
 """What an expression computes, as arrays: a graph of blocks that planning prices and lowering obeys.
 
-A block is an array-valued operation whose axes have no names, only positions, so two terms that
-differ by the names of their indices are one block and are computed once.  :func:`blocks` reads an
-expression as a block addressed by its free indices:
+The axes of a block (see `plan.block`) have no names, so two terms that differ by the names of their
+indices are one block and are computed once.  :func:`blocks` reads an expression as a block addressed by
+its free indices:
 
 * nested products under sums are flattened into one contraction (their grouping is the planner's choice);
 * a delta that identifies a summed index is eliminated;
@@ -36,195 +36,21 @@ from tensoralg.expr.nodes import (
     mul,
 )
 from tensoralg.expr.rewrite import rename_apart, substitute
-from tensoralg.expr.tensor import Tensor
-from tensoralg.spaces import DirectSum, Fused, Index, IndexTerm, TensorProduct, VectorSpace, atoms
-
-ONE = as_expr(1)
-MINUS_ONE = as_expr(-1)
-
-
-@dataclass(frozen=True)
-class Block:
-    """An array-valued operation; `axes` are the spaces of its axes."""
-
-    @property
-    def axes(self) -> tuple[VectorSpace, ...]:
-        """The spaces of the axes, in order."""
-        raise NotImplementedError(type(self).__name__)
-
-    @property
-    def operands(self) -> tuple[Operand, ...]:
-        """The blocks that are read, with labels for their axes."""
-        return ()
-
-
-@dataclass(frozen=True)
-class Operand:
-    """A block whose axes carry the labels (small integers) of the block that reads it."""
-
-    block: Block
-    labels: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Leaf(Block):
-    """An input tensor."""
-
-    tensor: Tensor
-
-    @property
-    def axes(self) -> tuple[VectorSpace, ...]:
-        return self.tensor.legs
-
-
-@dataclass(frozen=True)
-class Literal(Block):
-    """The 0/1 array of ``delta``, ``le``, ``lt`` or ``near`` over a space."""
-
-    relation: str
-    space: VectorSpace
-    width: Expr | None = None
-
-    @property
-    def axes(self) -> tuple[VectorSpace, ...]:
-        return (self.space, self.space)
-
-
-@dataclass(frozen=True)
-class Split(Block):
-    """The same array with one axis over a tensor product split into its factors (a view)."""
-
-    source: Block
-    axis: int
-
-    @property
-    def axes(self) -> tuple[VectorSpace, ...]:
-        axes = self.source.axes
-        factors = _product(axes[self.axis])
-        return (*axes[: self.axis], *factors, *axes[self.axis + 1 :])
-
-    @property
-    def operands(self) -> tuple[Operand, ...]:
-        return (Operand(self.source, tuple(range(len(self.source.axes)))),)
-
-
-@dataclass(frozen=True)
-class Take(Block):
-    """The part of an array whose axis over a direct sum lies in one summand (a view)."""
-
-    source: Block
-    axis: int
-    position: int
-
-    @property
-    def axes(self) -> tuple[VectorSpace, ...]:
-        axes = self.source.axes
-        space = axes[self.axis]
-        if not isinstance(space, DirectSum):
-            raise InvalidExpression(f"{space} is no direct sum", remedy="take parts of direct sums only")
-        return (*axes[: self.axis], space.summands[self.position], *axes[self.axis + 1 :])
-
-    @property
-    def operands(self) -> tuple[Operand, ...]:
-        return (Operand(self.source, tuple(range(len(self.source.axes)))),)
-
-
-@dataclass(frozen=True)
-class Contract(Block):
-    """``scale * sum over the labels that are not outputs of the product of the operands``.
-
-    An operand may carry a label twice (its diagonal).  `spaces` gives the space of every label; in an
-    output label that no factor carries the result is constant.  `scale` mentions sizes and numbers only.
-    """
-
-    factors: tuple[Operand, ...]
-    output: tuple[int, ...]
-    spaces: tuple[VectorSpace, ...]
-    scale: Expr = ONE
-
-    @property
-    def axes(self) -> tuple[VectorSpace, ...]:
-        return tuple(self.spaces[label] for label in self.output)
-
-    @property
-    def operands(self) -> tuple[Operand, ...]:
-        return self.factors
-
-
-@dataclass(frozen=True)
-class Total(Block):
-    """A sum of terms, each with a scale; a term that lacks a label is constant in it."""
-
-    terms: tuple[Operand, ...]
-    scales: tuple[Expr, ...]
-    spaces: tuple[VectorSpace, ...]
-
-    @property
-    def axes(self) -> tuple[VectorSpace, ...]:
-        return self.spaces
-
-    @property
-    def operands(self) -> tuple[Operand, ...]:
-        return self.terms
-
-    @property
-    def schedule(self) -> list[tuple[Operand, Expr]]:
-        """The terms and scales in the order of addition: large terms first, subtracted ones last."""
-        pairs = zip(self.terms, self.scales, strict=True)
-        return sorted(pairs, key=lambda pair: (pair[1] == MINUS_ONE, -len(set(pair[0].labels))))
-
-
-@dataclass(frozen=True)
-class Pointwise(Block):
-    """``exp``, ``log``, ``sqrt``, ``relu`` or ``pow`` (with an exponent) of every entry."""
-
-    function: str
-    argument: Block
-    exponent: int = 1
-
-    @property
-    def axes(self) -> tuple[VectorSpace, ...]:
-        return self.argument.axes
-
-    @property
-    def operands(self) -> tuple[Operand, ...]:
-        return (Operand(self.argument, tuple(range(len(self.argument.axes)))),)
-
-
-@dataclass(frozen=True)
-class Quotient(Block):
-    """The first operand divided by the others, entry by entry."""
-
-    numerator: Operand
-    denominators: tuple[Operand, ...]
-    spaces: tuple[VectorSpace, ...]
-
-    @property
-    def axes(self) -> tuple[VectorSpace, ...]:
-        return self.spaces
-
-    @property
-    def operands(self) -> tuple[Operand, ...]:
-        return (self.numerator, *self.denominators)
-
-
-@dataclass(frozen=True)
-class Softmax(Block):
-    """``m exp(x) / sum over one label of m exp(x)``, m the product of the masks (none: 1)."""
-
-    argument: Operand
-    masks: tuple[Operand, ...]
-    over: int
-    spaces: tuple[VectorSpace, ...]
-
-    @property
-    def axes(self) -> tuple[VectorSpace, ...]:
-        return self.spaces
-
-    @property
-    def operands(self) -> tuple[Operand, ...]:
-        return (self.argument, *self.masks)
-
+from tensoralg.plan.block import (
+    ONE,
+    Block,
+    Contract,
+    Leaf,
+    Literal,
+    Operand,
+    Pointwise,
+    Quotient,
+    Softmax,
+    Split,
+    Take,
+    Total,
+)
+from tensoralg.spaces import Fused, Index, IndexTerm, atoms
 
 Named = tuple[Block, tuple[Index, ...]]
 
@@ -277,12 +103,6 @@ def walk_blocks(block: Block) -> Iterator[Block]:
 
 def _factors(expr: Expr) -> list[Expr]:
     return list(expr.factors) if isinstance(expr, Mul) else [expr]
-
-
-def _product(space: VectorSpace) -> tuple[VectorSpace, ...]:
-    if not isinstance(space, TensorProduct):
-        raise InvalidExpression(f"{space} is no tensor product", remedy="split product spaces only")
-    return space.factors
 
 
 @dataclass(frozen=True)

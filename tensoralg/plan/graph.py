@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
 
-from tensoralg.plan.blocks import (
+from tensoralg.plan.block import (
     MINUS_ONE,
     ONE,
     Block,
@@ -42,8 +42,8 @@ from tensoralg.plan.blocks import (
     Split,
     Take,
     Total,
-    walk_blocks,
 )
+from tensoralg.plan.blocks import walk_blocks
 from tensoralg.plan.polynomial import Amount, Polynomial, height, join, raised
 from tensoralg.plan.tree import Network, Priced, Tree
 from tensoralg.spaces import VectorSpace

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tensoralg.plan.blocks import Block, Contract, Leaf, Literal, Pointwise, Quotient, Softmax, Split, Take, Total
+from tensoralg.plan.block import Block, Contract, Leaf, Literal, Pointwise, Quotient, Softmax, Split, Take, Total
 from tensoralg.plan.tree import Tree
 
 

@@ -16,7 +16,8 @@ import sympy
 from tensoralg.errors import InvalidExpression, InvalidSize, MemoryLimit, NeedsSizes, UnknownName, UnknownSize, suggest
 from tensoralg.expr.arrays import all_dimensions
 from tensoralg.expr.nodes import Expr
-from tensoralg.plan.blocks import Block, Contract, Leaf, Operand, blocks
+from tensoralg.plan.block import Block, Contract, Leaf, Operand
+from tensoralg.plan.blocks import blocks
 from tensoralg.plan.exact import MINIMIZE, Frontier, frontier
 from tensoralg.plan.graph import Graph, is_view
 from tensoralg.plan.names import tree_of
@@ -45,7 +46,7 @@ class Plan:
     expr : Expr
         The expression.
     graph : Graph
-        Its blocks (see `tensoralg.plan.blocks`), which lowering follows.
+        Its blocks (see `tensoralg.plan.block`), which lowering follows.
     sizes : dict
         The sizes that were given.
     minimize : str

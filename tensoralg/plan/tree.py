@@ -27,7 +27,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from tensoralg.plan.blocks import Contract, Literal, Operand, Split, Take
+from tensoralg.plan.block import Contract, Literal, Operand, Split, Take
 from tensoralg.plan.polynomial import Amount, Height, height, join, raised, value_at
 
 Tree: TypeAlias = "int | tuple[Tree, ...]"
