@@ -13,12 +13,12 @@ from itertools import islice, product
 from typing import Any
 
 from tensoralg.errors import Undecided
-from tensoralg.normal.graph import Odd, canonical_order
 from tensoralg.normal.order import masked
-from tensoralg.normal.terms import Atom, Form, Known, Term, leaves, mono_variables, scaled
+from tensoralg.normal.terms import Form, Known, Term, leaves, mono_variables, scaled
 from tensoralg.proof import checker, steps
 from tensoralg.proof.decide import Engine, is_network, opened
 from tensoralg.proof.domain import arrangements
+from tensoralg.proof.labels import labeller
 from tensoralg.proof.recorder import Recorder
 from tensoralg.proof.show import text
 
@@ -100,35 +100,35 @@ class Proofs:
         """Return how a condition of the pool makes another one hold, at some indices and up to a factor."""
         free = list(dict.fromkeys(v for mono, _ in form for v in mono_variables(mono)))
         free += [v for vs in known.values() for v in vs if v not in free]
-        mine, _ = run.narrowed(form, known)
-        own, rest = run.shared(mine, known, positive=relation != "!=")
+        own, rest = run.shared(run.narrowed(form, known)[0], known, positive=relation != "!=")
         for number, (other, whole, scope) in enumerate(self.pool):
-            if other not in STRONGER[relation]:
-                continue
-            for indices in self._places(scope, free, run):
+            for indices in self._places(scope, free, run) if other in STRONGER[relation] else ():
                 shown = tuple(run.writer.index(v, {}) for v in indices)
-                whole_here = checker.put(whole, checker.bind(scope, shown).__getitem__)
+                here = checker.put(whole, checker.bind(scope, shown).__getitem__)
                 stated = steps.times(where, steps.use("given", len(self.claim["given"]) + number, shown))
-                stated = stated if other == relation else steps.weaker(relation, where, whole_here, stated)
-                for part, why in self._inside(relation, whole_here, stated, where, known, run):
-                    found, order = run.narrowed(self._form(part, known, run), known)
-                    if not found:
-                        continue
-                    scale, left = run.shared(found, order, positive=relation != "!=")
-                    if left != rest:
-                        continue
-                    for atom, power in own.powers.items():
-                        exponent = atom[0] == "E"
-                        scale.times(("E", scaled(atom[1], -1)) if exponent else atom, power if exponent else -power)
-                    scale.coefficient /= own.coefficient
-                    found_parts = run.parts(scale)
-                    if relation == "!=" and not all(k > 0 or self._never_zero(f) for f, k in found_parts):
-                        continue  # a factor that might be 0 does not divide
-                    parts = [(f, k) if k > 0 else (("^", f, -1), -k) for f, k in found_parts]
-                    powers = (("^", f, k) for f, k in parts)
-                    same = run.prove(("*", where, checker.minus(part, ("*", node, *powers))))
-                    return steps.scaled_relation(relation, where, node, parts, part, same, why())
+                stated = stated if other == relation else steps.weaker(relation, where, here, stated)
+                for part, why in self._inside(relation, here, stated, where, known, run):
+                    parts = self._ratio(relation, part, own, rest, known, run)
+                    if parts is not None:
+                        powers = (("^", f, k) for f, k in parts)
+                        same = run.prove(("*", where, checker.minus(part, ("*", node, *powers))))
+                        return steps.scaled_relation(relation, where, node, parts, part, same, why())
         raise Undecided(f"no condition says that {text(node)} is {relation} 0", remedy="restate the claim")
+
+    def _ratio(self, relation: str, part: Any, own: Term, rest: Form, known: Known, run: Recorder) -> Any:
+        """Return the factors by which a term differs from ``own * rest``; None if they are not of the right kind."""
+        found, order = run.narrowed(self._form(part, known, run), known)
+        scale, left = run.shared(found, order, positive=relation != "!=") if found else (Term(), None)
+        if left != rest:
+            return None
+        for atom, power in own.powers.items():
+            exponent = atom[0] == "E"
+            scale.times(("E", scaled(atom[1], -1)) if exponent else atom, power if exponent else -power)
+        scale.coefficient /= own.coefficient
+        parts = run.parts(scale)
+        if relation == "!=" and not all(k > 0 or self._never_zero(f) for f, k in parts):
+            return None  # a factor that might be 0 does not divide
+        return [(f, k) if k > 0 else (("^", f, -1), -k) for f, k in parts]
 
     def _never_zero(self, node: Any) -> bool:
         facts = self.claim["tensors"][node[1]].get("facts", ()) if checker.is_kind(node, "t") else ()
@@ -248,17 +248,11 @@ def _case(claim: Mapping[str, Any], engine: Engine, proofs: Proofs, values: Any,
 
 def _labels(whole: Mapping[str, Any], engine: Engine) -> Any:
     """Run the checker with the labeller at hand, and return the orders of bound variables that it asked for."""
-    tensors = engine.setting.tensors
+    find = labeller(engine.setting.tensors, engine.setting.orders)
     found: list[Any] = []
 
-    def label(_: Any, powers: Mapping[Any, Any], term: Any, rank: Mapping[Any, Any], loose: Sequence[Any]) -> Any:
-        plain = Term(powers={_atom(atom): power for atom, power in powers.items()}, bound=term.bound)
-        order = canonical_order(tensors, plain, rank, loose, engine.setting.orders)
-        place = {v: k for k, v in enumerate(loose)}
-        if isinstance(order, Odd):
-            found.append((-1, *(place[order.image[v]] for v in loose)))
-        else:
-            found.append(tuple(place[v] for v in order))
+    def label(*asked: Any) -> Any:
+        found.append(find(*asked))
         return found[-1]
 
     try:
@@ -266,23 +260,3 @@ def _labels(whole: Mapping[str, Any], engine: Engine) -> Any:
     except checker.ERRORS as reason:
         raise Undecided(f"the proof could not be certified: {reason}", remedy="this is a gap in the library") from None
     return tuple(found)
-
-
-def _atom(atom: Any) -> Atom:
-    """Return an atom of the checker as one of the normal form, for its graph."""
-
-    def value(v: Any) -> Any:
-        if not isinstance(v, tuple):
-            return v
-        if v[0] == "#":
-            return f"#{v[1]}@{v[2]}"
-        return ("+", v[1], value(v[2]), v[3]) if v[0] == "+" else ("*", *map(value, v[1:]))
-
-    values = tuple(map(value, atom[2:]))
-    if atom[0] == "t":
-        return ("t", atom[1], *values)
-    if atom[0] == "delta":
-        return ("d", *values)
-    if atom[0] == "size":
-        return ("s", atom[1])
-    return ("F", atom[0], atom[1], tuple((str(k), v) for k, v in enumerate(values)))

@@ -87,8 +87,6 @@ def refusal(certificate: str | Path | Mapping[str, Any], claim: Sequence[Any] | 
     """
     wanted = None if claim is None else encoded(claim)
     content = _contents(certificate)
-    if checker.check(content, wanted):
-        return ""
     try:
         if isinstance(content, str):
             if len(content) > checker.LONGEST:
@@ -98,7 +96,7 @@ def refusal(certificate: str | Path | Mapping[str, Any], claim: Sequence[Any] | 
         return "it is nested too deeply"
     except ValueError as error:
         return f"it is not JSON: {error}"
-    return _misfit(content) or _fault(content) or "it is about another claim"
+    return _misfit(content) or _fault(content, wanted)
 
 
 def _contents(certificate: Any) -> Any:
@@ -132,10 +130,11 @@ def _misfit(content: Any) -> str:
     return ""
 
 
-def _fault(content: Mapping[str, Any]) -> str:
-    """Return why the checker refuses a certificate; empty if it accepts it."""
+def _fault(content: Mapping[str, Any], wanted: Any) -> str:
+    """Return why the checker refuses a certificate of the outer form; empty if it accepts it."""
     try:
-        checker.verify(content)
+        found = checker.verify(content)
+        return "" if wanted is None or found == checker.frozen(wanted) else "it is about another claim"
     except RecursionError:
         return "it is nested too deeply"
     except MemoryError:
@@ -147,7 +146,6 @@ def _fault(content: Mapping[str, Any]) -> str:
         if type(error) is ValueError and not said.startswith(PYTHON_SAYS):
             return f"the proof does not hold: {said}"
         return f"malformed: {COUNTED if isinstance(error, ValueError | LookupError | StopIteration) else MISTYPED}"
-    return ""
 
 
 def shown(value: Any) -> str:

@@ -218,8 +218,6 @@ class Search:
         Why there were no tensors to try, if there were none at any size.
     agreements : list of Agreement
         Of full searches (without `levels`) of claims without functions and hypotheses.
-    too_large : bool
-        Whether sizes were skipped because evaluating there would take too long; then `sparse_search` may find more.
     """
 
     found: Difference | None = None
@@ -227,7 +225,6 @@ class Search:
     undefined: int = 0
     impossible: str = ""
     agreements: list[Agreement] = field(default_factory=list)
-    too_large: bool = False
 
 
 def search(claim: Claim, random: Random, tries: int = 3, levels: int | None = None) -> Search:
@@ -245,7 +242,6 @@ def search(claim: Claim, random: Random, tries: int = 3, levels: int | None = No
             break
         cost = effort.at(sizes, EXACT_WORK)
         if cost > EXACT_WORK or not affordable(claim, sizes):
-            result.too_large = True
             continue
         attempts = tries
         if residues and (levels is None or cost > MODULAR_FROM):

@@ -11,9 +11,8 @@ from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
 
-from tensoralg.normal.graph import Odd, canonical_order
-from tensoralg.normal.terms import Term as Plain
 from tensoralg.proof import checker
+from tensoralg.proof.labels import labeller
 from tensoralg.proof.show import fresh, tidy
 
 MOST_WORK = 20_000  # steps, for all that is shown
@@ -150,41 +149,20 @@ class Replay(checker.Checker):
 
 
 def _labeller(claim: Any) -> Any:
-    """Return what finds the order of the bound variables of a monomial, or its odd automorphism."""
+    """Return the labeller for the tensors of a claim; it keeps the order of the variables in `loose`."""
     tensors: Any = {
         name: SimpleNamespace(symmetric=found.get("symmetric", ()), antisymmetric=found.get("antisymmetric", ()))
         for name, found in claim["tensors"].items()
     }
+    find = labeller(tensors, {})
 
-    memo: dict[Any, Any] = {}
-
-    def label(run: Replay, powers: Mapping[Any, Any], term: Any, rank: Mapping[Any, Any], loose: list[Any]) -> Any:
-        plain = Plain(powers={_atom(atom): power for atom, power in powers.items()}, bound=term.bound)
-        order = canonical_order(tensors, plain, rank, loose, memo)
-        if isinstance(order, Odd):
-            return (-1, *(loose.index(order.image[v]) for v in loose))
-        run.loose = order
-        return tuple(loose.index(v) for v in order)
+    def label(run: Replay, powers: Any, term: Any, rank: Any, loose: list[Any]) -> Any:
+        found = find(run, powers, term, rank, loose)
+        if found[0] != -1:
+            run.loose = [loose[k] for k in found]
+        return found
 
     return label
-
-
-def _atom(atom: Any) -> Any:
-    """Return an atom of the checker as one that the graph of a monomial knows."""
-    values = tuple(map(_value, atom[2:]))
-    if atom[0] == "t":
-        return ("t", atom[1], *values)
-    if atom[0] in ("delta", "size"):
-        return ("d", *values) if values else ("s", atom[1])
-    return ("F", atom[0], atom[1], tuple((str(k), v) for k, v in enumerate(values)))
-
-
-def _value(value: Any) -> Any:
-    if not isinstance(value, tuple):
-        return value
-    if value[0] == "#":
-        return f"#{value[1]}@{value[2]}"
-    return ("+", value[1], _value(value[2]), value[3]) if value[0] == "+" else ("*", *map(_value, value[1:]))
 
 
 def _factor(atom: Any, power: Any, to: Mapping[Any, str], bodies: Sequence[Any]) -> Any:

@@ -81,9 +81,7 @@ def weaker(relation: str, where: Any, x: Any, positive: Uses) -> Uses:
     e = ("exp", ("log", x))
     if relation == "!=":
         return nonzero(where, x, power(e, -1), times(("*", -1, power(e, -1)), positive))
-    return (
-        moved(relation, where, x, e, times(-1, positive), known_sign(">=", where, e)) if relation == ">=" else positive
-    )
+    return moved(relation, where, x, e, times(-1, positive), known_sign(">=", where, e))
 
 
 def all_nonzero(where: Any, node: Any, factors: Sequence[tuple[Any, Uses]]) -> Uses:
@@ -101,39 +99,41 @@ def root_nonzero(where: Any, x: Any, uses: Uses) -> Uses:
 
 def scaled_relation(relation: str, where: Any, x: Any, parts: Parts, whole: Any, same: Uses, known: Uses) -> Uses:
     """Return a relation of x to 0, as whole = x * (positive parts, or any for !=) and the same is known of whole."""
-    if not parts and relation != "!=":
-        return moved(relation, where, x, whole, times(-1, same), known)
-    scale = _product([power(part, k) for part, k in parts])
     if relation == "!=":
-        other = power(whole, -1)
-        return nonzero(where, x, _product((scale, other)), (*times(("*", -1, other), same), *known))
-    inverse = _product([power(part, -k) for part, k in parts])
-    ones = swapped([(("*", power(p, k), power(p, -k)), 1, _unit_power(where, p, k)) for p, k in parts])
-    if relation == ">=":
-        _, taken = factored(where, "relu", whole, parts, x, same, ())
-        back = times(inverse, (*times(-1, taken), *known, *same))
-        return (*back, *times(("*", -1, ("relu", x)), ones), *times(x, ones))
-    # exp(log x) = exp(log whole) / exp(log of the parts) = whole / (parts) = x
+        under = power(whole, -1)
+        scale = _product([*(power(part, k) for part, k in parts), under])
+        return nonzero(where, x, scale, (*times(("*", -1, under), same), *known))
+    if not parts:
+        return moved(relation, where, x, whole, times(-1, same), known)
+    return (_scaled_positive if relation == ">" else _scaled_nonnegative)(where, x, parts, whole, same, known)
+
+
+def _scaled_nonnegative(where: Any, x: Any, parts: Parts, whole: Any, same: Uses, known: Uses) -> Uses:
+    """Return ``relu(x) = relu(whole) / (parts) = whole / (parts) = x``."""
+    under = _product([power(part, -k) for part, k in parts])
+    copies = [part for part, k in parts for _ in range(k)]
+    ones = swapped([(("*", part, power(part, -1)), 1, known_sign("!=", where, part)) for part in copies])
+    _, taken = factored(where, "relu", whole, parts, x, same, ())
+    back = times(under, (*times(-1, taken), *known, *same))
+    return (*back, *times(("*", -1, ("relu", x)), ones), *times(x, ones))
+
+
+def _scaled_positive(where: Any, x: Any, parts: Parts, whole: Any, same: Uses, known: Uses) -> Uses:
+    """Return ``exp(log x) = exp(log whole) / exp(log of the parts) = whole / (parts) = x``."""
     _, logs = factored(where, "log", whole, parts, x, same, weaker("!=", where, whole, known))
-    plain = [(part[1], -k) if is_reciprocal(part) else (part, k) for part, k in parts]
-    exps = [(("exp", ("log", part)), part, k) for part, k in plain]
+    plain = _without_reciprocals(parts)
     powers = ((("log", x), 1), (("log", whole), -1), *((("log", part), k) for part, k in plain))
-    down = [power(exp, -k) for exp, _, k in exps]
-    found = times(_product([("exp", ("log", whole)), *down]), axiom("exp", where, (powers,), times(-1, logs)))
-    found += times(_product(down), (*known, *same))
+    under = _product([power(("exp", ("log", part)), -k) for part, k in plain])
+    found = times(_product([("exp", ("log", whole)), under]), axiom("exp", where, (powers,), times(-1, logs)))
     pairs: list[tuple[Any, Any, Uses]] = []
-    for exp, part, k in exps:
-        positive, under = known_sign(">", where, part), power(part, -1)
+    for part, k in plain:
+        exp, positive = ("exp", ("log", part)), known_sign(">", where, part)
         if k > 0:
             pairs += [(("*", part, power(exp, -1)), 1, times(("*", -1, power(exp, -1)), positive))] * k
         else:
-            pairs += [(("*", under, exp), 1, (*times(under, positive), *known_sign("!=", where, part)))] * -k
-    return (*found, *times(x, swapped(pairs)))
-
-
-def _unit_power(where: Any, p: Any, k: int) -> Uses:
-    one = known_sign("!=", where, p)
-    return swapped([(("*", p, power(p, -1)), 1, one)] * k)
+            one = (*times(power(part, -1), positive), *known_sign("!=", where, part))
+            pairs += [(("*", power(part, -1), exp), 1, one)] * -k
+    return (*found, *times(under, (*known, *same)), *times(x, swapped(pairs)))
 
 
 # functions of products
@@ -160,7 +160,7 @@ def factored(
     if core == 0:
         return 0, _of_zero(where, function, argument, same)
     return {"1/": _reciprocal, "log": _logarithm, "sqrt": _root, "relu": _relu}[function](
-        where, argument, list(parts), core, same, known
+        where, argument, parts, core, same, known
     )
 
 
@@ -172,8 +172,13 @@ def _of_zero(where: Any, function: str, argument: Any, same: Uses) -> Uses:
     return (*axiom("same", where, (function, argument, ("*", 0, 0)), same), *square)
 
 
-def is_reciprocal(node: Any) -> bool:
-    return is_kind(node, "^") and node[2] == -1
+def _without_reciprocals(parts: Parts) -> list[tuple[Any, int]]:
+    return [(part[1], -k) if is_kind(part, "^") and part[2] == -1 else (part, k) for part, k in parts]
+
+
+def _copies(parts: Parts) -> list[Any]:
+    """Return each part as often as its power says, reciprocals for negative ones."""
+    return [copy for part, k in parts for copy in [power(part, 1 if k > 0 else -1)] * abs(k)]
 
 
 def is_unit(node: Any) -> bool:
@@ -185,8 +190,7 @@ def is_unit(node: Any) -> bool:
 
 def _reciprocal(where: Any, argument: Any, parts: Any, core: Any, same: Uses, known: Uses) -> tuple[Any, Uses]:
     under = power(argument, -1)
-    items = [item for part, k in parts for item in [power(part, 1 if k > 0 else -1)] * abs(k)]
-    items += [core] if core != 1 else []
+    items = [*_copies(parts), *((core,) if core != 1 else ())]
     one = (*times(("*", -1, under), same), *known)  # the product of the items, over the argument
     pairs = []
     for k, item in enumerate(items):
@@ -205,7 +209,7 @@ def _nested(items: Sequence[Any], core: Any) -> Any:
 
 
 def _relu(where: Any, argument: Any, parts: Any, core: Any, same: Uses, _: Uses) -> tuple[Any, Uses]:
-    items = [item for part, k in parts for item in [power(part, 1 if k > 0 else -1)] * abs(k)]
+    items = _copies(parts)
     found = axiom("same", where, ("relu", argument, _nested(items, core)), same)
     for k, item in enumerate(items):
         inner = _nested(items[k + 1 :], core)
@@ -243,7 +247,7 @@ def _root(where: Any, argument: Any, parts: Any, core: Any, same: Uses, _: Uses)
 
 
 def _logarithm(where: Any, argument: Any, parts: Any, core: Any, same: Uses, known: Uses) -> tuple[Any, Uses]:
-    items = [(part[1], -k) if is_reciprocal(part) else (part, k) for part, k in parts]
+    items = _without_reciprocals(parts)
     under = power(argument, -1)
     nodes = [core]
     for y, k in reversed(items):
