@@ -14,7 +14,9 @@ from tensoralg.expr.arrays import spaces_mentioned
 from tensoralg.expr.nodes import Bind, Decay, Definition, Entry, Expr
 from tensoralg.expr.rewrite import distinct_nodes
 from tensoralg.expr.tensor import Tensor, merge_facts
-from tensoralg.spaces import DirectSum, Fused, Index, IndexTerm, Injected, Space, TensorProduct, VectorSpace
+from tensoralg.spaces import DirectSum, Fused, Index, IndexTerm, Injected, Space, TensorProduct, UnitSpace, VectorSpace
+
+LINE = Space("1", 1)  # what an index over the ground field runs over
 
 
 def unify(expressions: Iterable[Expr]) -> tuple[list[Expr], dict[str, Tensor]]:
@@ -66,6 +68,8 @@ def spaces_in(expr: Expr) -> Iterator[Space]:
 def _named(space: VectorSpace) -> Iterator[Space]:
     if isinstance(space, Space):
         yield space
+    elif isinstance(space, UnitSpace):
+        yield LINE
     for part in getattr(space, "factors", ()) or getattr(space, "summands", ()):
         yield from _named(part)
 

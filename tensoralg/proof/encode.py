@@ -44,16 +44,16 @@ from tensoralg.expr.nodes import (
     Size,
 )
 from tensoralg.expr.tensor import Tensor
-from tensoralg.normal.prepare import spaces_in
+from tensoralg.normal.prepare import LINE, spaces_in
 from tensoralg.normal.rules import facts_of
 from tensoralg.proof.show import text
-from tensoralg.spaces import DirectSum, Fused, Index, IndexTerm, Injected, Space, TensorProduct, VectorSpace
+from tensoralg.spaces import DirectSum, Fused, Index, IndexTerm, Injected, Space, TensorProduct, UnitSpace, VectorSpace
 
 
 def encode_space(space: VectorSpace) -> Any:
     """Return a space in the language of certificates; a space and its dual are one there."""
-    if isinstance(space, Space):
-        return space.name
+    if isinstance(space, Space | UnitSpace):
+        return space.name if isinstance(space, Space) else LINE.name
     if isinstance(space, TensorProduct):
         return ("*", *map(encode_space, space.factors))
     if isinstance(space, DirectSum):

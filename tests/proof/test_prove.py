@@ -304,3 +304,26 @@ def test_values_of_a_witness_are_exact():
     verdict = prove("x[i]/3", "x[i]/2", "i")
     assert isinstance(verdict.counterexample.lhs, Fraction)
     assert verdict.counterexample.lhs == Fraction(verdict.counterexample.tensors["x"][0], 3)
+
+
+class TestTheGroundField:
+    """An index over the ground field takes one value, also as a summand and inside a product."""
+
+    V = ta.Space("V", "n")
+    S = V + ta.Unit
+    x = ta.tensor("x", (S,))
+    y = ta.tensor("y", (ta.Unit,))
+
+    def test_identities(self):
+        i, j = self.S.indices("i j")
+        (u,) = ta.Unit.indices("u")
+        n = ta.dims("n")
+        assert ta.prove(ta.define((), ta.delta[i, i].sum(i)), ta.define((), n + 1))
+        assert ta.prove(ta.define((i,), ta.delta[i, j] * self.x[j]), ta.define((i,), self.x[i]))
+        assert ta.prove(ta.define((), self.y[u] * self.y[u]), ta.define((), self.y[u].sum(u) ** 2))
+
+    def test_a_near_miss_is_refuted(self):
+        i = self.S.index("i")
+        verdict = ta.prove(ta.define((), self.x[i] * self.x[i]), ta.define((), 2 * self.x[i] * self.x[i]))
+        assert verdict.status == "refuted"
+        assert verdict.counterexample.lhs * 2 == verdict.counterexample.rhs
