@@ -153,7 +153,8 @@ def _renamed_apart(expr: nodes.Expr, taken: set[str], avoid: set[str]) -> nodes.
         return expr
     expr = expr.with_children(tuple(_renamed_apart(child, taken, avoid) for child in expr.children()))
     if clash := _bound_here(expr) & taken:
-        return _rename_binder(expr, clash, avoid)
+        expr = _rename_binder(expr, clash, avoid)
+        avoid.update(expr._bound)  # two binders of one new name would be renamed again, perhaps to a taken one
     return expr
 
 
