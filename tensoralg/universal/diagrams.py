@@ -1,9 +1,9 @@
 """The diagrams of coherence: two composites of structural isomorphisms that are to agree.
 
-The conditions on ``@`` alone and on ``+`` alone are Mac Lane's (1963; five of his are consequences of the pentagon, the
-triangle, the hexagon and symmetry, G. M. Kelly 1964); those on both are M. L. Laplaza's (1972), in his numbers: I to IX,
+The conditions on ``@`` alone and on ``+`` alone are Mac Lane's (1963); of his, the pentagon, the triangle, the hexagon
+and symmetry imply the others (G. M. Kelly 1964).  Those on both are M. L. Laplaza's (1972), in his numbers: I to IX,
 XXIII and XXIV are the ones without zero.  Each function returns a `Diagram`, which is decided in two ways that share
-nothing: by its bijections, and as an equation of maps composed by substitution.
+nothing but the generators: by its bijections, and as an equation of maps composed by substitution.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from functools import reduce
 from operator import rshift
 
 from tensoralg.errors import InvalidExpression
-from tensoralg.spaces import Unit, VectorSpace
+from tensoralg.expr import Definition, Expr, define
+from tensoralg.expr.nodes import Add, Delta, add, as_expr
+from tensoralg.spaces import Fused, IndexTerm, Injected, Unit, VectorSpace
 from tensoralg.universal.coherence import (
     Structural,
     associator,
@@ -28,7 +30,6 @@ from tensoralg.universal.coherence import (
     sum_associator,
     sum_braiding,
 )
-from tensoralg.universal.maps import LinearMap
 from tensoralg.universal.product import Law
 
 
@@ -69,17 +70,36 @@ class Diagram:
 
     def law(self) -> Law:
         """Return the claim that the maps along the two paths agree at a generic vector, as `prove` takes it."""
-        return Law(_along(self.left).value, _along(self.right).value)
+        return Law(_along(self.left), _along(self.right))
 
 
-def _along(path: Sequence[Structural]) -> LinearMap:
+def _along(path: Sequence[Structural]) -> Definition:
+    """Return the value of the maps along a path, one after the other, at a generic vector."""
     first, *others = (step.as_map() for step in path)
-    composed = first
+    value = first.value
     for step in others:
-        both = composed >> step
-        assert isinstance(both, LinearMap)
-        composed = both
-    return composed
+        after = step(value)
+        value = define(after.legs, _without_crossings(after.term), after.name)
+    return value
+
+
+def _without_crossings(expr: Expr) -> Expr:
+    """Return the expression without the products that relate two summands of one sum, which are 0."""
+    if isinstance(expr, Delta):
+        return as_expr(0) if _apart(expr.left, expr.right) else expr
+    children = tuple(map(_without_crossings, expr.children()))
+    if isinstance(expr, Add):
+        return add(*children)
+    return as_expr(0) if as_expr(0) in children else expr.with_children(children)
+
+
+def _apart(left: IndexTerm, right: IndexTerm) -> bool:
+    """Return whether two index terms lie in different summands of some sum."""
+    if isinstance(left, Injected) and isinstance(right, Injected):
+        return left.position != right.position or _apart(left.term, right.term)
+    if isinstance(left, Fused) and isinstance(right, Fused):
+        return any(map(_apart, left.parts, right.parts))
+    return False
 
 
 # One product.
