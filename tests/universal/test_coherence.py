@@ -32,7 +32,7 @@ from tensoralg.universal.diagrams import Diagram
 from tensoralg.universal.words import words
 
 U, V, W, X = (Space(*named) for named in (("U", "a"), ("V", "b"), ("W", "c"), ("X", "d")))
-B = Space("B", "p", metric=None)
+B, L = Space("B", "p", metric=None), Space("L", 1)
 SIZES = {"a": 2, "b": 3, "c": 4, "d": 2, "p": 2}
 MOST = 48  # of the dimension of a random space
 SEEDS = st.integers(0, 10**9)
@@ -197,7 +197,7 @@ def loop(source: random.Random, space: VectorSpace, length: int) -> Pair:
 
 def repeating(source: random.Random, most: int) -> VectorSpace:
     """Return a space in which some factors or summands occur more than once."""
-    a, b = (random_space(source, 1, (U, V, ta.Unit)) for _ in range(2))
+    a, b = (random_space(source, 1, (U, V, L, ta.Unit)) for _ in range(2))
     space = source.choice(
         [a @ a, a + a, a @ b + a @ b, (a + a) @ b, a @ (b + b), (a @ b) @ a, (a + b) + a, a @ a + a @ b]
     )
@@ -242,7 +242,9 @@ def test_same_agrees_with_the_oracle(seed: int, length: int) -> None:
         for two in loops:
             equal = np.array_equal(one.matrix, two.matrix)
             assert one.map.same(two.map) is equal
-            assert (one.map == two.map) is equal
+            assert (one.map == two.map) is (
+                equal if L not in sum(words(space), ()) else one.map.blocks == two.map.blocks
+            )
 
 
 def test_random_loops_are_worth_comparing() -> None:
@@ -341,20 +343,16 @@ def test_every_diagram_is_proved_and_its_near_miss_refuted(name: str) -> None:
 
 
 def test_lines_are_not_told_apart() -> None:
-    line = Space("L", 1)
-    swap = braiding(line, line)
-    assert swap.same(identity(line @ line))
-    assert swap != identity(line @ line)
-    assert ta.prove(swap.as_map().value, identity(line @ line).as_map().value)
-    exchange_lines = sum_braiding(line, line)
-    assert not exchange_lines.same(identity(line + line))
-    assert not ta.prove(exchange_lines.as_map().value, identity(line + line).as_map().value)
+    swap = braiding(L, L)
+    assert swap.same(identity(L @ L))
+    assert swap != identity(L @ L)
+    assert ta.prove(swap.as_map().value, identity(L @ L).as_map().value)
+    exchange_lines = sum_braiding(L, L)
+    assert not exchange_lines.same(identity(L + L))
+    assert ta.prove(exchange_lines.as_map().value, identity(L + L).as_map().value).status == "refuted"
     # a dimension that is a symbol may be 1: there the braiding is the identity, and only there
     verdict = ta.prove(braiding(U, U).as_map().value, identity(U @ U).as_map().value, sizes={"a": 1})
     assert verdict.status == "proved"
-    pair, other = braiding(line @ U, line @ U), braiding(line @ U, line @ U)
-    moved = pair >> (identity(line @ U) @ identity(line @ U))
-    assert moved.same(other)
 
 
 def test_the_distributed_form() -> None:
@@ -380,8 +378,7 @@ def test_the_only_isomorphism() -> None:
     assert found.same(path >> canonical(path.target, target))
     assert canonical(source, source).same(identity(source))
     assert canonical(target, source).same(found.inverse)
-    line = Space("L", 1)
-    assert canonical(line @ line, line @ line).same(identity(line @ line))
+    assert canonical(L @ L, L @ L).same(identity(L @ L))
 
 
 def test_no_isomorphism_or_several() -> None:
