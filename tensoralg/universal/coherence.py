@@ -218,11 +218,11 @@ class Structural:
         Examples
         --------
         >>> import tensoralg as ta
-        >>> U, V, W = ta.Space("U", "m"), ta.Space("V", "n"), ta.Space("W", "k")
-        >>> print(associator(U, V, W).as_map().value)
-        s[o1,o2] = sum(i1,i2: delta[o2,(i1,i2)]*x[o1,i1,i2])
-        >>> print(right_unitor(V).as_map("r").value)
-        r[o1] = x[o1]
+        >>> U, V = ta.Space("U", "m"), ta.Space("V", "n")
+        >>> print(braiding(U, V).as_map().value)
+        s[o1,o2] = x[o2,o1]
+        >>> print(sum_braiding(U, V).as_map("t").value)
+        t[o1] = sum(i1: delta[o1,1:i1]*x[0:i1]) + sum(i2: delta[o1,0:i2]*x[1:i2])
         """
         argument = tensor("x", legs_of(self.source))
         outputs = [Index(f"o{k}", leg) for k, leg in enumerate(legs_of(self.target), start=1)]
