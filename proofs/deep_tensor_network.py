@@ -65,12 +65,12 @@ def bilinear_scores_factor_through_the_tensor_product():
 @claim(source="N. Bourbaki, Algebra I, III.4", kernel=False)
 def factors_through_the_tensor_product_exist():
     """A bilinear map into any space is its factor after the universal arrow."""
-    return tensor_product(F, E).universal_property().existence
+    return tensor_product(F, E).universal_property().existence[0]
 
 
 @claim(source="N. Bourbaki, Algebra I, III.4", kernel=False)
 def factors_through_the_tensor_product_are_unique():
-    """A linear map out of the tensor product is the factor of its composite with the universal arrow."""
+    """Every linear map that is a bilinear map after the universal arrow is the factor of that map."""
     return tensor_product(F, E).universal_property().uniqueness
 
 

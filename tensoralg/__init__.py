@@ -46,14 +46,32 @@ _LAZY = {
     "Report": "tensoralg.lower",
     "LinearMap": "tensoralg.universal",
     "MultilinearMap": "tensoralg.universal",
+    "curry": "tensoralg.universal",
+    "direct_sum": "tensoralg.universal",
+    "duality": "tensoralg.universal",
+    "exterior_power": "tensoralg.universal",
+    "hom": "tensoralg.universal",
+    "symmetric_power": "tensoralg.universal",
     "tensor_product": "tensoralg.universal",
+    "uncurry": "tensoralg.universal",
     "claim": "tensoralg.claims",
 }
 
 if TYPE_CHECKING:
     from tensoralg.claims import claim
     from tensoralg.lower import Operator, Report, compile, verify
-    from tensoralg.universal import LinearMap, MultilinearMap, tensor_product
+    from tensoralg.universal import (
+        LinearMap,
+        MultilinearMap,
+        curry,
+        direct_sum,
+        duality,
+        exterior_power,
+        hom,
+        symmetric_power,
+        tensor_product,
+        uncurry,
+    )
 
 __all__ = [
     "Alt",
@@ -77,15 +95,20 @@ __all__ = [
     "claim",
     "compile",
     "cost",
+    "curry",
     "decay",
     "declarations",
     "define",
     "delta",
     "dims",
+    "direct_sum",
+    "duality",
     "einsum",
     "einsum_string",
     "exp",
+    "exterior_power",
     "generalised_delta",
+    "hom",
     "latex",
     "le",
     "levi_civita",
@@ -100,9 +123,11 @@ __all__ = [
     "relu",
     "softmax",
     "sqrt",
+    "symmetric_power",
     "tensor",
     "tensor_product",
     "tensors",
+    "uncurry",
     "verify",
 ]
 

@@ -155,7 +155,7 @@ def _renamed_apart(expr: nodes.Expr, taken: set[str], avoid: set[str]) -> nodes.
     expr = expr.with_children(tuple(_renamed_apart(child, taken, avoid) for child in expr.children()))
     if clash := _bound_here(expr) & taken:
         expr = _rename_binder(expr, clash, avoid)
-        avoid |= _bound_here(expr)
+        avoid.update(expr._bound)  # two binders of one new name would be renamed again, perhaps to a taken one
     return expr
 
 

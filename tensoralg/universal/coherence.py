@@ -57,7 +57,7 @@ from tensoralg.spaces import (
     VectorSpace,
     legs_of,
 )
-from tensoralg.universal.maps import LinearMap
+from tensoralg.universal.linear import LinearMap
 from tensoralg.universal.words import Word, address, letters_of, patterns_of, show_word, words
 
 MOST_SHOWN = 8  # words that an error lists
@@ -248,7 +248,7 @@ class Structural:
 
 def _linear_map(argument: Tensor, value: Definition, ends: Structural) -> LinearMap:
     """Return the linear map with this value; the one place that makes a `LinearMap`."""
-    return LinearMap((argument,), value)
+    return LinearMap((argument,), value, (ends.source,), ends.target, exact=True)
 
 
 def _inverted(places: Sequence[int]) -> tuple[int, ...]:

@@ -30,7 +30,7 @@ from tensoralg.universal.coherence import (
     sum_associator,
     sum_braiding,
 )
-from tensoralg.universal.product import Law
+from tensoralg.universal.construction import Law
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Maps between spaces, held as expressions in their arguments.
+"""Multilinear maps between spaces, held as expressions in their arguments.
 
 A map ``f : V_1 x ... x V_k -> W`` is a tensor in W (the value) written with one symbolic vector for
 each source (the arguments), as ``score[] = sum(a,b: B[a,b]*q[a]*k[b])``.  Composition is substitution.
@@ -8,24 +8,28 @@ The *entries* of f are its values at basis vectors,
 
 f is multilinear if and only if ``f(.., c x + y, ..) = c f(.., x, ..) + f(.., y, ..)`` in each argument;
 `MultilinearMap.check` decides that with `prove`.  Multilinear maps with the same entries are equal
-(N. Bourbaki, *Algebra I*, II.3 and III.5).
+(N. Bourbaki, *Algebra I*, II.3 and III.5).  Spaces are held as `tensoralg.universal.carrier` says; where
+they contain symmetric or exterior powers, the entries are those of ``P_W f (P_1 x ... x P_k)``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
 
 from tensoralg.errors import InvalidExpression, LegCountMismatch, NotMultilinear, SpaceMismatch, counted
 from tensoralg.expr import Definition, Expr, Tensor, define, delta, tensor, walk
-from tensoralg.expr.nodes import mul
-from tensoralg.expr.rewrite import fresh, rename_apart
-from tensoralg.proof import prove
-from tensoralg.spaces import Index, IndexTerm, VectorSpace, legs_of
-from tensoralg.universal.substitution import Reading, as_definition, substitute_tensors
+from tensoralg.expr.nodes import as_expr, bind, mul
+from tensoralg.expr.rewrite import fresh, names_in, rename_apart
+from tensoralg.proof import Verdict, prove
+from tensoralg.spaces import Index, IndexTerm, VectorSpace
+from tensoralg.universal.carrier import Legs, Names, carrier, has_powers, product_of, projection
+from tensoralg.universal.substitution import Reading, as_definition, substitute_tensors, without_deltas
+from tensoralg.universal.written import held_legs, reading_held, value_held
 
-Legs = tuple[VectorSpace, ...]
+if TYPE_CHECKING:
+    from tensoralg.universal.linear import LinearMap
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,19 @@ class MultilinearMap:
     arguments : Tensor or sequence of Tensor
         The symbolic vectors, one for each source.
     value : Definition
-        The value, written in the arguments; its legs are those of the target.
+        The value, written in the arguments.
+    sources : sequence of VectorSpace, optional
+        The spaces of the arguments; without it, the products of their legs.
+    target : VectorSpace, optional
+        The space of the value; without it, the product of its legs.
+    exact : bool
+        Whether the value is known to be in the target and to depend on the arguments only through their projections
+        onto the sources; that matters where these contain powers.
+
+    Raises
+    ------
+    SpaceMismatch
+        If a vector of a source, or of the target, does not have the legs of its tensor.
 
     Examples
     --------
@@ -50,38 +66,43 @@ class MultilinearMap:
     >>> print(score)
     score : V x V -> 1
     >>> print(score.entries())
-    score[i1,i2] = sum(a,b: B[a,b]*delta[a,i1]*delta[b,i2])
+    score[i1,i2] = B[i1,i2]
     """
 
     arguments: tuple[Tensor, ...]
     value: Definition
+    sources: tuple[VectorSpace, ...] = ()
+    target: VectorSpace = field(default=None)  # type: ignore[assignment]
+    exact: bool = field(default=False, kw_only=True, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        arguments = (self.arguments,) if isinstance(self.arguments, Tensor) else tuple(self.arguments)
-        object.__setattr__(self, "arguments", arguments)
-        known = {argument.name: argument for argument in arguments}
-        if len(known) < len(arguments):
+        given = (self.arguments,) if isinstance(self.arguments, Tensor) else tuple(self.arguments)
+        known = {argument.name: argument for argument in given}
+        if len(known) < len(given):
             raise InvalidExpression("two arguments of a map have one name", remedy="give each argument its own name")
-        for used in _tensors(self.value):
+        for used in tensors_in(self.value):
             if used.name in known and used.legs != known[used.name].legs:
                 raise SpaceMismatch(
                     f"the argument {known[used.name]} is used as {used} in {self.value}",
                     remedy="one name has the same legs everywhere",
                     spaces=(known[used.name].legs, used.legs),
                 )
-
-    @property
-    def sources(self) -> tuple[Legs, ...]:
-        """The legs of each source."""
-        return tuple(argument.legs for argument in self.arguments)
-
-    @property
-    def target(self) -> Legs:
-        """The legs of the target."""
-        return tuple(leg.space for leg in self.value.legs)
+        sources = tuple(self.sources) or tuple(product_of(argument.legs) for argument in given)
+        target = product_of([leg.space for leg in self.value.legs]) if self.target is None else self.target
+        if len(sources) != len(given):
+            raise LegCountMismatch(
+                f"{counted(len(given), 'argument')} and {counted(len(sources), 'source')}", remedy="give one for each"
+            )
+        held = tuple(tensor(a.name, held_legs(a.name, a.legs, s)) for a, s in zip(given, sources, strict=True))
+        changed = {a.name: reading_held(a.legs, b) for a, b in zip(given, held, strict=True) if a.legs != b.legs}
+        value: Any = substitute_tensors(self.value, changed) if changed else self.value
+        object.__setattr__(self, "arguments", held)
+        object.__setattr__(self, "value", value_held(value, target))
+        object.__setattr__(self, "sources", sources)
+        object.__setattr__(self, "target", target)
 
     def __str__(self) -> str:
-        return f"{self.value.name} : {' x '.join(map(show_legs, self.sources)) or '1'} -> {show_legs(self.target)}"
+        return f"{self.value.name} : {' x '.join(map(str, self.sources)) or '1'} -> {self.target}"
 
     def __call__(self, *vectors: Tensor | Definition) -> Definition:
         """Return the value at the given vectors.
@@ -98,17 +119,19 @@ class MultilinearMap:
                 f"{self} takes {counted(len(self.arguments), 'argument')} but got {len(vectors)}",
                 remedy="give one for each",
             )
-        given = [as_definition(vector) for vector in vectors]
-        for argument, vector in zip(self.arguments, given, strict=True):
+        readings: dict[str, Reading] = {}
+        for argument, source, vector in zip(self.arguments, self.sources, map(as_definition, vectors), strict=True):
             legs = tuple(leg.space for leg in vector.legs)
-            if legs != argument.legs:
+            if tuple(leg for written in legs for leg in carrier(written)) != argument.legs:
                 raise SpaceMismatch(
-                    f"{self} wants {argument.name} in {show_legs(argument.legs)}, "
-                    f"but {vector.name} is in {show_legs(legs)}",
-                    remedy=f"give a vector in {show_legs(argument.legs)}",
-                    spaces=(argument.legs, legs),
+                    f"{self} wants {argument.name} in {source}, but {vector.name} is in {show_legs(legs)}",
+                    remedy=f"give a vector in {source}",
+                    spaces=(source, legs),
                 )
-        return self._read({a.name: v.__getitem__ for a, v in zip(self.arguments, given, strict=True)})
+            held = value_held(vector, product_of(legs))
+            readings[argument.name] = (held if self.exact else projected(held, source)).__getitem__
+        value = self._read(readings)
+        return value if self.exact else projected(value, self.target)
 
     def _read(self, readings: Mapping[str, Reading], parameters: Sequence[Index] = ()) -> Definition:
         """Return the value with the arguments read otherwise, with the legs that the readings add."""
@@ -119,11 +142,56 @@ class MultilinearMap:
 
     def entries(self) -> Definition:
         """Return the values at basis vectors: the legs of the sources, in order, then those of the target."""
-        legs = [leg for source in self.sources for leg in source]
+        legs = [leg for argument in self.arguments for leg in argument.legs]
         fixed = fresh_indices("i", [dual_leg(leg) for leg in legs], set(self.value.free))
         rest = iter(fixed)
         basis = {argument.name: _basis_vector([next(rest) for _ in argument.legs]) for argument in self.arguments}
-        return self._read(basis, fixed)
+        raw = without_deltas(self._read(basis, fixed))
+        assert isinstance(raw, Definition)
+        if self.exact or not any(map(has_powers, (*self.sources, self.target))):
+            return raw
+        return self._projected_entries(raw)
+
+    def _projected_entries(self, raw: Definition) -> Definition:
+        names = Names(names_in(raw))
+        inner = names.indices("b", [leg.space for leg in raw.legs])
+        factors, start = [raw[inner]], 0
+        for space in (*self.sources, self.target):
+            stop = start + len(carrier(space))
+            outer = tuple(raw.legs[start:stop])
+            factors.append(projection(space, tuple(inner[start:stop]), outer, names))
+            start = stop
+        return define(raw.legs, bind(inner, mul(*factors)), raw.name)
+
+    def equals(
+        self, other: MultilinearMap, given: Sequence[tuple[Any, Any]] = (), sizes: Mapping[str, int] | None = None
+    ) -> Verdict:
+        """Return the verdict on whether two maps between the same spaces are equal.
+
+        Raises
+        ------
+        SpaceMismatch
+            If their sources or targets differ.
+
+        Examples
+        --------
+        >>> import tensoralg as ta
+        >>> V = ta.Space("V", "n")
+        >>> f, g = ta.LinearMap.generic("f", V, V), ta.LinearMap.generic("g", V, V)
+        >>> (f >> g).equals(g >> f).status
+        'refuted'
+        """
+        self._like(other)
+        mine, theirs = self.entries(), other.entries()
+        return prove(mine, define(mine.legs, theirs[mine.legs], theirs.name), given=list(given), sizes=sizes)
+
+    def _like(self, other: MultilinearMap) -> None:
+        if (self.sources, self.target) != (other.sources, other.target):
+            raise SpaceMismatch(
+                f"{self} and {other} are maps between different spaces",
+                remedy="compare and add maps with the same sources and target; associators and braidings are maps too",
+                spaces=((*self.sources, self.target), (*other.sources, other.target)),
+            )
 
     def check(self) -> None:
         """Raise unless the map is linear in each of its arguments.
@@ -133,7 +201,7 @@ class MultilinearMap:
         NotMultilinear
             With the argument, the verdict and the witness as attributes.
         """
-        taken = {used.name for used in _tensors(self.value)} | {a.name for a in self.arguments}
+        taken = {used.name for used in tensors_in(self.value)} | {a.name for a in self.arguments}
         scale = tensor(fresh("c", taken), ())
         for argument in self.arguments:
             x, y = (tensor(fresh(name, taken | {scale.name}), argument.legs) for name in ("x", "y"))
@@ -151,7 +219,7 @@ class MultilinearMap:
                     counterexample=verdict.counterexample,
                 )
 
-    def __rshift__(self, after: LinearMap) -> MultilinearMap:
+    def __rshift__(self, after: LinearMap) -> Self:
         """Return `after` applied to the value of this map: first this one, then the other.
 
         Raises
@@ -159,65 +227,100 @@ class MultilinearMap:
         SpaceMismatch
             If the source of the second map is not the target of the first.
         """
-        if not isinstance(after, LinearMap):
+        if not isinstance(after, MultilinearMap) or len(after.arguments) != 1:
             return NotImplemented
         if after.sources[0] != self.target:
             raise _not_composable(self, after)
-        taken = {used.name for used in _tensors(after.value)} - {after.arguments[0].name}
+        taken = {used.name for used in tensors_in(after.value)} - {after.arguments[0].name}
         apart = self._renamed({a.name: fresh(a.name, taken) for a in self.arguments if a.name in taken})
-        kind = LinearMap if isinstance(self, LinearMap) else MultilinearMap
-        return kind(apart.arguments, after(apart.value))
+        middle = apart.value if self.exact or after.exact else projected(apart.value, self.target)
+        value = after._read({after.arguments[0].name: middle.__getitem__})
+        return type(self)(apart.arguments, value, self.sources, after.target, exact=self.exact and after.exact)
 
-    def _renamed(self, names: dict[str, str]) -> MultilinearMap:
+    def _renamed(self, names: Mapping[str, str]) -> Self:
         """Return the same map with its arguments renamed."""
         arguments = tuple(tensor(names.get(a.name, a.name), a.legs) for a in self.arguments)
         value = self._read({old.name: new.__getitem__ for old, new in zip(self.arguments, arguments, strict=True)})
-        return type(self)(arguments, value)
+        return type(self)(arguments, value, self.sources, self.target, exact=self.exact)
 
-
-@dataclass(frozen=True)
-class LinearMap(MultilinearMap):
-    """A map that is to be linear in its one argument.
-
-    Examples
-    --------
-    >>> import tensoralg as ta
-    >>> V, W = ta.Space("V", "n"), ta.Space("W", "m")
-    >>> f, g = LinearMap.generic("f", V, W), LinearMap.generic("g", W, V)
-    >>> print((f >> g).value)
-    g[o1] = sum(i1: g[i1,o1]*sum(i2: f[i2,i1]*x1[i2]))
-    >>> print(f @ g)
-    f : V @ W -> W @ V
-    """
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if len(self.arguments) != 1:
-            raise LegCountMismatch(
-                f"a linear map has one argument, not {len(self.arguments)}", remedy="use MultilinearMap"
-            )
-
-    @classmethod
-    def generic(cls, name: str, source: VectorSpace, target: VectorSpace) -> LinearMap:
-        """Return the linear map whose entries are the generic tensor `name`."""
-        return cls(*_generic(name, (source,), target))
-
-    def __matmul__(self, other: LinearMap) -> LinearMap:
-        """Return the tensor product: ``(f @ g)(x (x) y) = f(x) (x) g(y)``."""
-        if not isinstance(other, LinearMap):
+    def __add__(self, other: object) -> Self:
+        """Return the pointwise sum of two maps between the same spaces."""
+        if not isinstance(other, MultilinearMap):
             return NotImplemented
-        for factor in (self, other):
-            factor.check()
-        taken = {used.name for factor in (self, other) for used in _tensors(factor.value)}
-        argument = tensor(fresh("x", taken), (*self.sources[0], *other.sources[0]))
-        left, right = self.entries(), other.entries()
-        inputs = fresh_indices("i", argument.legs, set())
-        outputs = fresh_indices("o", (*self.target, *other.target), set())
-        cut, split = len(self.sources[0]), len(self.target)
-        body = mul(
-            left[(*inputs[:cut], *outputs[:split])], right[(*inputs[cut:], *outputs[split:])], argument[tuple(inputs)]
-        )
-        return LinearMap((argument,), define(outputs, body, self.value.name))
+        self._like(other)
+        taken = {used.name for f in (self, other) for used in tensors_in(f.value)}
+        names: list[str] = []
+        for argument in self.arguments:
+            names.append(fresh(argument.name, (taken - {argument.name}) | set(names)))
+        one = self._renamed({a.name: name for a, name in zip(self.arguments, names, strict=True)})
+        two = other._renamed({a.name: name for a, name in zip(other.arguments, names, strict=True)})
+        value = define(one.value.legs, one.value.term + two.value[one.value.legs], one.value.name)
+        return type(self)(one.arguments, value, self.sources, self.target, exact=one.exact and two.exact)
+
+    def __mul__(self, number: object) -> Self:
+        """Return the map times a number or a scalar expression."""
+        value = define(self.value.legs, as_expr(number) * self.value.term, self.value.name)
+        return type(self)(self.arguments, value, self.sources, self.target, exact=self.exact)
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> Self:
+        return self * -1
+
+    def __sub__(self, other: object) -> Self:
+        return self + -other if isinstance(other, MultilinearMap) else NotImplemented
+
+    def named(self, name: str) -> Self:
+        """Return the same map under another name."""
+        value = define(self.value.legs, self.value.term, name)
+        return type(self)(self.arguments, value, self.sources, self.target, exact=self.exact)
+
+
+def projected(vector: Definition, space: VectorSpace) -> Definition:
+    """Return the projection of a held tensor onto the space that it is to be in."""
+    if not has_powers(space):
+        return vector
+    names = Names(names_in(vector))
+    inner = names.indices("b", [leg.space for leg in vector.legs])
+    entries = projection(space, tuple(vector.legs), inner, names)
+    return define(vector.legs, bind(inner, mul(entries, vector[inner])), vector.name)
+
+
+def from_entries(
+    sources: Sequence[VectorSpace],
+    target: VectorSpace,
+    entries: Callable[[tuple[tuple[Index, ...], ...], tuple[Index, ...], Names], Expr],
+    name: str,
+    taken: Sequence[str] = (),
+    outputs: Sequence[Index] | None = None,
+) -> tuple[tuple[Tensor, ...], Definition]:
+    """Return arguments and value of the multilinear map with the given entries.
+
+    Parameters
+    ----------
+    sources, target : VectorSpace
+    entries : callable
+        From one tuple of indices for each source, those of the target, and a supply of names, to the entry there.
+    name : str
+        Of the value.
+    taken : sequence of str
+        Names that no argument may have.
+    outputs : sequence of Index, optional
+        The legs of the value, if they are to have certain names.
+    """
+    stem = "x{}" if len(sources) > 1 else "x"
+    arguments: list[Tensor] = []
+    for k, source in enumerate(sources, start=1):
+        arguments.append(tensor(fresh(stem.format(k), {*taken, *(a.name for a in arguments)}), carrier(source)))
+    names = Names(index.name for index in outputs or ())
+    inputs = tuple(names.indices("i", argument.legs) for argument in arguments)
+    legs = names.indices("o", carrier(target)) if outputs is None else tuple(outputs)
+    body = entries(inputs, legs, names)
+    vectors = [argument[own] for argument, own in zip(arguments, inputs, strict=True)]
+    summed = bind(tuple(i for own in inputs for i in own), mul(body, *vectors))
+    value = without_deltas(define(legs, summed, name))
+    assert isinstance(value, Definition)
+    return tuple(arguments), value
 
 
 def generic_multilinear(name: str, sources: Sequence[VectorSpace], target: VectorSpace) -> MultilinearMap:
@@ -230,20 +333,19 @@ def generic_multilinear(name: str, sources: Sequence[VectorSpace], target: Vecto
     >>> print(generic_multilinear("F", (V, V), ta.Unit).value)
     F[] = sum(i1,i2: F[i1,i2]*x1[i1]*x2[i2])
     """
-    return MultilinearMap(*_generic(name, sources, target))
+    return MultilinearMap(*generic_parts(name, sources, target), tuple(sources), target)
 
 
-def _generic(name: str, sources: Sequence[VectorSpace], target: VectorSpace) -> tuple[tuple[Tensor, ...], Definition]:
-    legs = [legs_of(source) for source in sources]
-    arguments = tuple(tensor(f"x{k}", own) for k, own in enumerate(legs, start=1))
-    if name in {argument.name for argument in arguments}:
+def generic_parts(
+    name: str, sources: Sequence[VectorSpace], target: VectorSpace
+) -> tuple[tuple[Tensor, ...], Definition]:
+    """Return arguments and value of the multilinear map whose entries are the generic tensor `name`."""
+    if name in {f"x{k}" for k in range(1, len(sources) + 1)} | {"x"}:
         raise InvalidExpression(f"{name} names an argument of a generic map", remedy="give its entries another name")
-    flat = [leg for source in legs for leg in source]
-    inputs, outputs = fresh_indices("i", flat, set()), fresh_indices("o", legs_of(target), set())
-    entries = tensor(name, (*map(dual_leg, flat), *legs_of(target)))
-    rest = iter(inputs)
-    vectors = [argument[tuple(next(rest) for _ in argument.legs)] for argument in arguments]
-    return arguments, define(outputs, mul(entries[(*inputs, *outputs)], *vectors), name)
+    legs = [dual_leg(leg) for source in sources for leg in carrier(source)]
+    symbol = tensor(name, (*legs, *carrier(target)))
+    flat = lambda inputs, outputs, _: symbol[(*(i for own in inputs for i in own), *outputs)]  # noqa: E731
+    return from_entries(sources, target, flat, name, taken=(name,))
 
 
 def dual_leg(leg: VectorSpace) -> VectorSpace:
@@ -253,16 +355,17 @@ def dual_leg(leg: VectorSpace) -> VectorSpace:
 
 def fresh_indices(stem: str, spaces: Sequence[VectorSpace], taken: set[str]) -> list[Index]:
     """Return one index over each space, called `stem` with a number, none of them in `taken`."""
-    used, found = set(taken) | {stem}, []
-    for space in spaces:
-        found.append(Index(fresh(stem, used), space))
-        used.add(found[-1].name)
-    return found
+    return list(Names(taken | {stem}).indices(stem, spaces))
 
 
 def show_legs(legs: Legs) -> str:
     """Return legs as a product of spaces."""
     return " @ ".join(str(leg) for leg in legs) or "1"
+
+
+def tensors_in(expr: Expr) -> list[Tensor]:
+    """Return the tensors that occur in an expression."""
+    return [found for node in walk(expr) if (found := getattr(node, "tensor", None)) is not None]
 
 
 def _basis_vector(fixed: Sequence[Index]) -> Reading:
@@ -272,20 +375,12 @@ def _basis_vector(fixed: Sequence[Index]) -> Reading:
     return vector
 
 
-def _tensors(expr: Expr) -> list[Any]:
-    return [tensor for node in walk(expr) if (tensor := getattr(node, "tensor", None)) is not None]
-
-
-def _not_composable(first: MultilinearMap, second: LinearMap) -> SpaceMismatch:
-    target, source = first.target, second.sources[0]
-    differing = (k for k, (a, b) in enumerate(zip(target, source, strict=False)) if a != b)
-    where = next(differing, min(len(target), len(source)))
+def _not_composable(first: MultilinearMap, second: MultilinearMap) -> SpaceMismatch:
     return SpaceMismatch(
         f"cannot compose {second.value.name} after {first.value.name}: "
         f"target({first.value.name}) is not source({second.value.name})\n"
-        f"  {first}     target = {show_legs(target)}\n"
-        f"  {second}     source = {show_legs(source)}\n"
-        f"  first difference: leg {where}",
-        remedy="compose maps that meet in one space",
-        spaces=(target, source),
+        f"  {first}     target = {first.target}\n"
+        f"  {second}     source = {second.sources[0]}",
+        remedy="compose maps that meet in one space; associators, braidings and other isomorphisms are maps too",
+        spaces=(first.target, second.sources[0]),
     )

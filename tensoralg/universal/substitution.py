@@ -12,9 +12,9 @@ from typing import TypeAlias
 
 from tensoralg.errors import InvalidExpression
 from tensoralg.expr import Definition, Expr, Tensor, define
-from tensoralg.expr.nodes import Bind, Decay, Entry, bind
-from tensoralg.expr.rewrite import rename_apart
-from tensoralg.spaces import Index, IndexTerm
+from tensoralg.expr.nodes import Add, Bind, Decay, Delta, Entry, Mul, add, bind, mul
+from tensoralg.expr.rewrite import rename_apart, substitute, walk
+from tensoralg.spaces import Index, IndexTerm, atoms
 
 Reading: TypeAlias = "Callable[[tuple[IndexTerm, ...]], Expr]"
 
@@ -86,3 +86,55 @@ def substitute_tensors(expr: Expr, values: Mapping[str, Definition | Reading]) -
         return node.with_children(tuple(replaced(child) for child in node.children()))
 
     return replaced(expr)
+
+
+def without_deltas(expr: Expr) -> Expr:
+    """Return an expression in which no summed index is tied to another index by a factor delta of the summand.
+
+    Examples
+    --------
+    >>> import tensoralg as ta
+    >>> V = ta.Space("V", "n")
+    >>> i, j, k = V.indices("i j k")
+    >>> A = ta.tensor("A", V @ V)
+    >>> print(without_deltas(ta.define((i, k), A[i, j] * ta.delta[j, k])))
+    out[i,k] = A[i,k]
+    """
+    node = expr.with_children(tuple(map(without_deltas, expr.children())))
+    while isinstance(node, Bind):
+        if isinstance(node.summand, Add):
+            return add(*(without_deltas(bind(node.indices, term)) for term in node.summand.terms))
+        if isinstance(node.summand, Bind):
+            node = bind((*node.indices, *node.summand.indices), node.summand.summand)
+            continue
+        tie = _tie(node)
+        if tie is None:
+            break
+        factor, index, other = tie
+        factors = list(node.summand.factors) if isinstance(node.summand, Mul) else [node.summand]
+        factors.remove(factor)
+        inner = substitute(mul(*factors), {index: other})
+        node = bind(tuple(i for i in node.indices if i != index), inner)
+    return node
+
+
+def _tie(node: Bind) -> tuple[Delta, Index, IndexTerm] | None:
+    """Return a factor delta of a sum that replaces one of its indices, the index, and what replaces it."""
+    factors = node.summand.factors if isinstance(node.summand, Mul) else (node.summand,)
+    for factor in factors:
+        if isinstance(factor, Delta):
+            for index, other in ((factor.left, factor.right), (factor.right, factor.left)):
+                if (
+                    isinstance(index, Index)
+                    and index in node.indices
+                    and index not in atoms(other)
+                    and (index.space == other.space or _stands_alone(index, node.summand))
+                ):
+                    return factor, index, other
+    return None
+
+
+def _stands_alone(index: Index, expr: Expr) -> bool:
+    """Return whether an index is no part of a composite index term, where one over the dual could not replace it."""
+    terms = (term for node in walk(expr) for term in node.index_terms())
+    return all(term == index or index not in atoms(term) for term in terms)

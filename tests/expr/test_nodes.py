@@ -16,7 +16,7 @@ from strategies import claim
 from tensoralg.errors import FactConflict, InvalidExpression, SpaceMismatch
 from tensoralg.expr import nodes
 from tensoralg.expr.nodes import Mask, Mul, Number, Pow, Size, add, as_expr, mul, power
-from tensoralg.expr.rewrite import walk
+from tensoralg.expr.rewrite import rename_apart, walk
 from tensoralg.expr.tensor import merge_facts
 from tensoralg.spaces import Space
 
@@ -193,3 +193,15 @@ def test_one_name_has_one_shape_in_a_definition():
 
 def test_masks_remember_their_order():
     assert Mask(True, t, s) is ta.lt[t, s] is not ta.le[t, s]
+
+
+def test_nested_binders_are_renamed_apart_from_taken_names_for_good():
+    # the inner binder became i4, then the outer one too, and resolving that gave the inner one its taken name back
+    V = ta.Space("V", "n")
+    i1, i2, i3 = V.indices("i1 i2 i3")
+    A, B = ta.tensors("A B", V @ V)
+    term = (A[i1, i1] * (B[i3, i2] * A[i2, i1]).sum(i3, i2)).sum(i1)
+    apart = rename_apart(term, {"i1", "i2", "o1"})
+    assert not apart._bound & {"i1", "i2", "o1"}
+    arrays = {"A": [[1, 2], [3, 4]], "B": [[5, 6], [7, 8]]}
+    assert apart.evaluate(**arrays) == term.evaluate(**arrays)

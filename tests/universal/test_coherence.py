@@ -460,3 +460,9 @@ def test_the_empty_sum() -> None:
     zero = DirectSum(())
     assert words(U @ zero) == ()
     assert canonical(U @ zero, zero).same(left_distributor(U))
+
+
+def test_factors_that_are_bare_beside_factors_that_are_not() -> None:
+    # an index over a bare space and one over its dual are tied, but only one of them can stand in a composite index
+    space = (U @ B @ B + (V + B) @ B) @ (V @ B.dual + U)
+    assert np.array_equal(matrix_of(identity(space).as_map(), space, space), np.eye(extent(space), dtype=int))
