@@ -170,6 +170,29 @@ def chains(start: Any, placed: list[Any], limits: list[Any], spend: Callable[[in
         yield from chains((*start[: k // 2], new, *start[k // 2 + len(old) :]), placed[1:], limits, spend)
 
 
+def apart(term: Term) -> tuple[Term, list[Term]]:
+    """Return the factors of a term without bound variables, and the others, none sharing one with another."""
+    whole, found = Term(term.coefficient), list[Term]()
+    for atom, power in term.powers.items():
+        bound = {v: term.bound[v] for v in variables(*atom[2:]) if v in term.bound}
+        part = Term(1, {atom: power}, bound)
+        for other in [other for other in found if bound.keys() & other.bound]:
+            found.remove(other)
+            part.powers.update(other.powers)
+            part.bound.update(other.bound)
+        if bound:
+            found.append(part)
+        else:
+            whole.times(atom, power)
+    return whole, found
+
+
+def related(part: Term, opened: Any) -> list[Any]:
+    """Return the open variables that indicators relate to others."""
+    used = set(variables(*(v for atom in part.powers if atom[0] in INDICATORS for v in atom[2:])))
+    return [v for v in opened if v in used]
+
+
 def put(node: Any, to: Callable[[str], Any], depth: int = 0) -> Any:
     """Return a term with its free indices replaced and its bound ones renamed by their depth."""
     if isinstance(node, int) or node[0] in ("num", "size"):
@@ -580,7 +603,11 @@ class Checker:
                 low = [Term(-1, {("place", "", kept[-1][0]): 1})] if kept else []
                 for j in range(number):
                     line = [t.copy(Fraction(1, j + 1)) for t in (*high, *low, Term(-1 - j))]
-                    counts = self.product(counts, line)
+                    found: dict[Any, Any] = {}
+                    for t in self.product(counts, line):
+                        key = tuple(sorted(t.powers.items(), key=repr))
+                        found[key] = raised(found.get(key, 0) + t.coefficient, 1)
+                    counts = [Term(c, powers) for powers, c in found.items() if c]
                 kept += [(first, *sorted((v for v in block if v in opened and v != first), key=str))] if block else []
                 number = 0
             order = {**term.chains, space: tuple(kept)}
@@ -627,7 +654,42 @@ class Checker:
         return (tuple(sorted(powers.items(), key=repr)), tuple(term.bound[v] for v in bound), chains), sign * flip
 
     def normal(self, terms: list[Term], opened: Any) -> dict[Any, Any]:
-        """Return the normal form of a sum of terms whose open variables are `opened`."""
+        """Return the normal form of a sum of terms whose open variables are `opened`.
+
+        Factors of a term that share no bound variable are refined alone first: most of what cancels cancels there.
+        """
+        if not self.proof["refine"]:
+            return self.collect(terms, opened)
+        table: dict[Any, Any] = {}
+        for whole, factors in [apart(self.eliminate(term)) for term in terms]:
+            forms = [self.collect([f], related(f, opened)) if len(factors) > 1 else {f: 1} for f in factors]
+            self.spend(4 * prod(map(len, forms)))
+            for chosen in product(*(form.items() for form in forms)):
+                key = (*(tuple(sorted(part, key=repr)) for part in (whole.powers.items(), [f for f, _ in chosen])),)
+                table[key] = raised(table.get(key, 0) + whole.coefficient * prod(c for _, c in chosen), 1)
+        left = [([Term(c, powers)], *([self.spelled(f)] for f in parts)) for (powers, parts), c in table.items() if c]
+        return self.collect([self.product(*factors)[0] for factors in left], opened)
+
+    def spelled(self, part: Any) -> Term:
+        """Return a monomial, or its canonical form, as a term with bound variables of its own and masks for chains."""
+        if isinstance(part, Term):
+            return part
+        powers, spaces, chains = part
+        ((names, bound),) = self.ranges([(None, space) for space in spaces])
+        to = {-1 - k: v for k, v in enumerate(names)}
+        term = Term(1, {}, bound)
+        for atom, power in powers:
+            term.times(renamed(atom, to), power)
+        for blocks in ([[to.get(v, v) for v in block] for block in blocks] for _, blocks in chains):
+            for low, high in pairwise(blocks):
+                term.times(("lt", "", low[0], high[0]))
+            for block in blocks:
+                for v in block[1:]:
+                    term.times(renamed(("delta", "", block[0], v), {}))
+        return term
+
+    def collect(self, terms: list[Term], opened: Any) -> dict[Any, Any]:
+        """Return terms without deltas of bound variables as coefficients of monomials along strict chains."""
         table: dict[Any, Any] = {}
         for term in terms:
             pieces = [self.eliminate(term)]
