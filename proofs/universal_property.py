@@ -267,13 +267,30 @@ def the_sum_of_two_heads_is_one_form_on_the_direct_sum():
     return existence(heads(number("y")))
 
 
-@claim(source=PRODUCT, kernel=False, mutation=lambda: uniqueness(heads(), spanning=1))
+@claim(source=PRODUCT, kernel=False, mutation=lambda: form_of_heads(pairs=[(0, 0), (1, 1)]))
 def only_one_form_gives_the_sum_of_two_heads():
-    """A form on the direct sum that gives the sum of the heads on families that span is theirs."""
-    return uniqueness(heads())
+    """A form on the direct sum that gives the sum of the heads, where queries and keys span each head, is the factor.
+
+    It has to agree also where the query is in one head and the key in the other.
+    """
+    return form_of_heads(pairs=[(0, 0), (0, 1), (1, 0), (1, 1)])
 
 
-@claim(source=HEADS, kernel=False, mutation=lambda: (block(0, f2), ta.define((f, f2), 0 * ta.delta[f, f] * number("x"))))
+def form_of_heads(pairs: Sequence[tuple[int, int]]) -> Statement:
+    """State that a form which agrees with two heads on the given pairs of heads is their factor."""
+    queries, keys = ([family(ta.tensor(f"{name}{m}", W.summands[m])) for m in (0, 1)] for name in "qk")
+    form = ta.tensor("form", W @ W)
+    given = [spans for *_, spans in (*queries, *keys)]
+    for m, n in pairs:
+        (Qs, x, _), (Ks, y, _), i, j = queries[m], keys[n], (f, g)[m], (f2, g2)[n]
+        value = form[Injected(i, m, W), Injected(j, n, W)] * Qs[x, i] * Ks[y, j]
+        given.append((ta.define((x, y), value), ta.define((x, y), Qs[x, i] * Ks[y, i] if m == n else 0)))
+    return ta.define((w, w2), form[w, w2]), ta.define((w, w2), factor(heads()).entries()[w, w2]), given
+
+
+@claim(
+    source=HEADS, kernel=False, mutation=lambda: (block(0, f2), ta.define((f, f2), 0 * ta.delta[f, f] * number("x")))
+)
 def the_form_of_two_heads_is_block_diagonal():
     """Between the heads the form vanishes; within a head it is the metric, which does not."""
     return block(1, g), ta.define((f, g), 0)
@@ -301,10 +318,23 @@ def scaled_heads() -> MultilinearMap:
     return MultilinearMap((qH, kH), ta.define((a,), ta.tensor("x", H)[a] * qH[a, f] * kH[a, f], name="each"))
 
 
-@claim(source=PRODUCT, kernel=False, mutation=lambda: uniqueness(each, spanning=1))
+@claim(source=PRODUCT, kernel=False, mutation=lambda: map_of_heads(spanning=1))
 def only_one_linear_map_gives_the_scores_of_all_heads():
-    """The factor of the scores of all heads is determined by families of queries and keys that span."""
-    return uniqueness(each)
+    """A linear map that gives the scores where queries and keys of single heads span is the factor."""
+    return map_of_heads()
+
+
+def map_of_heads(spanning: int | None = None) -> Statement:
+    """State that a linear map which agrees with all heads, for queries and keys of single heads, is their factor."""
+    (Qs, x, first_spans), (Ks, y, second_spans) = family(q), family(k)
+    legs, form = (a, f, b, f2, c), ta.tensor("form", (H, F, H, F, H))
+    same = ta.delta[a, b] * ta.delta[a, c]
+    agrees = (
+        ta.define((x, y, a, b, c), form[legs] * Qs[x, f] * Ks[y, f2]),
+        ta.define((x, y, a, b, c), same * Qs[x, f] * Ks[y, f]),
+    )
+    given = [*[first_spans, second_spans][:spanning], agrees]
+    return ta.define(legs, form[legs]), ta.define(legs, factor(each).entries()[legs]), given
 
 
 @claim(source=HEADS, kernel=False, mutation=lambda: (summed(each), summed(scaled_heads())))
@@ -332,6 +362,7 @@ D = ta.decay(R)
 Qt, Kt = ta.tensors("Q K", T @ F)
 PRODUCTS = (ta.define((t, f, f3), P[t, f, f3]), ta.define((t, f, f3), D[t, "-", f, f3]))
 IDENTITY = ta.define((t, f, f3), ta.delta[f, f3])
+ROTATIONS = (ta.define((t, f, f3), R[t, f, f2] * R[t, f3, f2]), IDENTITY)
 ORTHOGONAL = (ta.define((t, f, f3), P[t, f, f2] * P[t, f3, f2]), IDENTITY)
 SHIFTED = (ta.define((t, f, f3), S[t, f, f3]), ta.define((t, f, f3), P[t, f, f2] * C[f2, f3]))
 BY_A_ROTATION = (ta.define((f, f3), C[f, f2] * C[f3, f2]), ta.define((f, f3), ta.delta[f, f3]))
@@ -405,15 +436,22 @@ def prefix(late: bool = False) -> ta.Definition:
     return ta.define((t, s, f, f3), pair)
 
 
-@claim(source="textbook", sizes=at("d n"), given=[PRODUCTS], mutation=lambda: (gram(), ORTHOGONAL_PAST, [ORTHOGONAL]))
+PAST = ta.define((t, s, f, f3), ta.le[s, t] * ta.delta[f, f3])
+
+
+@claim(source="textbook", sizes=at("d n"), given=[PRODUCTS], mutation=lambda: (gram(), PAST))
 def orthogonal_windows_extend_orthogonal_products():
     """If P_s and ``decay(R)[t,s]`` have orthonormal rows, so has P_t: the step of an induction over the tokens."""
     window = ta.define((t, s, f, f3), D[t, s, f, f2] * D[t, s, f3, f2])
-    at_s = ta.define((s, f, f3), P[s, f, f2] * P[s, f3, f2]), ta.define((s, f, f3), ta.delta[f, f3])
-    return gram(), ORTHOGONAL_PAST, [(window, ORTHOGONAL_PAST), at_s]
+    return gram(), PAST, [(window, PAST), ORTHOGONAL]
 
 
-@claim(source="a mistake: columns instead of rows", expected="refuted", given=[PRODUCTS, ORTHOGONAL])
+def gram() -> ta.Definition:
+    """Return ``P_t P_t^T`` for s <= t."""
+    return ta.define((t, s, f, f3), ta.le[s, t] * P[t, f, f2] * P[t, f3, f2])
+
+
+@claim(source="a mistake: columns instead of rows", expected="refuted", given=[PRODUCTS, ROTATIONS])
 def a_rotary_score_of_columns_depends_on_the_decay_alone():
     """``(P_t q) . (P_s k) = q^T P_s^T decay(R)[t,s]^T P_s k``, from which P_s goes only if rotations commute."""
     return at_tokens(rotary(P, columns=True)), at_tokens(relative)
@@ -470,3 +508,191 @@ def linear_biases_are_one_form_on_pairs_and_one():
     return alibi.value, AFFINE.factor(affine_form())(pair_and(1))
 
 
+def form_of_alibi(zero: bool = True) -> Statement:
+    """State that a form on pairs and a constant that give ALiBi's score at two times are the metric and the bias."""
+    (Qs, x, spans), (Ks, y, spans2) = family(q), family(k)
+    form, constant, b = ta.tensor("form", F @ F), number("constant"), number("b")
+    agrees = (
+        ta.define((x, y), form[f, f2] * Qs[x, f] * Ks[y, f2] + constant),
+        ta.define((x, y), Qs[x, f] * Ks[y, f] + b),
+    )
+    at_zero = ta.define((y,), constant), ta.define((y,), b)
+    given = [spans, spans2, agrees, *([at_zero] if zero else [])]
+    return ta.define((f, f2), form[f, f2]), ta.define((f, f2), ta.delta[f, f2]), given
+
+
+@claim(source=PRODUCT, kernel=False, mutation=lambda: form_of_alibi(zero=False))
+def only_one_form_on_pairs_and_one_gives_a_biased_score():
+    """A form on F @ F + 1 that gives a biased dot product is the metric on F @ F; it must agree also at the query 0."""
+    return form_of_alibi()
+
+
+ONE = DirectSum((F, ta.Unit))
+m, m2 = ONE.indices("m m2")
+
+
+def with_a_one(vector: ta.Tensor) -> ta.Definition:
+    """Return the vector (v, 1) of F + 1."""
+    return ta.define((m,), ta.delta[m, Injected(f, 0, ONE)] * vector[f] + ta.delta[m, Injected(o, 1, ONE)])
+
+
+def augmented(queries: ta.Definition, keys: ta.Definition) -> ta.Definition:
+    """Return the factor of the bilinear score on F + 1 that is the metric on F and a bias on 1, at two vectors."""
+    one, two = ta.tensors("q1 k1", (ONE,))
+    inside, last = Injected(f, 0, ONE), Injected(o, 1, ONE)
+    value = one[inside] * two[inside] + bias[t, s] * one[last] * two[last]
+    score = MultilinearMap((one, two), ta.define((t, s), value, name="augmented"))
+    return (product_of(score).arrow >> factor(score))(queries, keys)
+
+
+@claim(source=ALIBI, sizes=at("d n"), mutation=lambda: (augmented(with_a_one(q), padded(k)), alibi.value))
+def linear_biases_are_bilinear_in_vectors_with_a_one():
+    """ALiBi's score is a bilinear score on F + 1 at (q, 1) and (k, 1); at (k, 0) the bias is lost."""
+    return augmented(with_a_one(q), with_a_one(k)), alibi.value
+
+
+def padded(vector: ta.Tensor) -> ta.Definition:
+    """Return the vector (v, 0) of F + 1."""
+    return ta.define((m,), ta.delta[m, Injected(f, 0, ONE)] * vector[f])
+
+
+def mixed_queries(given: bool = True) -> Statement:
+    """State that ALiBi's score at a mixture of queries is the mixture of the scores, if the weights sum to one."""
+    left, right, x, y = *ta.tensors("v w", F), number("y1"), number("y2")
+    mixture = ta.define((f,), x * left[f] + y * right[f])
+    apart = x * alibi(left, k)[t, s] + y * alibi(right, k)[t, s]
+    one = ta.define((), x + y), ta.define((), 1)
+    return alibi(mixture, k), ta.define((t, s), apart), [one] if given else []
+
+
+@claim(source=ALIBI, kernel=False, mutation=lambda: mixed_queries(given=False))
+def biased_scores_are_affine_in_the_query():
+    """ALiBi's score is linear on mixtures of queries, whose weights sum to one."""
+    return mixed_queries()
+
+
+@claim(source="a mistake: a bias is no form on pairs", expected="refuted")
+def biased_scores_are_additive_in_the_query():
+    """ALiBi's score of a sum of queries has the bias once, and the sum of the scores has it twice."""
+    return additive(alibi, "q")
+
+
+# k-linear scores, and the dot product as one of them: Tensor Attention of the third order.
+
+extra, T3 = ta.tensor("k2", L), ta.tensor("T", (F, G, L))
+third = MultilinearMap((q, key, extra), ta.define((), T3[f, g, l] * q[f] * key[g] * extra[l], name="third"))
+heir = ta.tensor("k3", H)
+T4 = ta.tensor("T", (F, G, L, H))
+fourth_value = ta.define((), T4[f, g, l, a] * q[f] * key[g] * extra[l] * heir[a], name="fourth")
+fourth = MultilinearMap((q, key, extra, heir), fourth_value)
+
+
+@claim(source=DTN, sizes=at("d e l"), mutation=lambda: existence(third, third_of(number("x"))))
+def a_third_order_score_is_its_factor_at_the_triple():
+    """A score of a query and two arguments in spaces of their own is one form on F @ G @ L."""
+    return existence(third)
+
+
+def third_of(weight: Any) -> MultilinearMap:
+    """Return the third-order score with a factor."""
+    return MultilinearMap((q, key, extra), ta.define((), weight * third.value.term, name="third"))
+
+
+@claim(source=PRODUCT, kernel=False, mutation=lambda: uniqueness(third, spanning=2))
+def only_one_form_gives_a_third_order_score():
+    """A form that gives the score on three families that span is the factor; all three must span."""
+    return uniqueness(third)
+
+
+@claim(source=DTN, sizes=at("d e l h"), mutation=lambda: (fourth.value, existence(fourth)[1] + fourth.value))
+def a_fourth_order_score_is_its_factor_at_the_product():
+    """Linear in each of four arguments: one form on the fourfold product."""
+    return existence(fourth)
+
+
+def in_two_steps() -> ta.Definition:
+    """Return the form of the third-order score, factored first in query and key, and then in the pair and the rest."""
+    inner = factor(MultilinearMap((q, key), third.value))
+    outer = MultilinearMap((*inner.arguments, extra), inner.value)
+    return factor(outer).entries()
+
+
+@claim(source=PRODUCT, kernel=False, mutation=lambda: (in_two_steps(), factor(third_of(number("x"))).entries()))
+def factoring_twice_is_factoring_once():
+    """Factoring query and key, and then the pair and the third argument, gives the form on the triple product."""
+    return in_two_steps(), factor(third).entries()
+
+
+U, K2 = ta.tensor("u", L), ta.tensor("v", L)
+UNIT = (ta.define((), U[l] * K2[l]), ta.define((), 1))  # u . v = 1
+
+
+def specialise() -> LinearMap:
+    """Return the map from forms on pairs to forms on triples, ``B -> B (x) u``."""
+    return LinearMap((B,), ta.define((f, g, l), B[f, g] * U[l], name="specialise"))
+
+
+def restrict() -> LinearMap:
+    """Return the map from forms on triples to forms on pairs that puts v in the third place."""
+    return LinearMap((T3,), ta.define((f, g), T3[f, g, l] * K2[l], name="restrict"))
+
+
+@claim(
+    source=TENSOR_ATTENTION, given=[UNIT], kernel=False, mutation=lambda: ((restrict() >> specialise()).value, T3_SELF)
+)
+def bilinear_scores_are_third_order_scores():
+    """Specialising a bilinear form by u and restricting to v, with u . v = 1, gives it back; the other way loses."""
+    return (specialise() >> restrict()).value, ta.define((f, g), B[f, g])
+
+
+T3_SELF = ta.define((f, g, l), T3[f, g, l])
+
+
+def tensor_attention(form: Any, thirds: Any) -> ta.Definition:
+    """Return Tensor Attention of the third order over all pairs of a key and a third argument."""
+    Q, K, V = ta.tensor("Q", T @ F), ta.tensor("K", T @ F), ta.tensor("V", T @ G)
+    score = ta.define((t, s, u), form[f, f2, l] * Q[t, f] * K[s, f2] * thirds[u, l])
+    weight = ta.exp(score[t, s, u])
+    return ta.define((t, g), weight * V[s, g] / ta.define((t,), weight)[t])
+
+
+def dot_product_attention() -> ta.Definition:
+    """Return softmax attention by dot products."""
+    Q, K, V = ta.tensor("Q", T @ F), ta.tensor("K", T @ F), ta.tensor("V", T @ G)
+    return ta.define((t, g), ta.softmax((Q[t, f] * K[s, f]).sum(f), over=s) * V[s, g])
+
+
+METRIC_U = ta.define((f, f2, l), ta.delta[f, f2] * U[l])
+
+
+@claim(
+    source=TENSOR_ATTENTION,
+    given=[UNIT],
+    kernel=False,
+    mutation=lambda: (tensor_attention(METRIC_U, ta.tensor("K2", T @ L)), dot_product_attention()),
+)
+def dot_product_attention_is_third_order_attention_of_a_fixed_third_argument():
+    """Tensor Attention with the form metric (x) u, whose third arguments are all v, is dot-product attention."""
+    return tensor_attention(METRIC_U, ta.define((u, l), K2[l])), dot_product_attention()
+
+
+same_key = MultilinearMap((q, k), ta.define((), ta.tensor("T", (F, F, F))[f, f2, f3] * q[f] * k[f2] * k[f3]))
+
+
+@claim(source="a mistake: the converse", expected="refuted")
+def a_third_order_score_of_one_key_is_additive_in_the_key():
+    """With the key in both places the third-order score is quadratic in it: it is no bilinear score."""
+    return additive(same_key, "k")
+
+
+@claim(source="a mistake: the converse", expected="refuted", given=[UNIT])
+def every_third_order_score_is_a_bilinear_score():
+    """Restricting a form to v and specialising it by u gives ``B (x) u``, which is the form only if it was one."""
+    return (restrict() >> specialise()).value, T3_SELF
+
+
+@claim(source="a mistake: the score of one key twice", expected="refuted")
+def a_third_order_score_of_one_key_determines_the_form():
+    """Exchanging the two places of the key changes the form, and not the score of one key in both."""
+    form = ta.tensor("T", (F, F, F))
+    return ta.define((f, f2, f3), form[f, f2, f3]), ta.define((f, f2, f3), form[f, f3, f2])
