@@ -164,37 +164,13 @@ def only_one_form_gives_a_bilinear_score():
 
 
 MIXED = by_form(ta.define((f, g), number("x") * A[f, g] + number("y") * B[f, g]))
+LEFT, RIGHT = (factor(by_form(entries)).entries() for entries in (A, B))
 
 
-def sum_of_forms(weight: Any) -> ta.Definition:
-    """Return the linear combination of the forms of two scores."""
-    left, right = factor(by_form(A)).entries(), factor(by_form(B)).entries()
-    return ta.define(left.legs, number("x") * left.term + weight * right[left.legs])
-
-
-@claim(source=PRODUCT, kernel=False, mutation=lambda: (factor(MIXED).entries(), sum_of_forms(1)))
+@claim(source=PRODUCT, kernel=False, mutation=lambda: (factor(MIXED).entries(), LEFT))
 def forms_add_as_their_scores_do():
     """``factor(x f + y g) = x factor(f) + y factor(g)``: scores and forms are one space."""
-    return factor(MIXED).entries(), sum_of_forms(number("y"))
-
-
-WQ, WK, WV = ta.tensor("WQ", F @ L), *ta.tensors("WK WV", G @ L)
-PROJECTED = MultilinearMap((q, key), ta.define((), q[f] * WQ[f, l] * key[g] * WK[g, l], name="score"))
-
-
-def after_projections(matrix: ta.Tensor) -> ta.Definition:
-    """Return the form of the dot product after the projections of queries and of keys."""
-    one, two = ta.tensors("q1 k1", L)
-    metric = factor(MultilinearMap((one, two), ta.define((), one[l] * two[l], name="dot")))
-    queries = LinearMap((q,), ta.define((l,), q[f] * WQ[f, l], name="WQ"))
-    keys = LinearMap((key,), ta.define((l,), key[g] * matrix[g, l], name=matrix.name))
-    return ((queries @ keys) >> metric).entries()
-
-
-@claim(source=HEADS, kernel=False, mutation=lambda: (factor(PROJECTED).entries(), after_projections(WV)))
-def projections_act_on_the_form():
-    """The form of ``(q W_Q) . (k W_K)`` is the metric after ``W_Q (x) W_K``: factors are natural."""
-    return factor(PROJECTED).entries(), after_projections(WK)
+    return factor(MIXED).entries(), ta.define(LEFT.legs, number("x") * LEFT.term + number("y") * RIGHT[LEFT.legs])
 
 
 @claim(source="a mistake: a form is no pair", expected="refuted")
@@ -241,10 +217,7 @@ def form_of_heads(*pairs: tuple[int, int]) -> Statement:
 
 @claim(source=PRODUCT, kernel=False, mutation=lambda: form_of_heads((0, 0), (1, 1)))
 def only_one_form_gives_the_sum_of_two_heads():
-    """A form on F + G that gives the sum of the heads on queries and keys that span each head is the factor.
-
-    It has to agree also where the query is in one head and the key in the other.
-    """
+    """A form that gives the sum of the heads on queries and keys that span each head, also across heads, is the factor."""
     return form_of_heads((0, 0), (0, 1), (1, 0), (1, 1))
 
 
@@ -298,13 +271,16 @@ def every_form_on_a_direct_sum_is_block_diagonal():
 R, P, S, C = *ta.tensors("R P S", (T, F, F)), ta.tensor("C", F @ F)
 P1, P2, E = (ta.tensor(name, F @ F, isometry=True) for name in ("P1", "P2", "E"))
 D = ta.decay(R)
-Qt, Kt = ta.tensors("Q K", T @ F)
 PAST = ta.define((t, s, f, f3), ta.le[s, t] * ta.delta[f, f3])
 PRODUCTS = ta.define((t, f, f3), P[t, f, f3]), ta.define((t, f, f3), D[t, "-", f, f3])
 ORTHOGONAL = ta.define((t, f, f3), P[t, f, f2] * P[t, f3, f2]), ta.define((t, f, f3), ta.delta[f, f3])
 WINDOWS = ta.define((t, s, f, f3), D[t, s, f, f2] * D[t, s, f3, f2]), PAST
-SHIFTED = ta.define((t, f, f3), S[t, f, f3]), ta.define((t, f, f3), P[t, f, f2] * C[f2, f3])
-BY_A_ROTATION = ta.define((f, f3), C[f, f2] * C[f3, f2]), ta.define((f, f3), ta.delta[f, f3])
+REACHED = ta.define((t, s, f, f3), ta.le[s, t] * P[t, f, f3])
+GRAM = ta.define((t, s, f, f3), ta.le[s, t] * P[t, f, f2] * P[t, f3, f2])
+SHIFT = [
+    (ta.define((t, f, f3), S[t, f, f3]), ta.define((t, f, f3), P[t, f, f2] * C[f2, f3])),
+    (ta.define((f, f3), C[f, f2] * C[f3, f2]), ta.define((f, f3), ta.delta[f, f3])),
+]
 
 
 def rotary(one: ta.Tensor, two: ta.Tensor) -> MultilinearMap:
@@ -315,12 +291,6 @@ def rotary(one: ta.Tensor, two: ta.Tensor) -> MultilinearMap:
 
 relative = MultilinearMap((q, k), ta.define((t, s), q[f] * D[t, s, f, f2] * k[f2], name="relative"))
 at_two_times = MultilinearMap((q, k), ta.define((), q[f] * P1[f, f2] * k[f3] * P2[f3, f2], name="rotary"))
-
-
-def at_tokens(score: MultilinearMap) -> Any:
-    """Return a score at the queries and keys of the tokens."""
-    readings = {"q": lambda terms: Qt[(t, *terms)], "k": lambda terms: Kt[(s, *terms)]}
-    return ta.define((t, s), substitute_tensors(score.value.term, readings))
 
 
 @claim(source=ROPE, sizes=at("d n"), mutation=lambda: existence(rotary(P, P), rotary(P, S)))
@@ -335,60 +305,33 @@ def only_one_form_gives_a_rotary_score():
     return uniqueness(at_two_times)
 
 
-@claim(source=ROPE, sizes=at("d n"), given=[PRODUCTS], mutation=lambda: (at_tokens(rotary(P, P)), at_tokens(relative)))
+@claim(source=ROPE, sizes=at("d n"), given=[PRODUCTS], mutation=lambda: (rotary(P, P).value, relative.value))
 def a_rotary_score_depends_on_the_decay_alone():
     """If the products P_s are orthogonal, the form for s <= t is ``decay(R)[t,s]``; else ``P_s P_s^T`` remains."""
     return factor(rotary(P, P)).entries(), factor(relative).entries(), [ORTHOGONAL]
 
 
-@claim(
-    source=ROPE,
-    sizes=at("d n"),
-    given=[SHIFTED, BY_A_ROTATION],
-    mutation=lambda: (at_tokens(rotary(S, P)), at_tokens(rotary(P, P))),
-)
+@claim(source=ROPE, sizes=at("d n"), given=SHIFT, mutation=lambda: (rotary(S, P).value, rotary(P, P).value))
 def a_common_shift_leaves_the_rotary_form():
-    """With ``P_(t+c) = P_t P_c`` and P_c orthogonal, shifting both positions by c changes nothing; shifting one does."""
+    """With ``P_(t+c) = P_t P_c`` and P_c orthogonal, a shift of both positions by c changes nothing."""
     return factor(rotary(S, S)).entries(), factor(rotary(P, P)).entries()
 
 
-def step(*later_first: Any) -> Equation:
-    """State that P_t for s <= t is a product of two matrices."""
-    one, two = later_first
-    product = ta.define((t, s, f, f3), one(f, f2) * two(f2, f3))
-    return ta.define((t, s, f, f3), ta.le[s, t] * P[t, f, f3]), product
-
-
-def window(i: Index, j: Index) -> Any:
-    """Return the entries of ``decay(R)[t,s]``."""
-    return D[t, s, i, j]
-
-
-def until(i: Index, j: Index) -> Any:
-    """Return the entries of P_s."""
-    return P[s, i, j]
-
-
-@claim(source="definition", sizes=at("d n"), given=[PRODUCTS], mutation=lambda: step(until, window))
+@claim(source="definition", sizes=at("d n"), given=[PRODUCTS], mutation=lambda: (REACHED, WINDOWS[0]))
 def a_product_of_rotations_is_a_later_one_times_an_earlier_one():
     """``P_t = decay(R)[t,s] P_s`` for s <= t, the latest on the left, for all matrices."""
-    return step(window, until)
+    return REACHED, ta.define((t, s, f, f3), D[t, s, f, f2] * P[s, f2, f3])
 
 
-def gram() -> ta.Definition:
-    """Return ``P_t P_t^T`` for s <= t."""
-    return ta.define((t, s, f, f3), ta.le[s, t] * P[t, f, f2] * P[t, f3, f2])
-
-
-@claim(source="textbook", sizes=at("d n"), given=[PRODUCTS], mutation=lambda: (gram(), PAST))
+@claim(source="textbook", sizes=at("d n"), given=[PRODUCTS], mutation=lambda: (GRAM, PAST))
 def orthogonal_windows_extend_orthogonal_products():
     """If P_s and ``decay(R)[t,s]`` have orthonormal rows, so has P_t: the step of an induction over the tokens."""
-    return gram(), PAST, [WINDOWS, ORTHOGONAL]
+    return GRAM, PAST, [WINDOWS, ORTHOGONAL]
 
 
 @claim(source="a mistake: columns instead of rows", expected="refuted")
 def a_rotary_score_of_columns_depends_on_the_later_rotations_alone():
-    """``(E P q) . (P k)`` is ``q^T P^T E^T P k``, from which P goes if it commutes with E; ``(q E P) . (k P)`` is free."""
+    """``(E P q) . (P k)`` is ``q P^T E^T P k``, in which P remains unless they commute; ``(q E P) . (k P) = q E k``."""
     later = ta.define((f,), E[f, f2] * P1[f2, f3] * q[f3])
     return ta.define((), later[f] * P1[f, f2] * k[f2]), ta.define((), E[f, f2] * q[f2] * k[f])
 
@@ -512,36 +455,33 @@ restrict = LinearMap((X,), ta.define((f, g), X[f, g, l] * V[l], name="restrict")
 ITSELF = ta.define((f, g, l), X[f, g, l])
 
 
-@claim(
-    source=TENSOR_ATTENTION, sizes=at("d e l"), given=[UNIT], mutation=lambda: ((restrict >> specialise).value, ITSELF)
-)
+BACK = (restrict >> specialise).value
+
+
+@claim(source=TENSOR_ATTENTION, sizes=at("d e l"), given=[UNIT], mutation=lambda: (BACK, ITSELF))
 def bilinear_scores_are_third_order_scores():
     """Specialising a form by u and restricting it to v, with u . v = 1, gives it back; the other way it is lost."""
     return (specialise >> restrict).value, ta.define((f, g), B[f, g])
 
 
+Qt, Kt, VALUES = *ta.tensors("Q K", T @ F), ta.tensor("V", T @ G)
+ATTENTION = ta.define((t, g), ta.softmax((Qt[t, f] * Kt[s, f]).sum(f), over=s) * VALUES[s, g])
+
+
 def tensor_attention(thirds: Any) -> ta.Definition:
     """Return attention over pairs of a key and a third argument, with the form metric (x) u."""
     score = ta.define((t, s, u), ta.delta[f, f2] * U[l] * Qt[t, f] * Kt[s, f2] * thirds[u, l])
-    weight, values = ta.exp(score[t, s, u]), ta.tensor("V", T @ G)
-    return ta.define((t, g), weight * values[s, g] / ta.define((t,), weight)[t])
+    weight = ta.exp(score[t, s, u])
+    return ta.define((t, g), weight * VALUES[s, g] / ta.define((t,), weight)[t])
 
 
-def dot_product_attention() -> ta.Definition:
-    """Return softmax attention by dot products."""
-    weight = ta.softmax((Qt[t, f] * Kt[s, f]).sum(f), over=s)
-    return ta.define((t, g), weight * ta.tensor("V", T @ G)[s, g])
+MANY = tensor_attention(ta.tensor("Z", T @ L))
 
 
-@claim(
-    source=TENSOR_ATTENTION,
-    given=[UNIT],
-    sizes=at("n d e l"),
-    mutation=lambda: (tensor_attention(ta.tensor("Z", T @ L)), dot_product_attention()),
-)
+@claim(source=TENSOR_ATTENTION, given=[UNIT], sizes=at("n d e l"), mutation=lambda: (MANY, ATTENTION))
 def dot_product_attention_is_tensor_attention_at_a_fixed_third_argument():
     """Third-order Tensor Attention with the form metric (x) u and all third arguments v is dot-product attention."""
-    return tensor_attention(ta.define((u, l), V[l])), dot_product_attention()
+    return tensor_attention(ta.define((u, l), V[l])), ATTENTION
 
 
 @claim(source="a mistake: the converse", expected="refuted")
@@ -554,4 +494,4 @@ def a_third_order_score_of_one_key_is_additive_in_the_key():
 @claim(source="a mistake: the converse", expected="refuted", given=[UNIT])
 def every_third_order_score_is_a_bilinear_score():
     """Restricting a form to v and specialising it by u gives ``B (x) u``, which is the form only if it was one."""
-    return (restrict >> specialise).value, ITSELF
+    return BACK, ITSELF
