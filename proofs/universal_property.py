@@ -217,7 +217,7 @@ def form_of_heads(*pairs: tuple[int, int]) -> Statement:
 
 @claim(source=PRODUCT, kernel=False, mutation=lambda: form_of_heads((0, 0), (1, 1)))
 def only_one_form_gives_the_sum_of_two_heads():
-    """A form that gives the sum of the heads on queries and keys that span each head, also across heads, is the factor."""
+    """A form that gives the sum of the heads on families that span each head, across heads too, is the factor."""
     return form_of_heads((0, 0), (0, 1), (1, 0), (1, 1))
 
 
