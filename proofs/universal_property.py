@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 
 import tensoralg as ta
 from tensoralg.claims import claim
-from tensoralg.spaces import DirectSum, Index, Injected, TensorProduct
+from tensoralg.spaces import DirectSum, Index, Injected
 from tensoralg.universal import LinearMap, MultilinearMap, UniversalProduct, substitute_tensors, tensor_product
 
 PRODUCT = "N. Bourbaki, Algebra I, II.3 (tensor product)"
@@ -52,7 +52,7 @@ def number(name: str) -> Any:
 
 def product_of(score: MultilinearMap) -> UniversalProduct:
     """Return the tensor product through which a score factors: one factor for each argument."""
-    return tensor_product(*(legs[0] if len(legs) == 1 else TensorProduct(legs) for legs in score.sources))
+    return tensor_product(*score.sources)
 
 
 def factor(score: MultilinearMap) -> LinearMap:

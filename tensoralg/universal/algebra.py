@@ -23,7 +23,7 @@ from typing import Literal
 from tensoralg.errors import InvalidDimension, SpaceMismatch
 from tensoralg.expr import Expr
 from tensoralg.expr.nodes import bind, mul
-from tensoralg.spaces import DirectSum, Index, TensorProduct, Unit, VectorSpace, as_space
+from tensoralg.spaces import Index, TensorProduct, Unit, VectorSpace, as_space
 from tensoralg.universal.carrier import Names, carrier, identity, product_of, projection
 from tensoralg.universal.construction import Law, generic_space, same
 from tensoralg.universal.linear import LinearMap
@@ -82,7 +82,7 @@ class GradedAlgebra:
         return direct_sum(*(self.part(j) for j in range(self.degree + 1)))
 
     @property
-    def space(self) -> DirectSum:
+    def space(self) -> VectorSpace:
         """The direct sum of the parts."""
         return self.sum.space
 
@@ -98,9 +98,8 @@ class GradedAlgebra:
         def entries(ins: Terms, outs: Terms, names: Names) -> Expr:
             return projection(target, outs, ins, names)
 
-        exact = self.kind == "tensor" or not i or not j
         return LinearMap.from_entries(
-            TensorProduct((self.part(i), self.part(j))), target, entries, "product", exact=exact
+            TensorProduct((self.part(i), self.part(j))), target, entries, "product", exact=(not i or not j, True)
         )
 
     def laws(self) -> tuple[Law, ...]:
@@ -116,8 +115,8 @@ class GradedAlgebra:
             found += [self._unit_law(i, left=True), self._unit_law(i, left=False)]
             for j in range(self.degree + 1 - i):
                 if self.kind != "tensor" and i <= j:
-                    found.append(self._commutative_law(i, j))
-                found += [self._associative_law(i, j, k) for k in range(self.degree + 1 - i - j) if i and j and k]
+                    found.append(self.commutative_law(i, j))
+                found += [self.associative_law(i, j, k) for k in range(self.degree + 1 - i - j) if i and j and k]
         return tuple(found)
 
     def _unit_law(self, j: int, *, left: bool) -> Law:
@@ -128,14 +127,16 @@ class GradedAlgebra:
             inserted = _around(part, part @ Unit) >> (one @ self.unit) >> self.product(j, 0)
         return same(inserted, one)
 
-    def _associative_law(self, i: int, j: int, k: int) -> Law:
+    def associative_law(self, i: int, j: int, k: int) -> Law:
+        """Return the claim ``(x y) z = x (y z)`` in degrees i, j and k."""
         one = LinearMap.identity
         x, y, z = self.part(i), self.part(j), self.part(k)
         first = (self.product(i, j) @ one(z)) >> self.product(i + j, k)
         second = _around((x @ y) @ z, x @ (y @ z)) >> (one(x) @ self.product(j, k)) >> self.product(i, j + k)
         return same(first, second)
 
-    def _commutative_law(self, i: int, j: int) -> Law:
+    def commutative_law(self, i: int, j: int) -> Law:
+        """Return the claim ``x y = y x``, for the exterior algebra ``x y = (-1)^(i j) y x``, in degrees i and j."""
         sign = -1 if self.kind == "exterior" and i * j % 2 else 1
         return same(self.product(i, j), (self._swap(self.part(i), self.part(j)) >> self.product(j, i)) * sign)
 
@@ -219,13 +220,11 @@ class GradedAlgebra:
         >>> all(law.prove() for law in GradedAlgebra(V, 2, "symmetric").universal_property())
         True
         """
-        a = generic_space(self.base)
-        f = LinearMap.generic("f", self.base, a)
-        m, e = LinearMap.generic("m", a @ a, a), LinearMap.generic("e", Unit, a)
+        f, m, e = self._generic_algebra()
         parts = self.extend(f, m, e)
         laws = [same(self.unit >> parts[0], e), same(_around(self.base, self.part(1)) >> parts[1], f)]
         for i in range(self.degree + 1):
-            laws += [self._multiplicative(parts, i, j, f, m, e) for j in range(self.degree + 1 - i)]
+            laws += [self.multiplicative_law(i, j) for j in range(self.degree + 1 - i)]
         for j in range(2, self.degree + 1):
             split = LinearMap.from_entries(
                 self.part(j), TensorProduct((self.part(j - 1), self.part(1))), lambda i, o, _: identity(i, o), "split"
@@ -234,10 +233,15 @@ class GradedAlgebra:
             laws.append(same(parts[j], split >> (parts[j - 1] @ parts[1]) >> m))
         return tuple(laws)
 
-    def _multiplicative(
-        self, parts: tuple[LinearMap, ...], i: int, j: int, f: LinearMap, m: LinearMap, e: LinearMap
-    ) -> Law:
+    def _generic_algebra(self) -> tuple[LinearMap, LinearMap, LinearMap]:
+        """Return a generic map of the base into a space, and a product and a unit there."""
+        a = generic_space(self.base)
+        return LinearMap.generic("f", self.base, a), LinearMap.generic("m", a @ a, a), LinearMap.generic("e", Unit, a)
+
+    def multiplicative_law(self, i: int, j: int) -> Law:
         """Return the claim ``F_(i+j)(x y) = F_i(x) F_j(y)`` under the hypotheses that it needs."""
+        f, m, e = self._generic_algebra()
+        parts = self.extend(f, m, e)
         a, one = f.target, LinearMap.identity(f.target)
         given = []
         if not i:

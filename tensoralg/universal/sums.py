@@ -33,26 +33,30 @@ class UniversalSum:
     summands: tuple[VectorSpace, ...]
 
     @property
-    def space(self) -> DirectSum:
-        """The direct sum."""
-        return DirectSum(self.summands)
+    def space(self) -> VectorSpace:
+        """The direct sum; of one space, that space."""
+        return DirectSum(self.summands) if len(self.summands) > 1 else self.summands[0]
 
     def injection(self, position: int) -> LinearMap:
         """Return ``i_k``, from the summand at a position into the sum."""
-        part = self._part(position)
+        part, whole = self._part(position), self.space
+        if not isinstance(whole, DirectSum):
+            return LinearMap.identity(part)
 
         def entries(i: Terms, o: Terms, names: Names) -> Expr:
-            inside, term, summed = summand(self.space, position, names)
+            inside, term, summed = summand(whole, position, names)
             return bind(summed, mul(projection(part, inside, i, names), delta[term, o[0]]))
 
         return LinearMap.from_entries(part, self.space, entries, f"i{position}", exact=True)
 
     def projection(self, position: int) -> LinearMap:
         """Return ``p_k``, from the sum onto the summand at a position."""
-        part = self._part(position)
+        part, whole = self._part(position), self.space
+        if not isinstance(whole, DirectSum):
+            return LinearMap.identity(part)
 
         def entries(i: Terms, o: Terms, names: Names) -> Expr:
-            inside, term, summed = summand(self.space, position, names)
+            inside, term, summed = summand(whole, position, names)
             return bind(summed, mul(delta[i[0], term], projection(part, o, inside, names)))
 
         return LinearMap.from_entries(self.space, part, entries, f"p{position}", exact=True)
@@ -129,7 +133,7 @@ class _Side(Construction):
     sum: UniversalSum
 
     @property
-    def space(self) -> DirectSum:
+    def space(self) -> VectorSpace:
         return self.sum.space
 
     def _check(self, maps: tuple[LinearMap, ...], ends: list[VectorSpace], shared: list[VectorSpace]) -> None:
