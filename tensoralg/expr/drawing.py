@@ -56,13 +56,9 @@ def diagrams(expr: nodes.Expr, arguments: Sequence[Tensor] = ()) -> Picture:
     >>> [end.label for end in diagram.inputs], [end.label for end in diagram.outputs]
     (['i:n'], ['k:n'])
     """
-    free = expr.free_indices
-    duals = [index for index in free if getattr(index.space, "is_dual", False)]
-    left = [] if arguments else duals if 0 < len(duals) < len(free) else list(free[:1]) if len(free) > 1 else []
-    weights: dict[nodes.Expr, int] = {}
-    body = unshadowed(expr).body if _weight(expr, weights) <= PRINTED else expr.body
-    scene = _Scene(tuple(left), {argument.name for argument in arguments}, tuple(arguments), weights)
-    return scene.picture(body, free, 0)
+    scene = _Scene(tuple(arguments))
+    body = unshadowed(expr).body if _weight(expr, scene.weights) <= PRINTED else expr.body
+    return scene.picture(body, expr.free_indices, 0)
 
 
 def to_svg(expr: nodes.Expr) -> str:
@@ -111,7 +107,7 @@ def to_html(expr: nodes.Expr) -> str:
 def notebook(expr: nodes.Expr, picture: str) -> str:
     """Return the LaTeX of an expression above a picture, as HTML."""
     shown = f"$\\displaystyle {to_latex(expr)}$" if _weight(expr, {}) <= PRINTED else _text(expr)
-    return f"<div>{escape(shown, quote=False)}</div><div>{picture}</div>"
+    return f'<div>{escape(shown, quote=False)}</div><div style="overflow-x:auto">{picture}</div>'
 
 
 def _weight(expr: nodes.Expr, known: dict[nodes.Expr, int]) -> int:
@@ -134,14 +130,17 @@ def is_scalar(expr: nodes.Expr, weights: dict[nodes.Expr, int]) -> bool:
 class _Scene:
     """What all parts of a picture share."""
 
-    def __init__(
-        self,
-        left: tuple[Index, ...],
-        names: set[str],
-        arguments: tuple[Tensor, ...],
-        weights: dict[nodes.Expr, int],
-    ) -> None:
-        self.left, self.names, self.arguments, self.weights = left, names, arguments, weights
+    def __init__(self, arguments: tuple[Tensor, ...]) -> None:
+        self.arguments = arguments
+        self.names = {argument.name for argument in arguments}
+        self.weights: dict[nodes.Expr, int] = {}
+
+    def left(self, free: tuple[Index, ...], depth: int) -> tuple[Index, ...]:
+        """Return the free indices that are inputs."""
+        if self.arguments and not depth:
+            return ()
+        duals = tuple(index for index in free if getattr(index.space, "is_dual", False))
+        return duals if 0 < len(duals) < len(free) else free[:1] if len(free) > 1 else ()
 
     def picture(self, expr: nodes.Expr, free: tuple[Index, ...], depth: int) -> Picture:
         """Return the picture of a scalar term with these free indices."""
@@ -216,10 +215,11 @@ class _Product:
 
     def term(self, expr: nodes.Expr) -> Term:
         """Return the diagram of a term that is no sum, with its coefficient."""
+        left = self.scene.left(self.free, self.depth)
         for index in self.free:
             net = self.net(index)
             net.named = True
-            ends = net.inputs if index in self.scene.left else net.outputs
+            ends = net.inputs if index in left else net.outputs
             ends.append(self.scene.open_label(index, self.depth))
         if _weight(expr, self.scene.weights) > LARGEST or self.depth > DEEPEST:
             self.bubble(expr, _text(expr), "text")

@@ -79,6 +79,7 @@ class _Joint(_Item):
     """The middle of a wire with its label, or the dot in which its ends meet."""
 
     wire: Wire | None = None
+    label: str = ""
     legs: int = 2
 
     def measure(self) -> None:
@@ -96,10 +97,6 @@ class _Joint(_Item):
             vertex.above += PORT / 2
             vertex.below += PORT / 2
             vertex.stand = 0.0 if self.left else 1.0
-
-    @property
-    def label(self) -> str:
-        return self.wire.label if self.wire else ""
 
     @property
     def bent(self) -> bool:
@@ -151,7 +148,7 @@ class _Boxed(_Item):
             width = max(inner.width, text_width(box.label, NAME)) + 20
             height = max(height, inner.height + head + 8)
         elif box.kind == "fuse":
-            width = 12.0
+            width = 12.0 if self.tip else 4.0
         elif box.kind == "discard":
             width, height = 10.0, 22.0
         vertex.width = max(width, 24.0) if box.kind in ("tensor", "decay") else width
@@ -192,15 +189,23 @@ class _Boxed(_Item):
                 drawn += words(inside, y, self.marks.get(wire, ""), MARK, anchor, PALE)
         return drawn
 
+    @property
+    def tip(self) -> str:
+        """The side of the merged wire, if its parts are all at the other one."""
+        for side, wires, others in (("left", self.left, self.right), ("right", self.right, self.left)):
+            if others and [self.marks[wire] for wire in wires] == [WHOLE]:
+                return side
+        return ""
+
     def _triangle(self) -> str:
-        """Draw a triangle with its tip to the merged wire, which is leg 0."""
+        """Draw a triangle with its tip to the merged wire; a bar where that and a part come from one side."""
         vertex = self.vertex
-        left, right = vertex.x, vertex.x + vertex.width
-        whole_left = any(self.marks.get(wire) == WHOLE for wire in self.left)
-        tip, base = (left, right) if whole_left else (right, left)
+        left, right = number(vertex.x), number(vertex.x + vertex.width)
         top, bottom = number(vertex.y - vertex.above), number(vertex.y + vertex.below)
-        steps = f"M{number(tip)} {number(vertex.y)}L{number(base)} {top}V{bottom}Z"
-        return path(steps, fill="#dfe5ec", kind="fuse")
+        if not self.tip:
+            return path(f"M{left} {top}H{right}V{bottom}H{left}Z", fill=INK, kind="fuse")
+        tip, base = (left, right) if self.tip == "left" else (right, left)
+        return path(f"M{tip} {number(vertex.y)}L{base} {top}V{bottom}Z", fill="#dfe5ec", kind="fuse")
 
 
 def draw_picture(picture: Picture, widest: float = WIDEST) -> Block:
@@ -262,7 +267,8 @@ def draw_diagram(diagram: Diagram, widest: float = WIDEST) -> Block:
     ways = (_way(items, route, k) for k, route in enumerate(routes))
     wires = "".join(path(way, thick=edge.thick) for way, edge in zip(ways, edges, strict=True))
     body = wires + "".join(item.paint() for item in items)
-    return Block(layout.width, layout.bottom - layout.top, -layout.top, moved(0, -layout.top, body))
+    height = layout.bottom - layout.top
+    return Block(layout.width, height, height / 2, moved(0, -layout.top, body))
 
 
 def _height(vertices: Sequence[Vertex], route: Route, end: int) -> tuple[float, float]:
@@ -312,7 +318,7 @@ def _items(diagram: Diagram, widest: float) -> tuple[list[_Item], list[_Edge]]:
         opens = [side.count(k) for side in sides]
         if legs[k] != 2 or sum(opens) == 0 or max(opens) == 2:
             joints[k] = len(items)
-            items.append(_Joint(Vertex(), wire=wire if legs[k] != 2 or not any(opens) else None, legs=legs[k]))
+            items.append(_Joint(Vertex(), wire=wire, label="" if any(opens) else wire.label, legs=legs[k]))
     for wire, label in diagram.outputs:
         at[wire].append((len(items), ""))
         items.append(_Open(Vertex(side="output"), label=label))

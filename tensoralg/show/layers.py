@@ -13,7 +13,7 @@ from itertools import pairwise
 
 UNIT = 34.0  # of igraph's coordinates
 CLEAR = 7.0  # between what stands above each other
-GAP = 26.0  # between columns, at least
+GAP = 19.0  # between columns, at least
 PULL = 0.1  # of a vertex to its place in the formula, where a neighbour pulls with 1
 
 
@@ -194,5 +194,5 @@ def _columns(
     x = 0.0
     for n in range(count):
         columns.append((x, x + width[n]))
-        x += width[n] + min(70.0, max(GAP, 0.3 * climb[n]))
+        x += width[n] + min(70.0, max(GAP, 0.35 * climb[n]))
     return columns

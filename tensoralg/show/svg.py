@@ -123,8 +123,8 @@ def document(block: Block, title: str) -> str:
     width, height = number(block.width + 2 * MARGIN), number(block.height + 2 * MARGIN)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        f'role="img" font-family="{FONT}" style="max-width:100%;height:auto;background:white">'
+        f'role="img" font-family="{FONT}">'
         f"<title>{escape(_legal(title), quote=False)}</title>"
-        f'<rect width="100%" height="100%" fill="white"/>'
+        f'<rect class="page" x="0" y="0" width="{width}" height="{height}" fill="white"/>'
         f"{moved(MARGIN, MARGIN, block.body)}</svg>"
     )
