@@ -15,11 +15,11 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from tensoralg.expr.latex import to_latex
-from tensoralg.expr.rewrite import rename_apart, walk
+from tensoralg.expr.rewrite import rename_apart, substitute, walk
 from tensoralg.expr.text import to_text, unshadowed
 from tensoralg.show.diagram import Box, Diagram, End, Kind, Open, Picture, Term, Wire, svg
 from tensoralg.show.svg import shorten
-from tensoralg.spaces import DirectSum, Fused, Index, IndexTerm, Injected, atoms
+from tensoralg.spaces import Fused, Index, IndexTerm, atoms
 
 if TYPE_CHECKING:
     from tensoralg.expr import nodes
@@ -58,7 +58,7 @@ def diagrams(expr: nodes.Expr, arguments: Sequence[Tensor] = ()) -> Picture:
     """
     scene = _Scene(tuple(arguments))
     body = unshadowed(expr).body if _weight(expr, scene.weights) <= PRINTED else expr.body
-    return scene.picture(body, expr.free_indices, 0)
+    return scene.picture(body, expr.free_indices)
 
 
 def to_svg(expr: nodes.Expr) -> str:
@@ -135,16 +135,21 @@ class _Scene:
         self.names = {argument.name for argument in arguments}
         self.weights: dict[nodes.Expr, int] = {}
 
-    def left(self, free: tuple[Index, ...], depth: int) -> tuple[Index, ...]:
-        """Return the free indices that are inputs."""
+    def left(self, free: tuple[Index, ...], depth: int, outside: tuple[Index, ...]) -> tuple[Index, ...]:
+        """Return the free indices that are inputs; those that are so outside of a bubble are so in it."""
         if self.arguments and not depth:
             return ()
+        if kept := tuple(index for index in free if index in outside):
+            return kept
         duals = tuple(index for index in free if getattr(index.space, "is_dual", False))
         return duals if 0 < len(duals) < len(free) else free[:1] if len(free) > 1 else ()
 
-    def picture(self, expr: nodes.Expr, free: tuple[Index, ...], depth: int) -> Picture:
+    def picture(
+        self, expr: nodes.Expr, free: tuple[Index, ...], depth: int = 0, outside: tuple[Index, ...] = ()
+    ) -> Picture:
         """Return the picture of a scalar term with these free indices."""
-        terms = [_Product(self, free, depth).term(term) for term in _terms(expr, MOST_TERMS + 1)]
+        left = self.left(free, depth, outside)
+        terms = [_Product(self, free, left, depth).term(term) for term in _terms(expr, MOST_TERMS + 1)]
         if len(terms) > MOST_TERMS:
             rest = Diagram((Box("more terms", "text"),))
             terms[MOST_TERMS - 1 :] = [Term("", rest)]
@@ -204,31 +209,61 @@ class _Net:
 class _Product:
     """One diagram in the making: a product under sums."""
 
-    def __init__(self, scene: _Scene, free: tuple[Index, ...], depth: int) -> None:
-        self.scene, self.depth, self.free = scene, depth, free
+    def __init__(self, scene: _Scene, free: tuple[Index, ...], left: tuple[Index, ...], depth: int) -> None:
+        self.scene, self.free, self.left, self.depth = scene, free, left, depth
         self.boxes: list[Box] = []
         self.nets: list[_Net] = []
         self.of: dict[str, _Net] = {}
+        self.bound: list[Index] = []
         self.taken = {index.name for index in free}
         self.scalars: list[nodes.Expr] = []
         self.arrived: set[str] = set()
 
     def term(self, expr: nodes.Expr) -> Term:
         """Return the diagram of a term that is no sum, with its coefficient."""
-        left = self.scene.left(self.free, self.depth)
+        whole = _weight(expr, self.scene.weights) > LARGEST or self.depth > DEEPEST
+        factors = [expr] if whole else self.gather(expr)
+        same = {} if whole else self.equal(factors)
         for index in self.free:
-            net = self.net(index)
-            net.named = True
-            ends = net.inputs if index in left else net.outputs
+            if index in same:
+                self.of[index.name] = self.named(same[index])
+            net = self.named(index)
+            ends = net.inputs if index in self.left else net.outputs
             ends.append(self.scene.open_label(index, self.depth))
-        if _weight(expr, self.scene.weights) > LARGEST or self.depth > DEEPEST:
-            self.bubble(expr, _text(expr), "text")
-        else:
-            self.add(expr)
+        for index in self.bound:
+            self.of[index.name] = self.net(same.get(index, index))
+        for factor in factors:
+            if whole:
+                self.bubble(factor, _text(factor), "text")
+            else:
+                self.add(substitute(factor, {**same}))
         for argument in self.scene.arguments if not self.depth else ():
             if argument.name not in self.arrived:
                 self.box(Box("", "discard"), [self.argument_net(argument, k) for k in range(len(argument.legs))])
         return Term(self.coefficient(), self.diagram())
+
+    def gather(self, expr: nodes.Expr) -> list[nodes.Expr]:
+        """Return the factors of a product under sums, and note over what is summed."""
+        if expr.kind == "bind":
+            apart: Any = rename_apart(expr, self.taken)
+            self.bound += apart.indices
+            self.taken |= {index.name for index in apart.indices}
+            return self.gather(apart.summand)
+        if expr.kind in ("mul", "definition") and not is_scalar(expr, self.scene.weights):
+            return [factor for child in expr.children() for factor in self.gather(child)]
+        return [expr]
+
+    def equal(self, factors: Sequence[nodes.Expr]) -> dict[Index, Index]:
+        """Return an index for each one that a delta says is equal to it: a free one if there is one."""
+        groups: list[set[Index]] = []
+        for factor in factors:
+            if factor.kind == "delta" and all(isinstance(term, Index) for term in factor.index_terms()):
+                touching = [group for group in groups if group & set(factor._free)]
+                groups = [group for group in groups if group not in touching]
+                groups.append(set(factor._free).union(*touching))
+        known = (*self.free, *self.bound)
+        chosen = [(group, next(index for index in known if index in group)) for group in groups]
+        return {index: first for group, first in chosen for index in group if index != first}
 
     def coefficient(self) -> str:
         if not self.scalars:
@@ -255,7 +290,6 @@ class _Product:
     def net(self, index: Index) -> _Net:
         if index.name not in self.of:
             self.of[index.name] = self.new(_Net(shorten(str(index.space), 24), index.name))
-            self.taken.add(index.name)
         return self.of[index.name]
 
     def new(self, net: _Net) -> _Net:
@@ -330,20 +364,7 @@ class _Product:
             self.box(Box(shorten(label), kind), legs)
             return
         body = expr if expr.kind == "add" else expr.children()[0]
-        self.box(Box(label, kind, self.scene.picture(body, expr._free, self.depth + 1)), legs)
-
-    def _mul(self, node: nodes.Mul) -> None:
-        for factor in node.factors:
-            self.add(factor)
-
-    def _bind(self, node: nodes.Bind) -> None:
-        apart: Any = rename_apart(node, self.taken)
-        for index in apart.indices:
-            self.net(index)
-        self.add(apart.summand)
-
-    def _definition(self, node: nodes.Definition) -> None:
-        self.add(node.term)
+        self.box(Box(label, kind, self.scene.picture(body, expr._free, self.depth + 1, self.left)), legs)
 
     def _entry(self, node: nodes.Entry) -> None:
         tensor = node.tensor
@@ -408,5 +429,7 @@ def _marks_of(legs: Sequence[object], symmetric: Sequence[Sequence[int]]) -> tup
     """Return the numbers of the legs, where two over one space may not be exchanged."""
     group = {leg: k for k, members in enumerate(symmetric) for leg in members}
     kinds = [(leg, group.get(k, -1 - k)) for k, leg in enumerate(legs)]
-    told = [sum(other == leg for other in legs) > 1 and len({kind for kind in kinds if kind[0] == leg}) > 1 for leg in legs]
+    told = [
+        sum(other == leg for other in legs) > 1 and len({kind for kind in kinds if kind[0] == leg}) > 1 for leg in legs
+    ]
     return tuple(str(k + 1) if mark else "" for k, mark in enumerate(told)) if any(told) else ()

@@ -165,9 +165,8 @@ class _Boxed(_Item):
         if box.kind == "fuse":
             return self._triangle()
         if box.kind == "discard":
-            lines = [(3 * k, 10 - 3 * k) for k in range(3)]
-            flip = (lambda k: x + k) if self.left else (lambda k: x + width - k)
-            steps = "".join(f"M{number(flip(k))} {number(vertex.y - r)}V{number(vertex.y + r)}" for k, r in lines)
+            bars = [(3 * k if self.left else width - 3 * k, 10 - 3 * k) for k in range(3)]
+            steps = "".join(f"M{number(x + k)} {number(vertex.y - r)}V{number(vertex.y + r)}" for k, r in bars)
             return path(steps, kind="discard")
         if box.kind == "function":
             inner = self.inner or Block(0, 0, 0, "")
@@ -175,8 +174,8 @@ class _Boxed(_Item):
             drawn = rectangle(x, y, width, height, round=11, kind="function")
             drawn += words(x + 10, y + 11, box.label, NAME, "start")
             return drawn + moved(x + (width - inner.width) / 2, y + head, inner.body)
-        round = height / 2 if box.kind in ("mask", "inject") else 7.0 if box.kind == "text" else 1.5
-        drawn = rectangle(x, y, width, height, round=min(round, 12), fill=FILL[box.kind], kind=box.kind)
+        corner = height / 2 if box.kind in ("mask", "inject") else 7.0 if box.kind == "text" else 1.5
+        drawn = rectangle(x, y, width, height, round=min(corner, 12), fill=FILL[box.kind], kind=box.kind)
         free = width - sum(self.pads)
         return drawn + words(x + self.pads[0] + free / 2, vertex.y, box.label, NAME) + self._marks()
 
@@ -301,11 +300,10 @@ def _items(diagram: Diagram, widest: float) -> tuple[list[_Item], list[_Edge]]:
     """Return what stands at the vertices (inputs, boxes, joints, outputs) and what joins them."""
     items: list[_Item] = [_Open(Vertex(side="input"), label=label) for _, label in diagram.inputs]
     at: list[list[tuple[int, str]]] = [[] for _ in diagram.wires]  # the items at the ends of each wire
-    for k, (wire, _) in enumerate(diagram.inputs):
-        at[wire].append((k, ""))
-    for number_, wire in enumerate(diagram.wires):
-        for box, leg in wire.ends:
-            at[number_].append((len(items) + box, _mark(diagram.boxes[box], leg)))
+    for k, (opened, _) in enumerate(diagram.inputs):
+        at[opened].append((k, ""))
+    for k, wire in enumerate(diagram.wires):
+        at[k] += [(len(items) + end.box, _mark(diagram.boxes[end.box], end.leg)) for end in wire.ends]
     count = len(diagram.boxes)
     for k, box in enumerate(diagram.boxes):
         inner = draw_picture(box.inner, widest * 0.75) if box.inner else None
@@ -319,8 +317,8 @@ def _items(diagram: Diagram, widest: float) -> tuple[list[_Item], list[_Edge]]:
         if legs[k] != 2 or sum(opens) == 0 or max(opens) == 2:
             joints[k] = len(items)
             items.append(_Joint(Vertex(), wire=wire, label="" if any(opens) else wire.label, legs=legs[k]))
-    for wire, label in diagram.outputs:
-        at[wire].append((len(items), ""))
+    for opened, label in diagram.outputs:
+        at[opened].append((len(items), ""))
         items.append(_Open(Vertex(side="output"), label=label))
     edges = []
     for k, wire in enumerate(diagram.wires):

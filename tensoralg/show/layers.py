@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 UNIT = 34.0  # of igraph's coordinates
 CLEAR = 7.0  # between what stands above each other
@@ -73,7 +74,8 @@ def orient(vertices: Sequence[Vertex], edges: Sequence[tuple[int, int]]) -> list
         Pairs of different vertices; their order does not matter.
     """
     rank = _potentials(vertices, edges)
-    return [Route(*sorted(edge, key=lambda v: (rank[v], v))) for edge in edges]
+    ways = [(a, b) if (rank[a], a) < (rank[b], b) else (b, a) for a, b in edges]
+    return [Route(source, target) for source, target in ways]
 
 
 def place(vertices: Sequence[Vertex], routes: Sequence[Route]) -> Layout:
@@ -93,8 +95,7 @@ def place(vertices: Sequence[Vertex], routes: Sequence[Route]) -> Layout:
         arcs += pairwise(chain)
         dummies.append(chain[1:-1])
     graph = igraph.Graph(len(level), arcs, directed=True)
-    found = graph.layout_sugiyama(layers=level, maxiter=200) if level else []
-    across = [round(found[k][0], 3) for k in range(len(level))]
+    across = _across(graph, level)
     extent = [(v.above, v.below) for v in vertices] + [(2.0, 2.0)] * (len(level) - len(vertices))
     y = _stretched(across, level, extent)
     columns = _columns(vertices, level, arcs, y)
@@ -160,6 +161,25 @@ def _layers(vertices: Sequence[Vertex], routes: Sequence[Route]) -> list[int]:
             layer[k] = min(layer[a] for a in after[k]) - 1
     last = max((layer[k] + 1 for k in range(size) if vertices[k].side != "output"), default=0)
     return [last if vertices[k].side == "output" else layer[k] for k in range(size)]
+
+
+def _across(graph: Any, level: Sequence[int]) -> list[float]:
+    """Return igraph's coordinates in the layers, one component after the other, no two in a layer the same."""
+    across = [0.0] * len(level)
+    start = 0.0
+    graph.vs["number"] = range(len(level))
+    for part in graph.connected_components(mode="weak").subgraphs():  # igraph lets some overlap if laid out at once
+        members = part.vs["number"]
+        found = part.layout_sugiyama(layers=[level[k] for k in members], maxiter=200)
+        least = min(row[0] for row in found)
+        for k, row in zip(members, found, strict=False):
+            across[k] = round(start + row[0] - least, 3)
+        start = max(across[k] for k in members) + 1
+    used: dict[int, float] = {}
+    for k in sorted(range(len(level)), key=lambda k: (across[k], k)):
+        across[k] = max(across[k], used.get(level[k], -1.0) + 0.5)
+        used[level[k]] = across[k]
+    return across
 
 
 def _stretched(across: Sequence[float], level: Sequence[int], extent: Sequence[tuple[float, float]]) -> list[float]:

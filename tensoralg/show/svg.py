@@ -6,12 +6,14 @@ and Verdana, the widest of the usual sans-serif fonts; what is drawn with a narr
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from html import escape
 
 FONT = "DejaVu Sans, Verdana, Helvetica, Arial, sans-serif"
 INK, PALE = "#1b2733", "#5b6b7b"
 NARROW, WIDE, WIDEST = frozenset(" .,:;|!'()[]ijl1It"), frozenset("+-<>=~_#"), frozenset("mwMW@%&")
+FORBIDDEN = re.compile("[\x00-\x1f\ud800-\udfff\ufffe\uffff]")
 MARGIN = 8.0
 
 
@@ -75,7 +77,7 @@ def words(x: float, y: float, text: str, size: float = 12, anchor: str = "middle
 
 def _legal(text: str) -> str:
     """Return the text without what XML does not allow."""
-    return "".join(c if c >= " " and not "\ud800" <= c <= "\udfff" and c not in "\ufffe\uffff" else "\ufffd" for c in text)
+    return FORBIDDEN.sub("\ufffd", text)
 
 
 def rectangle(
