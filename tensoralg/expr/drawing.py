@@ -10,7 +10,6 @@ names the summand.  The drawing itself is `tensoralg.show.diagram`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -268,9 +267,9 @@ class _Product:
     def coefficient(self) -> str:
         if not self.scalars:
             return ""
-        product: Any = Fraction(1)
-        for scalar in self.scalars:
-            product = scalar * product
+        product, *rest = self.scalars
+        for scalar in rest:
+            product = product * scalar
         text = to_text(product)
         if text in ("1", "-1"):
             return text[:-1]

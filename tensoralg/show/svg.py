@@ -12,7 +12,7 @@ from html import escape
 
 FONT = "DejaVu Sans, Verdana, Helvetica, Arial, sans-serif"
 INK, PALE = "#1b2733", "#5b6b7b"
-NARROW, WIDE, WIDEST = frozenset(" .,:;|!'()[]ijl1It"), frozenset("+-<>=~_#"), frozenset("mwMW@%&")
+NARROW, WIDE, WIDEST = frozenset(" .,:;|!'()[]ijl1It"), frozenset("+-<>=~^_#"), frozenset("mwMW@%&")
 FORBIDDEN = re.compile("[\x00-\x1f\ud800-\udfff\ufffe\uffff]")
 MARGIN = 8.0
 
