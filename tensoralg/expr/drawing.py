@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from tensoralg.expr.latex import to_latex
 from tensoralg.expr.rewrite import rename_apart, substitute, walk
 from tensoralg.expr.text import to_text, unshadowed
+from tensoralg.show.canvas import shorten
 from tensoralg.show.diagram import Box, Diagram, End, Kind, Open, Picture, Term, Wire, svg
-from tensoralg.show.svg import shorten
 from tensoralg.spaces import Fused, Index, IndexTerm, atoms
 
 if TYPE_CHECKING:
@@ -338,9 +338,12 @@ class _Product:
             net.ends.append(End(number, leg))
 
     def argument_net(self, argument: Tensor, leg: int) -> _Net:
-        space = str(argument.legs[leg])
-        net = self.new(_Net(shorten(space, 24)))
-        net.inputs.append(f"{argument.name}:{shorten(space, 24)}" if not self.depth else argument.name)
+        """Return a new wire that comes in as a leg of an argument, with its number where legs have to be told apart."""
+        space = shorten(str(argument.legs[leg]), 24)
+        marks = _marks(argument)
+        name = f"{argument.name}({marks[leg]})" if marks and marks[leg] else argument.name
+        net = self.new(_Net(space))
+        net.inputs.append(name if self.depth else f"{name}:{space}")
         return net
 
     # nodes

@@ -20,8 +20,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from tensoralg.show.canvas import document
 from tensoralg.show.draw import draw_picture
-from tensoralg.show.svg import document
 
 Kind = Literal["tensor", "mask", "decay", "function", "text", "fuse", "inject", "discard"]
 

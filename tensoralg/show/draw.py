@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from tensoralg.show.layers import Route, Vertex, orient, place
-from tensoralg.show.svg import (
+from tensoralg.show.canvas import (
     INK,
     PALE,
     Block,
@@ -20,6 +19,7 @@ from tensoralg.show.svg import (
     text_width,
     words,
 )
+from tensoralg.show.layers import Route, Vertex, orient, place
 
 if TYPE_CHECKING:
     from tensoralg.show.diagram import Box, Diagram, Picture, Wire
@@ -150,7 +150,7 @@ class _Boxed(_Item):
         elif box.kind == "fuse":
             width = 12.0 if self.tip else 4.0
         elif box.kind == "discard":
-            width, height = 10.0, 22.0
+            width = 10.0
         vertex.width = max(width, 24.0) if box.kind in ("tensor", "decay") else width
         vertex.above = vertex.below = height / 2
 
@@ -165,7 +165,7 @@ class _Boxed(_Item):
         if box.kind == "fuse":
             return self._triangle()
         if box.kind == "discard":
-            bars = [(3 * k if self.left else width - 3 * k, 10 - 3 * k) for k in range(3)]
+            bars = [(3 * k if self.left else width - 3 * k, vertex.above - 3 * k) for k in range(3)]
             steps = "".join(f"M{number(x + k)} {number(vertex.y - r)}V{number(vertex.y + r)}" for k, r in bars)
             return path(steps, kind="discard")
         if box.kind == "function":

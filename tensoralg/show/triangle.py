@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tensoralg.show.svg import Block, document, number, path, text_width, words
+from tensoralg.show.canvas import Block, document, number, path, text_width, words
 
 SIZE = 15.0
 

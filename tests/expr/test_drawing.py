@@ -194,6 +194,9 @@ def test_arguments_of_a_map_are_inputs() -> None:
     assert [end.label for end in diagram.outputs] == ["e:E"]
     assert [(box.label, box.kind) for box in diagram.boxes] == [("B", "tensor"), ("relu", "function"), ("", "discard")]
     assert faults(map_svg((q, k, z), value)) == []
+    w = ta.tensor("w", F @ F)
+    ((_, turned),) = diagrams(ta.define((f, g), w[g, f]), (w,)).terms
+    assert [end.label for end in turned.inputs] == ["w(2):F", "w(1):F"]
     with_scalar = ta.define((), ta.tensor("c", ())[()] * 2)
     assert faults(map_svg((ta.tensor("c", ()),), with_scalar)) == []
 

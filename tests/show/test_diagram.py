@@ -7,10 +7,9 @@ from random import Random
 import pytest
 from pictures import faults, look, measured
 
+from tensoralg.show.canvas import text_width
 from tensoralg.show.diagram import Box, Diagram, End, Open, Picture, Term, Wire, svg
-from tensoralg.show.svg import text_width
 from tensoralg.show.triangle import triangle
-
 
 LABELS = ["V", "t:T", "a_long_name", "", "H @ (E + F)"]
 LONG = ("A" * 20, "B", "C" * 30, "arrow" * 4, "", "d" * 25)
