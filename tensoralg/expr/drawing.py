@@ -256,7 +256,8 @@ class _Product:
         """Return an index for each one that a delta says is equal to it: a free one if there is one."""
         groups: list[set[Index]] = []
         for factor in factors:
-            if factor.kind == "delta" and all(isinstance(term, Index) for term in factor.index_terms()):
+            left, right = factor.index_terms() if factor.kind == "delta" else (None, None)
+            if isinstance(left, Index) and isinstance(right, Index) and left.space == right.space:
                 touching = [group for group in groups if group & set(factor._free)]
                 groups = [group for group in groups if group not in touching]
                 groups.append(set(factor._free).union(*touching))
@@ -325,7 +326,7 @@ class _Product:
         left.outputs += right.outputs
         left.named |= right.named
         left.thick |= right.thick
-        left.name = left.name or right.name
+        left.name = "=".join(dict.fromkeys(name for name in (left.name, right.name) if name))
         self.nets.remove(right)
         for name, net in self.of.items():
             if net is right:

@@ -1,4 +1,4 @@
-"""Drawing plain data: string diagrams, tables, charts and progress.  Other rooms hand it data; it knows none of them."""
+"""Drawing plain data: string diagrams, tables, charts, progress.  Other rooms hand it data; it knows none of them."""
 
 from tensoralg.show.charts import draw_regions
 from tensoralg.show.diagram import Box, Diagram, End, Open, Picture, Term, Wire, svg

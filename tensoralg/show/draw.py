@@ -74,13 +74,13 @@ class _Open(_Item):
         return words(vertex.x + 3, vertex.y, self.label, LABEL, "start")
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Joint(_Item):
     """The middle of a wire with its label, or the dot in which its ends meet."""
 
-    wire: Wire | None = None
-    label: str = ""
-    legs: int = 2
+    wire: Wire
+    label: str
+    legs: int
 
     def measure(self) -> None:
         vertex = self.vertex
@@ -107,7 +107,7 @@ class _Joint(_Item):
         return x, y if self.bent else self.vertex.y
 
     def paint(self) -> str:
-        vertex, thick = self.vertex, bool(self.wire and self.wire.thick)
+        vertex, thick = self.vertex, self.wire.thick
         x, y, end = vertex.x, vertex.y, vertex.x + vertex.width
         if not self.legs:
             ring = circle(x + 10, y, 8, "none", "ring")
@@ -127,16 +127,15 @@ class _Joint(_Item):
         return lines + circle(dot, y, 3.5, INK, "copy") + label
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Boxed(_Item):
     """A box of the diagram."""
 
-    box: Box | None = None
+    box: Box
     inner: Block | None = None
 
     def measure(self) -> None:
         vertex, box = self.vertex, self.box
-        assert box is not None
         ports = max(len(self.left), len(self.right), 1)
         height = max(24.0, ports * PORT + 5)
         room = [max((text_width(self.marks.get(k, ""), MARK) for k in side), default=0) for side in self.sides]
@@ -160,7 +159,6 @@ class _Boxed(_Item):
 
     def paint(self) -> str:
         vertex, box = self.vertex, self.box
-        assert box is not None
         x, y, width, height = vertex.x, vertex.y - vertex.above, vertex.width, 2 * vertex.above
         if box.kind == "fuse":
             return self._triangle()

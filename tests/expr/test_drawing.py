@@ -184,6 +184,17 @@ def test_an_index_equated_by_a_delta_has_one_name() -> None:
     assert [end.label for end in (*box.inner.terms[0].diagram.outputs, *only(expr).outputs)] == ["t", "t:n"]
 
 
+def test_a_delta_between_a_space_and_its_dual_joins_their_wires() -> None:
+    V, W = ta.Space("V", "n", metric=None), ta.Space("W", "m", metric=None)
+    S = V.dual + W
+    i, j, w = V.index("i"), V.dual.index("j"), W.index("w")
+    x, y = ta.tensor("x", [S]), ta.tensor("y", [V.dual @ W])
+    for factor in (x[Injected(j, 0, S)], y[(j, w)], ta.exp(x[Injected(j, 0, S)])):
+        expr = ta.define((i, j, w), ta.delta[i, j] * factor)
+        assert faults(expr.svg()) == []
+        assert "i=j:V" in {wire.label for wire in only(expr).wires}
+
+
 def test_arguments_of_a_map_are_inputs() -> None:
     q, k, z = ta.tensor("q", F), ta.tensor("k", F @ E), ta.tensor("z", T)
     f, g, e = *F.indices("f g"), E.index("e")
