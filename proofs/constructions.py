@@ -1,7 +1,7 @@
 """The universal properties of products, sums, Hom, duals, powers and graded algebras, for all dimensions.
 
-Every construction states its own claims (`universal_property`, `biproduct_equations`, `snake_equations`, ...); here they
-have names.  Uniqueness speaks of every linear map g with the given data: g is a generic tensor, of which only that is a
+Every construction states its own claims, as `universal_property` or `snake_equations`; here they have names.
+Uniqueness speaks of every linear map g with the given data: g is a generic tensor, of which only that is a
 hypothesis (tensoralg/universal/construction.py).
 """
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from tensoralg.errors import InvalidExpression, LegCountMismatch, NotMultilinear, SpaceMismatch, counted
 from tensoralg.expr import Definition, Expr, Tensor, define, delta, tensor, walk
+from tensoralg.expr.drawing import map_svg, notebook
 from tensoralg.expr.nodes import as_expr, bind, mul
 from tensoralg.expr.rewrite import fresh, names_in, rename_apart
 from tensoralg.proof import Verdict, prove
@@ -106,6 +107,17 @@ class MultilinearMap:
 
     def __str__(self) -> str:
         return f"{self.value.name} : {' x '.join(map(str, self.sources)) or '1'} -> {self.target}"
+
+    def svg(self) -> str:
+        """Return the map as a string diagram: arguments at the left, the value at the right."""
+        return map_svg(self.arguments, self.value)
+
+    def latex(self) -> str:
+        """Return the value as LaTeX."""
+        return self.value.latex()
+
+    def _repr_html_(self) -> str:
+        return notebook(self.value, self.svg())
 
     def __call__(self, *vectors: Tensor | Definition) -> Definition:
         """Return the value at the given vectors.

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from tensoralg.errors import LegCountMismatch, SpaceMismatch, counted
 from tensoralg.expr import Expr, delta
 from tensoralg.expr.nodes import bind, mul
+from tensoralg.show import triangle
 from tensoralg.spaces import DirectSum, Index, VectorSpace, as_space
 from tensoralg.universal.carrier import Names, projection, summand
-from tensoralg.universal.construction import Construction, Law, same
+from tensoralg.universal.construction import Construction, Law, generic_space, same
 from tensoralg.universal.linear import LinearMap
 from tensoralg.universal.maps import MultilinearMap
 
@@ -180,6 +181,12 @@ class Coproduct(_Side):
         parts = [self.sum.projection(k) >> f for k, f in enumerate(maps)]
         return sum(parts[1:], parts[0]).named("either")
 
+    def triangles(self) -> tuple[str, ...]:
+        """Return the triangle of each summand, as SVG."""
+        whole, other = str(self.space), str(generic_space(self.space))
+        parts = enumerate(self.sum.summands)
+        return tuple(triangle(str(part), whole, other, f"i{k}", "g", f"f{k}") for k, part in parts)
+
     def _generic_data(self, other: VectorSpace) -> tuple[LinearMap, ...]:
         return tuple(LinearMap.generic(f"f{k}", part, other) for k, part in enumerate(self.sum.summands))
 
@@ -196,6 +203,12 @@ class Product(_Side):
         self._check(maps, [f.target for f in maps], [f.source for f in maps])
         parts = [f >> self.sum.injection(k) for k, f in enumerate(maps)]
         return sum(parts[1:], parts[0]).named("both")
+
+    def triangles(self) -> tuple[str, ...]:
+        """Return the triangle of each summand, as SVG."""
+        whole, other = str(self.space), str(generic_space(self.space))
+        parts = enumerate(self.sum.summands)
+        return tuple(triangle(other, whole, str(part), f"p{k}", "g", f"f{k}", into=True) for k, part in parts)
 
     def _generic_data(self, other: VectorSpace) -> tuple[LinearMap, ...]:
         return tuple(LinearMap.generic(f"f{k}", other, part) for k, part in enumerate(self.sum.summands))
