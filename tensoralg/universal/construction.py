@@ -84,6 +84,9 @@ class Construction(ABC):
     def triangles(self) -> tuple[str, ...]:
         """Return the commutative triangle of each part of the data, as SVG."""
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.space}>"
+
     def _repr_html_(self) -> str:
         return "".join(self.triangles())
 

@@ -30,7 +30,7 @@ from tensoralg.universal.product import tensor_product
 Terms = tuple[Index, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class UniversalHom(Construction):
     """The space of linear maps from one space to another, with its evaluation; made by `hom`."""
 

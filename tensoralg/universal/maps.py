@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tensoralg.universal.linear import LinearMap
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class MultilinearMap:
     """A map that is to be linear in each of its arguments; `check` decides whether it is.
 
@@ -107,6 +107,9 @@ class MultilinearMap:
 
     def __str__(self) -> str:
         return f"{self.value.name} : {' x '.join(map(str, self.sources)) or '1'} -> {self.target}"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self}>"
 
     def svg(self) -> str:
         """Return the map as a string diagram: arguments at the left, the value at the right."""

@@ -33,7 +33,7 @@ Terms = tuple[Index, ...]
 MOST = 7
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class UniversalPower(Construction):
     """The symmetric or exterior power of a space; made by `symmetric_power` and `exterior_power`."""
 

@@ -24,7 +24,7 @@ from tensoralg.universal.linear import LinearMap
 from tensoralg.universal.maps import MultilinearMap, from_entries, generic_multilinear, tensors_in
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class UniversalProduct(Construction):
     """The tensor product of some spaces, with its universal arrow; made by `tensor_product`."""
 

@@ -129,7 +129,7 @@ class UniversalSum:
         return (found or LinearMap.zero(self.space, target.space)).named("blocks")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class _Side(Construction):
     sum: UniversalSum
 
