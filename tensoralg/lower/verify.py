@@ -189,7 +189,7 @@ def _report(
     sizes, dtype, device, seed = run
     bad = error.isnan() | ~(error <= bound) | bound.isinf()
     # the worst entry: not a number, then the largest ratio
-    ratio = torch.where(error.isnan(), math.inf, error / bound)
+    ratio = torch.where(error.isnan(), math.inf, torch.where(error == 0, 0.0, error / bound))
     place = int(ratio.argmax()) if ratio.numel() else 0
     index = tuple(int(i) for i in torch.unravel_index(torch.tensor(place), ratio.shape)) if ratio.dim() else ()
     worst = (error[index].item(), bound[index].item()) if ratio.numel() else (0.0, 0.0)

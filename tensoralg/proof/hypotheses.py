@@ -41,6 +41,7 @@ Equation = tuple[Definition, Definition]
 ATTEMPTS = 12
 MOST_SIZES = 8  # at which a model is looked for
 MOST_UNKNOWNS = 100
+MOST_EVALUATIONS = 2_000  # of hypotheses, for one sample
 SOLVABLE_FACTS = {"symmetric", "antisymmetric", "positive"}
 
 
@@ -73,10 +74,13 @@ def satisfying(
                 f"the hypothesis {equation[0].body} = {equation[1].body} is false at these sizes",
                 remedy="check the hypotheses",
             )
+    evaluations = MOST_EVALUATIONS
     for _ in range(ATTEMPTS):
-        values = _Solver(equations, tensors, sizes, random, largest).solve()
+        solver = _Solver(equations, tensors, sizes, random, largest, evaluations)
+        values = solver.solve()
         if values is not None:
             return values
+        evaluations = solver.evaluations
     raise Undecided("no tensors that satisfy all hypotheses were found", remedy="check the hypotheses")
 
 
@@ -143,7 +147,9 @@ class _Solver:
         sizes: Mapping[str, int],
         random: Random,
         largest: int,
+        evaluations: int = MOST_EVALUATIONS,
     ) -> None:
+        self.evaluations = evaluations
         self.equations, self.tensors, self.sizes = equations, tensors, sizes
         self.random, self.largest = random, largest
         self.about = {name: [e for e in equations if name in _names(e)] for name in tensors}
@@ -188,6 +194,9 @@ class _Solver:
         basis = _basis(symbol, shape)
         partners = {t.inverse_of for t in self.tensors.values()}
         if not set(symbol.facts) <= SOLVABLE_FACTS or name in partners or len(basis) > MOST_UNKNOWNS:
+            return False
+        self.evaluations -= len(self.about[name]) * (len(basis) + 1)
+        if self.evaluations < 0:
             return False
         try:
             zero = self._residuals(name, array_of(shape, lambda p: 0))

@@ -137,6 +137,20 @@ def a_matrix_vector_product_is_linear():
     assert report.results[0].to_json()["flops_before"] is None
 
 
+def test_a_decay_without_a_kernel_is_decided_and_not_priced(tmp_path: Path) -> None:
+    text = """
+T = ta.Space("T", "n", ordered=True)
+t, s = T.indices("t s")
+path = ta.decay(ta.tensor("a", T))[t, s]
+
+@claim(source="definition", kernel=False)
+def decays_run_backwards_in_time():
+    return ta.define((t, s), path), ta.define((t, s), ta.le[s, t] * path)
+"""
+    (result,) = run_text(tmp_path, text).results
+    assert (result.status, result.flops_before, result.flops_after) == ("proved", None, None)
+
+
 def test_hypotheses_and_fixed_sizes_reach_the_decision(tmp_path: Path) -> None:
     text = """
 @claim(source="textbook", fixed={"n": 1}, kernel=False)

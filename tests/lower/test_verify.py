@@ -246,3 +246,10 @@ def test_what_cannot_be_verified_is_named():
         verify(definition, sizes={"n": 2})
     with pytest.raises(UnknownName, match="there is no device 'gpu'\n  remedy: give \"cpu\""):
         verify(compile(definition), sizes={"n": 2}, device="gpu")
+
+
+def test_the_worst_entry_is_not_one_that_a_mask_makes_zero() -> None:
+    # error and bound are both 0 there, and 0/0 is not the largest ratio
+    report = verify(operator_of("O[t,s] = le[s,t]*sum(f: Q[t,f]*K[s,f])"), {"n": 4, "d": 8})
+    assert report.ok
+    assert 0 < report.error <= report.bound
