@@ -75,6 +75,7 @@ class Recorder(Normaliser):
         if self.depth == 1:
             values = tuple(self.writer.index(v, {}) for v in use.values)
             self.use(use.context, (*use.equation.name, values))
+            self._open_within(use)
 
     def _resolved(self, term: Term, atom: Atom, power: Any) -> list[Term]:
         if self.depth != 1:
@@ -183,6 +184,16 @@ class Recorder(Normaliser):
         seen = set(variables(atom))
         known = {s: tuple(b[0] for b in bs if b[0] in seen) for s, bs in term.chains.items()}
         return self.where(term, known, seen), self.show(atom[-1]), known
+
+    def _open_within(self, use: Use) -> None:
+        """Note that what an equation says is said of definitions opened; as stated it has their names."""
+        if not self.proofs.defined:
+            return
+        env = dict(zip((name for name, _ in use.equation.scope), use.values, strict=True))
+        for side, sign in ((use.equation.lhs, -1), (use.equation.rhs, 1)):
+            waiting = self.product([[use.context.copy(sign)], self.expand(side, env)])
+            while waiting:
+                waiting += self._defined(waiting.pop()) or []
 
     def _defined(self, term: Term) -> list[Term] | None:
         """Return a term with an entry replaced by its definition, if there is one to replace."""

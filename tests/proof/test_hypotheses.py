@@ -307,3 +307,22 @@ def test_linear_systems_have_their_solutions(seed):
     found = linear_solution(columns, target, lambda: Fraction(random.randint(-3, 3)))
     assert [sum(c[r] * x for c, x in zip(columns, found, strict=True)) for r in range(rows)] == target
     assert linear_solution([*columns, [0] * rows], [*target[:-1], target[-1]], lambda: Fraction(1))[-1] == 1
+
+
+def test_an_equation_that_mentions_what_another_one_defines():
+    # the use of the first as it is stated needed the definition of c too, and was not certified without it
+    F, N = ta.Space("F", "d"), ta.Space("N", "n")
+    f, g = F.indices("f g")
+    x = N.index("x")
+    P, Q = ta.tensor("P", F @ N), ta.tensor("Q", N @ F)
+    G, H = ta.tensors("G H", F)
+    for space, at in ((ta.Unit, ()), (N, x)):
+        b, c = ta.tensors("b c", space)
+        given = [
+            (ta.define((f, g), P[f, x] * Q[x, g]), ta.define((f, g), ta.delta[f, g])),
+            (ta.define((x,), G[f] * Q[x, f] + c[at]), ta.define((x,), H[f] * Q[x, f] + b[at])),
+            (ta.define((x,) if at else (), c[at]), ta.define((x,) if at else (), b[at])),
+        ]
+        verdict = ta.prove(ta.define((f,), G[f]), ta.define((f,), H[f]), given=given)
+        assert verdict.status == "proved", verdict.reason
+        assert ta.check(verdict.certificate)
