@@ -22,8 +22,8 @@ from tensoralg.expr.nodes import mul
 from tensoralg.spaces import Index, TensorProduct, Unit, VectorSpace, as_space
 from tensoralg.universal.carrier import Names, carrier, has_powers, identity
 from tensoralg.universal.construction import Construction, Law, generic_space, same
-from tensoralg.universal.linear import LinearMap
-from tensoralg.universal.maps import MultilinearMap, tensors_in
+from tensoralg.universal.linear import LinearMap, as_linear
+from tensoralg.universal.maps import MultilinearMap, as_map, tensors_in
 from tensoralg.universal.product import tensor_product
 
 Terms = tuple[Index, ...]
@@ -53,7 +53,7 @@ class UniversalHom(Construction):
 
     def through(self, g: LinearMap) -> tuple[MultilinearMap, ...]:
         """Return the map ``U @ V -> W`` that applies what g makes of the first factor to the second."""
-        return ((g @ LinearMap.identity(self.inner)) >> self.evaluation,)
+        return ((as_linear(g) @ LinearMap.identity(self.inner)) >> self.evaluation,)
 
     def factor(self, f: LinearMap | MultilinearMap) -> LinearMap:
         """Return the one map ``g : U -> Hom(V, W)`` with ``(g @ 1) >> evaluation = f``.
@@ -77,7 +77,7 @@ class UniversalHom(Construction):
         >>> print(hom(V, W).factor(ta.LinearMap.generic("f", U @ V, W)))
         f : U -> V* @ W
         """
-        pair: tuple[VectorSpace, ...] = f.sources if len(f.sources) == 2 else getattr(f.sources[0], "factors", ())
+        pair = _pair(f)
         if len(pair) != 2 or (pair[1], f.target) != (self.inner, self.outer):
             raise SpaceMismatch(
                 f"{f} cannot be curried into {self.space}",
@@ -110,7 +110,8 @@ class UniversalHom(Construction):
         after : LinearMap
             Out of ``outer``.
         """
-        for f, end, wanted in ((before, before.target, self.inner), (after, after.source, self.outer)):
+        ends = (before, as_linear(before).target, self.inner), (after, as_linear(after).source, self.outer)
+        for f, end, wanted in ends:
             if end != wanted:
                 raise SpaceMismatch(
                     f"{f} does not meet {wanted}", remedy="give maps into V and out of W", spaces=(end, wanted)
@@ -176,7 +177,7 @@ def curry(f: LinearMap | MultilinearMap) -> LinearMap:
     >>> uncurry(curry(f)).equals(f).status
     'proved'
     """
-    pair: tuple[VectorSpace, ...] = f.sources if len(f.sources) == 2 else getattr(f.sources[0], "factors", ())
+    pair = _pair(f)
     if len(pair) != 2:
         raise SpaceMismatch(
             f"{f} cannot be curried: its source is no product of two spaces",
@@ -184,6 +185,12 @@ def curry(f: LinearMap | MultilinearMap) -> LinearMap:
             spaces=f.sources,
         )
     return UniversalHom(pair[1], f.target).factor(f)
+
+
+def _pair(f: MultilinearMap) -> tuple[VectorSpace, ...]:
+    """Return the two spaces that the arguments of a map are in, or another number of spaces."""
+    sources = as_map(f).sources
+    return getattr(sources[0], "factors", ()) if len(sources) == 1 else sources
 
 
 def uncurry(g: LinearMap) -> LinearMap:
@@ -194,7 +201,7 @@ def uncurry(g: LinearMap) -> LinearMap:
     SpaceMismatch
         If the target is no product of a dual and another space.
     """
-    parts: tuple[VectorSpace, ...] = getattr(g.target, "factors", ())
+    parts: tuple[VectorSpace, ...] = getattr(as_linear(g).target, "factors", ())
     if len(parts) != 2:
         raise SpaceMismatch(
             f"{g} cannot be uncurried: its target is no space V >> W",
@@ -221,7 +228,7 @@ def rebracket(source: VectorSpace, target: VectorSpace) -> LinearMap:
     >>> print(rebracket((U @ V) @ U, ta.Unit @ (U @ (V @ U))))
     rebracket : U @ V @ U -> 1 @ (U @ (V @ U))
     """
-    if carrier(source) != carrier(target) or has_powers(source) or has_powers(target):
+    if carrier(as_space(source)) != carrier(as_space(target)) or has_powers(source) or has_powers(target):
         raise SpaceMismatch(
             f"{source} and {target} do not have the same factors in the same order",
             remedy="use braidings and distributors, see tensoralg.universal.coherence",
