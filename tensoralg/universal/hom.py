@@ -20,9 +20,9 @@ from tensoralg.errors import SpaceMismatch
 from tensoralg.expr import Expr
 from tensoralg.expr.nodes import mul
 from tensoralg.spaces import Index, TensorProduct, Unit, VectorSpace, as_space
-from tensoralg.universal.carrier import Names, carrier, has_powers, identity
+from tensoralg.universal.carrier import Names, carrier, has_powers, identity, projection
 from tensoralg.universal.construction import Construction, Law, generic_space, same
-from tensoralg.universal.linear import LinearMap, as_linear
+from tensoralg.universal.linear import LinearMap, as_linear, factors
 from tensoralg.universal.maps import MultilinearMap, as_map, tensors_in
 from tensoralg.universal.product import tensor_product
 
@@ -228,13 +228,15 @@ def rebracket(source: VectorSpace, target: VectorSpace) -> LinearMap:
     >>> print(rebracket((U @ V) @ U, ta.Unit @ (U @ (V @ U))))
     rebracket : U @ V @ U -> 1 @ (U @ (V @ U))
     """
-    if carrier(as_space(source)) != carrier(as_space(target)) or has_powers(source) or has_powers(target):
+    alike = carrier(as_space(source)) == carrier(as_space(target))
+    if not alike or (any(map(has_powers, (source, target))) and factors(source) != factors(target)):
         raise SpaceMismatch(
             f"{source} and {target} do not have the same factors in the same order",
             remedy="use braidings and distributors, see tensoralg.universal.coherence",
             spaces=(source, target),
         )
-    return LinearMap.from_entries(source, target, lambda i, o, _: identity(i, o), "rebracket", exact=True)
+    entries = lambda i, o, names: projection(source, o, i, names)  # noqa: E731
+    return LinearMap.from_entries(source, target, entries, "rebracket", exact=True)
 
 
 @dataclass(frozen=True)
