@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 __all__ = [
+    "Ambiguous",
     "BudgetExceeded",
     "ClaimError",
     "EvaluationError",
@@ -114,6 +115,10 @@ class NeedsSizes(TensoralgError):
 
 class SpaceMismatch(TensoralgError):
     """Two spaces that have to agree do not."""
+
+
+class Ambiguous(TensoralgError):
+    """Several things answer to what was asked for, and nothing says which is meant."""
 
 
 class IndexConflict(TensoralgError):

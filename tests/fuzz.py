@@ -428,6 +428,20 @@ def judge(case: Case, random: Random, prove: Callable[..., Any] = ta.prove) -> J
     return Judgement(verdict.status, f"proved, but false: {seen}" if verdict.status == "proved" else "", False)
 
 
+def in_complete_fragment(case: Case) -> bool:
+    """Whether a claim lies in the fragment for which completeness is promised.
+
+    Such a claim divides by rational functions of sizes only; a mutation may make a divisor vanish, and then the
+    verdict names the condition that the claim lacks.
+    """
+    divisors = [
+        node.base for side in (case.left, case.right) for node in walk(side) if node.kind == "pow" and node.exponent < 0
+    ]
+    return case.kind.complete and all(
+        node.kind in ("number", "size", "add", "mul", "pow") for divisor in divisors for node in walk(divisor)
+    )
+
+
 def dimensions(case: Case) -> set[str]:
     """Return the names of the dimensions that occur in a claim."""
     nodes = [node for side in (case.left, case.right) for node in walk(side)]

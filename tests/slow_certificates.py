@@ -106,5 +106,15 @@ SLOW = {
             tensors={**VECTOR, **{f"a{k}": {"legs": []} for k in range(1000)}},
         ),
     ),
+    "thousands of sums that share no index": Slow(
+        False,
+        certificate(
+            ["sum", [[f"i{k}", "n"] for k in range(12_000)], ["*", *[["t", "x", f"i{k}"] for k in range(12_000)]]],
+            0,
+            refine=["n"],
+            spaces={"n": ["n", 1]},
+            tensors=VECTOR,
+        ),
+    ),
     "a product of long sums": Slow(False, certificate(["*", ["+", *[1] * 390], ["+", *[1] * 390]], 0)),
 }

@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 import sympy
 
 from tensoralg.errors import IndexConflict, InvalidExpression, UnknownName, suggest
+from tensoralg.expr.drawing import to_html, to_svg
 from tensoralg.expr.evaluate import evaluate
 from tensoralg.expr.hints import not_a_term
 from tensoralg.expr.latex import to_latex
@@ -223,6 +224,13 @@ class Expr(Arithmetic):
 
     def _repr_latex_(self) -> str:
         return f"$\\displaystyle {to_latex(self)}$"
+
+    def svg(self) -> str:
+        """Return the string diagram as a standalone SVG."""
+        return to_svg(self)
+
+    def _repr_html_(self) -> str:
+        return to_html(self)
 
     def evaluate(self, sizes: dict[str, int] | None = None, /, **arrays: Any) -> Any:
         """Return the exact value at the given arrays (see `tensoralg.expr.evaluate`)."""

@@ -90,7 +90,7 @@ class _Substitution:
     """One simultaneous substitution, memoised on the subterm and the part of the mapping that it sees."""
 
     def __init__(self, avoid: set[str]) -> None:
-        self.avoid = avoid  # no new name is one of these, so that none shadows an index further out
+        self.avoid = set(avoid)  # no new name is one of these, so that none shadows an index further out or in
         self.memo: dict[tuple[nodes.Expr, frozenset[tuple[Index, IndexTerm]]], nodes.Expr] = {}
 
     def run(self, expr: nodes.Expr, mapping: dict[Index, IndexTerm]) -> nodes.Expr:
@@ -108,6 +108,7 @@ class _Substitution:
             clash = incoming & _bound_here(expr)
             if clash:
                 expr = _rename_binder(expr, clash, self.avoid)
+                self.avoid |= _bound_here(expr)  # two binders that clash, one inside the other, get two new names
         if expr.kind == "definition":
             return _with_legs(expr, mapping)
         if expr.index_terms():

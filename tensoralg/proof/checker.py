@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from collections import ChainMap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from itertools import combinations, pairwise, product
 from math import floor, prod
@@ -25,7 +25,7 @@ FORMAT, VERSION = "tensoralg certificate", 2
 LONGEST, DEEPEST, WORK, BITS, HIGHEST, MOST_LEGS = 5_000_000, 200, 800_000, 12_000, 1_000, 60
 FIRST = {"t": 2, "decay": 3, "gap": 3}  # where the indices of a term begin
 FUNCTIONS, INDICATORS, ENDS = ("exp", "log", "sqrt", "relu"), ("delta", "lt", "le"), ("+", "-")
-ARITY = dict.fromkeys(("num", "sum", "^", *INDICATORS), 3) | dict.fromkeys(("size", "place", *FUNCTIONS), 2)
+ARITY = dict.fromkeys(("num", "sum", "^", *INDICATORS), 2) | dict.fromkeys(("size", "place", *FUNCTIONS), 1)
 # what malformed content can lead to; all of it means that there is no proof
 ERRORS = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, StopIteration, TypeError, ValueError)
 
@@ -69,19 +69,37 @@ AXIOMS: dict[str, Callable[..., tuple[list[Any], Any, Any]]] = {
 }
 
 
-def links(args: Any, *names: str) -> tuple[Any, list[Any]]:
+def links(legs: Any, args: Any, *names: str) -> tuple[Any, list[Any]]:
     """Return the indices of the parts of a product of gates: of matrices, linked by new ones; else all the same."""
-    stops = (*args[:1], *names, *args[1:])
-    return (names, [*pairwise(stops)]) if len(args) == 2 else ((), [args] * (len(names) + 1))
+    if len(args) != 2:
+        return (), [args] * (len(names) + 1)
+    return tuple((name, legs[2]) for name in names), [*pairwise((args[0], *names, args[1]))]
+
+
+def gate_at(tensors: Any, gate: str, at: Any, args: Any) -> Any:
+    return ("t", gate, *((at,) if tensors[gate]["legs"] else ()), *args)
+
+
+def opened_decay(tensors: Any, gate: str, clock: Any, later: Any, earlier: Any, *args: Any) -> Any:
+    """Return a decay W(t,s) by its gap G(t,s), the product of the gates at s < r < t.
+
+    W(t,s) = A_t G(t,s) for s < t, W(t,t) = 1, W(t,s) = 0 for t < s, and W(+,s) = G(+,s).
+    """
+    scope, (one, two) = links(tensors[gate]["legs"], args, "%h")
+    before, gap = ("lt", earlier, later), ("gap", gate, clock, later, earlier)
+    if is_end(later):
+        return ("*", before, (*gap, *args))
+    gone = ("*", before, ("sum", scope, ("*", gate_at(tensors, gate, later, one), (*gap, *two))))
+    same = () if is_end(earlier) else (("*", ("delta", earlier, later), *([("delta", *args)] if scope else ())),)
+    return ("+", gone, *same)
 
 
 def cut(tensors: Any, gate: str, clock: Any, later: Any, middle: Any, earlier: Any, *args: Any) -> tuple[Any, Any]:
     """Return G(t,s) = G(t,r) A_r G(r,s) for s < r < t."""
-    legs, (names, (one, two, three)) = tensors[gate]["legs"], links(args, "%h", "%k")
-    step = ("t", gate, *((middle,) if legs else ()), *two)
-    parts = ("gap", gate, clock, later, middle, *one), step, ("gap", gate, clock, middle, earlier, *three)
+    scope, (one, two, three) = links(tensors[gate]["legs"], args, "%h", "%k")
+    parts = ("gap", gate, clock, later, middle, *one), ("gap", gate, clock, middle, earlier, *three)
     where = ("*", ("lt", earlier, middle), ("lt", middle, later))
-    right = ("sum", tuple((name, legs[2]) for name in names), ("*", *parts))
+    right = ("sum", scope, ("*", gate_at(tensors, gate, middle, two), *parts))
     return ("*", where, ("gap", gate, clock, later, earlier, *args)), ("*", where, right)
 
 
@@ -96,27 +114,27 @@ def resolvent(tensors: Any, space: Any, low: Any, high: Any, above: Any, below: 
         return ("*", 1, *(("gap", *g[:2], *pair, *g[3]) for g, pair in zip(gates, ends, strict=True)))
 
     def step(gates: Any) -> Any:
-        return ("*", 1, *(("t", g, *((at,) if tensors[g]["legs"] else ()), *args) for g, _, at, args in gates))
+        return ("*", 1, *(gate_at(tensors, g, at, args) for g, _, at, args in gates))
 
-    wrong = [gate for gate in (*above, *below) if len(gate[3]) > 1 or variables(gate[2]) != ["%r"]]
-    refuse(wrong, "no weight of gates that commute")
+    refuse(any(len(g[3]) > 1 or variables(g[2]) != ["%r"] for g in (*above, *below)), "no weight of gates that commute")
     body = (gap(above, high, "%r"), minus(step(above), step(below)), gap(below, "%r", low))
     right = ("*", ("lt", low, high), minus(gap(above, high, low), gap(below, high, low)))
     return ("sum", (("%r", space),), ("*", ("lt", low, "%r"), ("lt", "%r", high), *body)), right
 
 
 class Term:
-    """A coefficient times atoms to powers, summed over `bound` (variable -> space), along `chains` (space -> blocks).
+    """A coefficient times atoms to powers, summed over `bound` (variable -> space).
 
     An atom is (kind, label, value..); a value is a variable (a name, or an int if bound), ("#", k, space), ("*",
     value..) over a product of spaces, ("+", position, value, space) into a direct sum, or an end of time "+", "-".
+    `rank` says where in a strict chain a variable is: (space, block).
     """
 
-    def __init__(self, coefficient: Any = 1, powers: Any = (), bound: Any = (), chains: Any = ()) -> None:
-        self.coefficient, self.powers, self.bound, self.chains = coefficient, dict(powers), dict(bound), dict(chains)
+    def __init__(self, coefficient: Any = 1, powers: Any = (), bound: Any = (), rank: Any = ()) -> None:
+        self.coefficient, self.powers, self.bound, self.rank = coefficient, dict(powers), dict(bound), dict(rank)
 
     def copy(self, factor: Any = 1) -> Term:
-        return Term(self.coefficient * factor, self.powers, self.bound, self.chains)
+        return Term(self.coefficient * factor, self.powers, self.bound, self.rank)
 
     def times(self, atom: Any, power: Any = 1) -> Term:
         """Multiply by a power of an atom, in place; indicators are idempotent."""
@@ -170,6 +188,38 @@ def chains(start: Any, placed: list[Any], limits: list[Any], spend: Callable[[in
         yield from chains((*start[: k // 2], new, *start[k // 2 + len(old) :]), placed[1:], limits, spend)
 
 
+def ordered(powers: Mapping[Any, Any]) -> Any:
+    return tuple(sorted(powers.items(), key=repr))
+
+
+def gathered(found: Iterable[tuple[Any, Term]]) -> dict[Any, Term]:
+    """Return terms by keys, with those of equal keys, which differ in their coefficients only, added; none is 0."""
+    table: dict[Any, Term] = {}
+    for key, term in found:
+        total = table.setdefault(key, term.copy(0))
+        total.coefficient = raised(total.coefficient + term.coefficient, 1)
+    return {key: term for key, term in table.items() if term.coefficient}
+
+
+def apart(term: Term) -> list[Term]:
+    """Return the factors of a term, without its coefficient: no two share a bound variable, one at most has none."""
+    found: list[Term] = []
+    for atom, power in term.powers.items():
+        part = Term(1, {atom: power}, {v: term.bound[v] for v in variables(*atom[2:]) if v in term.bound})
+        for other in [p for p in found if part.bound.keys() & p.bound or not (part.bound or p.bound)]:
+            found.remove(other)
+            part.powers.update(other.powers)
+            part.bound.update(other.bound)
+        found.append(part)
+    return found
+
+
+def related(part: Term, opened: Any) -> list[Any]:
+    """Return the open variables that indicators relate to others."""
+    used = set(variables(*(v for atom in part.powers if atom[0] in INDICATORS for v in atom[2:])))
+    return [v for v in opened if v in used]
+
+
 def put(node: Any, to: Callable[[str], Any], depth: int = 0) -> Any:
     """Return a term with its free indices replaced and its bound ones renamed by their depth."""
     if isinstance(node, int) or node[0] in ("num", "size"):
@@ -199,11 +249,10 @@ def spread(node: Any, env: Mapping[str, Any] | None = None) -> tuple[Any, tuple[
     return put(node, place if env is None else lambda name: mapped(env[name], place)), tuple(found)
 
 
-def raised(number: Any, power: int) -> Fraction:
+def raised(n: Any, power: int) -> Fraction:
     """Return a power of a number, if it is not too large."""
-    if max(number.numerator.bit_length(), number.denominator.bit_length()) * abs(power) > BITS:
-        raise ValueError("a number is too large")
-    return Fraction(number) if power == 1 else Fraction(Fraction(number) ** power)
+    refuse(max(n.numerator.bit_length(), n.denominator.bit_length()) * abs(power) > BITS, "a number is too large")
+    return Fraction(n) if power == 1 else Fraction(Fraction(n) ** power)
 
 
 def is_kind(node: Any, *kinds: str) -> bool:
@@ -224,37 +273,53 @@ def is_space(claim: Any, space: Any) -> bool:
     return space in claim["spaces"] or (len(parts) > 1 and all(is_space(claim, part) for part in parts))
 
 
-def space_of(index: Any, scope: Mapping[str, Any]) -> Any:
-    """Return the space of an index in a claim."""
-    if isinstance(index, str):
+def space_of(index: Any, scope: Mapping[Any, Any], *ends: str) -> Any:
+    """Return the space of an index whose leaves have the spaces of a scope; `ends` may stand in its summands."""
+    if not is_kind(index, "*", "+"):
         return scope[index]
-    if is_kind(index, "*"):
+    if index[0] == "*":
         return ("*", *(space_of(part, scope) for part in index[1:]))
-    tag, k, inner, space = index
-    inside = tag == "+" and k >= 0 and is_kind(space, "+") and space_of(inner, scope) == space[1 + k]
+    _, k, inner, space = index
+    inside = k >= 0 and is_kind(space, "+") and (inner in ends or space_of(inner, scope, *ends) == space[1 + k])
     refuse(not inside, "an index does not fit its summand")
     return space
 
 
-def fits(claim: Any, kind: str, parts: Any, scope: Mapping[str, Any]) -> bool:
-    """Whether the name and the indices of an entry, a relation or a decay belong together."""
+def fits(claim: Any, kind: str, parts: Any, scope: Mapping[Any, Any], *ends: str) -> bool:
+    """Whether the name and the indices of a factor belong together; in proofs, `ends` may stand in gaps and ``lt``."""
     if kind == "t":
         return bool(tuple(space_of(i, scope) for i in parts[1:]) == claim["tensors"][parts[0]]["legs"])
     if kind in INDICATORS:
-        return bool(space_of(parts[0], scope) == space_of(parts[1], scope))
+        ends = ends if kind == "lt" else ()
+        return len({space_of(i, scope, *ends) for i in parts if i not in ends}) < 2
+    if kind == "place":
+        return bool(ends and space_of(parts[0], scope))
     gate, clock, later, earlier, *args = parts
-    ends, legs = (
-        [end for end, formal in ((later, "+"), (earlier, "-")) if end != formal],
-        claim["tensors"][gate]["legs"],
-    )
-    inside = all(space_of(end, scope) == clock for end in ends) and legs[:1] in ((), (clock,))
-    return bool(kind == "decay" and inside and tuple(space_of(i, scope) for i in args) == legs[1:])
+    legs = claim["tensors"][gate]["legs"]
+    inside = all(i == end or space_of(i, scope, *ends) == clock for i, end in ((later, "+"), (earlier, "-")))
+    inside = inside and (legs[:1] == (clock,) or (not legs and clock in claim["spaces"]))
+    square = len(args) != 2 or legs[1] == legs[2]
+    known = kind == "decay" or (kind == "gap" and ends)
+    return bool(known and inside and square and tuple(space_of(i, scope) for i in args) == legs[1:])
+
+
+def parted(node: Any) -> tuple[Any, list[Any]]:
+    """Return the kind of a term and its parts."""
+    kind, *parts = node if isinstance(node, tuple) else ("num", node, 1)
+    refuse(len(parts) != ARITY.get(kind, len(parts)), "a term of a wrong length")
+    return kind, parts
+
+
+def scope_of(claim: Any, indices: Any) -> dict[str, Any]:
+    """Return the spaces of the indices of a claim or a sum by their names."""
+    scope = bind(indices, [space for _, space in indices])
+    refuse(not all(is_space(claim, space) for space in scope.values()), "an index over what is no space")
+    return scope
 
 
 def conditions(claim: Any, node: Any, scope: Any) -> tuple[list[Any], dict[str, None]]:
     """Return what has to hold for a term of a claim to be defined, as (relation, term, scope), and its free indices."""
-    kind, *parts = node if isinstance(node, tuple) else ("num", node, 1)
-    refuse(len(parts) + 1 != ARITY.get(kind, len(parts) + 1), "a term of a wrong length")
+    kind, parts = parted(node)
     if kind in ("num", "size"):
         number = kind == "num" and all(type(n) is int for n in parts) and parts[1] > 0
         refuse(not (number or (kind == "size" and is_name(parts[0]))), "neither a number nor a size")
@@ -262,8 +327,7 @@ def conditions(claim: Any, node: Any, scope: Any) -> tuple[list[Any], dict[str, 
     if kind not in ("sum", "+", "*", "^", *FUNCTIONS):
         refuse(not fits(claim, kind, parts, scope), f"the indices of {parts[0]} do not fit")
         return [], dict.fromkeys(variables(*node[FIRST.get(kind, 1) :]))
-    bound = bind(parts[0], [space for _, space in parts[0]]) if kind == "sum" else {}
-    refuse(not all(is_space(claim, space) for space in bound.values()), "a sum over what is no space")
+    bound = scope_of(claim, parts[0]) if kind == "sum" else {}
     parts = parts[1:] if kind == "sum" else parts[:1] if kind == "^" else parts
     inner = ChainMap(bound, scope) if bound else scope
     found = [conditions(claim, part, inner) for part in parts]
@@ -273,12 +337,10 @@ def conditions(claim: Any, node: Any, scope: Any) -> tuple[list[Any], dict[str, 
     return here + [condition for inner, _ in found for condition in inner], names
 
 
-def pools(claim: Any) -> tuple[list[Any], list[Any], list[Any]]:
+def pools(claim: Any) -> tuple[Any, Any, Any]:
     """Return the conditions of the left side, of the right side, and of the hypotheses, each once."""
-    sides = [(part[side], dict(part["free"])) for part in (claim, *claim["given"]) for side in ("lhs", "rhs")]
-    spaces = [space for _, scope in sides for space in scope.values()]
-    refuse(not all(is_space(claim, space) for space in spaces), "a free index over what is no space")
-    left, right, *given = (list(dict.fromkeys(conditions(claim, node, scope)[0])) for node, scope in sides)
+    sides = [(one[side], scope_of(claim, one["free"])) for one in (claim, *claim["given"]) for side in ("lhs", "rhs")]
+    left, right, *given = (dict.fromkeys(conditions(claim, node, scope)[0]) for node, scope in sides)
     return left, right, [condition for found in given for condition in found]
 
 
@@ -287,9 +349,15 @@ class Checker:
 
     def __init__(self, claim: Any, proof: Any, label: Callable[..., Any] | None = None) -> None:
         self.claim, self.proof, self.tensors, self.label = claim, proof, claim["tensors"], label
-        self.space_of: dict[Any, str] = {}
-        self.counter, self.work, self.hints = 0, WORK, iter(proof["labels"])
-        self.components, self.bodies = set(proof["components"]), dict[Any, int]()
+        self.counter, self.work, self.hints, self.bodies = 0, WORK, iter(proof["labels"]), dict[Any, int]()
+        self.vectors: dict[Any, list[Any]] = {space: [] for space in claim["spaces"]}  # of those that are written out
+        components = set(proof["components"])
+        for space, (dimension, _) in claim["spaces"].items():
+            if str(dimension) in components:
+                refuse((size := self.size(dimension)).powers, "components of a dimension without a size")
+                self.spend(count := int(size.coefficient))
+                self.vectors[space] = [("#", k, space) for k in range(count)]
+        self.space_of = {vector: vector[2] for vectors in self.vectors.values() for vector in vectors}
         self.assume(())
 
     def assume(self, domain: Any) -> None:
@@ -324,10 +392,9 @@ class Checker:
         elif is_kind(space, "+") and len(parts) > 1:
             for k, (part_name, part) in enumerate(parts):
                 yield from ((("+", k, value, space), bound) for value, bound in self.values(part, part_name))
-        elif str(dimension := self.claim["spaces"][space][0]) in self.components:
-            refuse((size := self.size(dimension)).powers, "components of a dimension without a size")
-            self.spend(count := int(size.coefficient))
-            yield from ((("#", k, space), {}) for k in range(count))
+        elif vectors := self.vectors[space]:
+            self.spend(len(vectors))
+            yield from ((vector, {}) for vector in vectors)
         else:
             self.counter += 1
             variable = self.counter if name is None else name
@@ -340,26 +407,6 @@ class Checker:
         self.spend(len(options) * prod(map(len, options)))
         found = [tuple(zip(*chosen, strict=True)) or ((), ()) for chosen in product(*options)]
         return [(values, {v: s for bound in bounds for v, s in bound.items()}) for values, bounds in found]
-
-    def kind(self, value: Any) -> Any:
-        """Return the space of a value."""
-        if isinstance(value, tuple):
-            return value[2] if value[0] == "#" else value[3] if value[0] == "+" else ("*", *map(self.kind, value[1:]))
-        return self.space_of[value]
-
-    def value(self, index: Any, env: Any) -> Any:
-        """Return what an index stands for."""
-        if not isinstance(index, tuple):
-            return index if index in ENDS else env[index]
-        if index[0] == "*" and not any(map(is_end, parts := [self.value(part, env) for part in index[1:]])):
-            return ("*", *parts)
-        if index[0] == "#" and index in [value for value, _ in self.values(index[2])]:
-            return index
-        if index[0] == "+" and is_kind(index[3], "+") and index[1] >= 0:
-            inner, space = self.value(index[2], env), index[3][1 + index[1]]
-            if inner in ENDS or self.kind(inner) == space:
-                return (*index[:2], inner, index[3])
-        raise ValueError("no index, or one that does not fit its summand")
 
     # expansion
 
@@ -382,38 +429,38 @@ class Checker:
     def expand(self, node: Any, env: Any) -> list[Term]:
         """Return a term of the language as monomials."""
         self.spend()
-        if isinstance(node, int):
-            return [Term(Fraction(node))] if node else []
-        kind = node[0] if isinstance(node, tuple) else ""
-        refuse(len(node) != ARITY.get(kind, len(node)), "a term of a wrong length")
-        if kind in ("num", "size"):
-            return [self.size(node[1]) if kind == "size" else Term(Fraction(node[1], node[2]))]
+        kind, parts = parted(node)
+        if kind == "num":
+            return [Term(number)] if (number := Fraction(*parts)) else []
+        if kind == "size":
+            return [self.size(parts[0])]
         if kind == "+":
-            return [term for part in node[1:] for term in self.expand(part, env)]
+            return [term for part in parts for term in self.expand(part, env)]
         if kind == "*":
-            return self.product(*(self.expand(part, env) for part in node[1:]))
+            return self.product(*(self.expand(part, env) for part in parts))
         if kind == "sum":
             self.spend(len(env) // 8)
-            return self.summed(node[1], lambda scope: self.expand(node[2], env | scope))
+            return self.summed(parts[0], env, self.expand, parts[1])
         if kind == "^":
-            return self.power(node[1], node[2], env)
+            return self.power(parts[0], parts[1], env)
         if kind in FUNCTIONS:
-            return [self.root(node[1], env) if kind == "sqrt" else self.closed(kind, node[1], env)]
-        values = [self.value(i, env) for i in node[FIRST.get(kind, 1) :]]
+            return [self.root(parts[0], env) if kind == "sqrt" else self.closed(kind, parts[0], env)]
+        first = FIRST.get(kind, 1) - 1
+        parts[first:] = [mapped(i, env.__getitem__) for i in parts[first:]]
+        refuse(not fits(self.claim, kind, parts, self.space_of, *ENDS), f"the indices of {parts[0]} do not fit")
         if kind in INDICATORS:
-            return self.relation(kind, *values)
-        if kind in ("decay", "gap"):
-            return (self.gap if kind == "gap" else self.decay)(*node[1:3], *values)
-        if kind == "t":
-            return self.entry(node[1], values)
-        refuse(kind != "place" or any(map(is_end, values)), "no term of the language")
-        return [Term(1, {("place", "", *values): 1})]
+            return self.relation(kind, *parts)
+        if kind == "decay":
+            return self.expand(opened_decay(self.tensors, *parts), {v: v for v in variables(*parts[2:])})
+        if kind == "gap":
+            return self.gap(*parts)
+        return [Term(1, {("t", *parts) if kind == "t" else ("place", "", *parts): 1})]
 
-    def summed(self, scope: Any, body: Callable[[Any], list[Term]]) -> list[Term]:
-        """Return the sum of what `body` returns for the indices of a scope."""
+    def summed(self, indices: Any, env: Any, body: Callable[..., list[Term]], *args: Any) -> list[Term]:
+        """Return the sum of what `body` returns for all values of some indices."""
         found = []
-        for values, bound in self.ranges([(None, space) for _, space in scope]):
-            for term in body(bind(scope, values)):
+        for values, bound in self.ranges([(None, space) for _, space in indices]):
+            for term in body(*args, env | bind(indices, values)):
                 term.bound.update(bound)
                 found.append(term)
         return found
@@ -452,9 +499,8 @@ class Checker:
 
     def relation(self, kind: str, left: Any, right: Any) -> list[Term]:
         """Return a delta or mask between values of one space: lexicographic, summands one after the other."""
-        if kind == "lt" and (left in ENDS or right in ENDS):
+        if left in ENDS or right in ENDS:
             return [Term()] if left != right and (left == "-" or right == "+") else []
-        refuse((space := self.kind(left)) != self.kind(right), "a relation between different spaces")
         if is_kind(left, "*"):
             self.spend(len(left))
             if len(left) == 2:
@@ -464,7 +510,7 @@ class Checker:
             return rest if kind == "delta" else self.relation("lt", left[1], right[1]) + rest
         if is_kind(left, "+") and left[1] == right[1]:
             return self.relation(kind, left[2], right[2])
-        unordered = isinstance(space, str) and not self.claim["spaces"][space][1]
+        unordered = not is_kind(left, "+") and not self.claim["spaces"][self.space_of[left]][1]
         refuse(kind != "delta" and unordered, "a mask over a space without an order")
         if left == right:
             return [] if kind == "lt" else [Term()]
@@ -472,56 +518,20 @@ class Checker:
             return [Term()] if kind != "delta" and left[1] < right[1] else []
         return [Term(1, {renamed((kind, "", left, right), {}): 1})]
 
-    def entry(self, name: str, values: Any) -> list[Term]:
-        inside = not any(map(is_end, values)) and tuple(map(self.kind, values)) == self.tensors[name]["legs"]
-        refuse(not inside, f"the indices of {name} do not fit its legs")
-        return [Term(1, {("t", name, *values): 1})]
-
-    def decay(self, gate: str, clock: Any, later: Any, earlier: Any, *args: Any) -> list[Term]:
-        """Return a decay W(t,s) by its gap G(t,s), the product of the gates at s < r < t.
-
-        W(t,s) = A_t G(t,s) for s < t, W(t,t) = 1, W(t,s) = 0 for t < s, and W(+,s) = G(+,s).
-        """
-        legs, (names, (one, two)) = self.tensors[gate]["legs"], links(args, "%h")
-        if is_end(later):
-            return self.product(self.relation("lt", earlier, later), self.gap(gate, clock, later, earlier, *args))
-
-        def step(at: Any) -> list[Term]:
-            first = self.entry(gate, (*((later,) if legs else ()), *(at.get(x, x) for x in one)))
-            return self.product(first, self.gap(gate, clock, later, earlier, *(at.get(x, x) for x in two)))
-
-        gone = self.product(self.relation("lt", earlier, later), self.summed([(n, legs[2]) for n in names], step))
-        if is_end(earlier):
-            return gone
-        same = self.relation("delta", *args) if names else [Term()]
-        return gone + self.product(self.relation("delta", earlier, later), same)
-
     def gap(self, gate: str, clock: Any, later: Any, earlier: Any, *args: Any) -> list[Term]:
         """Return a gap as an atom; over a direct sum, as the product of those over its summands."""
-        legs, (names, stops) = self.tensors[gate]["legs"], links(args, "%h")
-        suits = not any(map(is_end, args)) and tuple(map(self.kind, args)) == legs[1:]
-        refuse(
-            not suits or (legs[0] != clock if legs else not isinstance(clock, str)), "the indices of a gate do not fit"
-        )
         parts = self.split(clock, later, earlier)
         if len(parts) < 2:
             return [Term(1, {("gap", (gate, clock), *ends, *args): 1}) for ends in parts]
-
-        def body(at: Any) -> list[Term]:
-            found = zip(parts, stops, strict=False)
-            return self.product(*(self.gap(gate, clock, *ends, *(at.get(x, x) for x in stop)) for ends, stop in found))
-
-        return self.summed([(name, legs[2]) for name in names], body)
+        scope, stops = links(self.tensors[gate]["legs"], args, "%h")
+        factors = (("gap", gate, clock, *ends, *stop) for ends, stop in zip(parts, stops, strict=True))
+        return self.expand(("sum", scope, ("*", *factors)), {v: v for v in variables(later, earlier, *args)})
 
     def split(self, space: Any, later: Any, earlier: Any) -> list[Any]:
         """Return the ends of a gap in one summand of a space, or of its parts in the last one and before."""
         if not is_kind(space, "+"):
-            inside = all(end in ENDS or self.kind(end) == space for end in (later, earlier))
-            inside = inside and later != "-" and earlier != "+" and self.claim["spaces"][space][1]
-            refuse(not inside, "a gap without an order")
+            refuse(later == "-" or earlier == "+" or not self.claim["spaces"][space][1], "a gap without an order")
             return [(later, earlier)]
-        if any(end not in ENDS and (not is_kind(end, "+") or end[3] != space) for end in (later, earlier)):
-            raise ValueError("the ends of a gap do not fit")
         k, later = (len(space) - 2, "+") if later == "+" else later[1:3]
         j, earlier = (0, "-") if earlier == "-" else earlier[1:3]
         if j == k:
@@ -556,10 +566,10 @@ class Checker:
 
     def refine(self, term: Term, space: str, opened: Any) -> list[Term]:
         """Return a term as a sum over strict chains of the variables in one space; empty blocks are counted."""
-        self.spend(2)
+        self.spend(2 + len(opened) // 8)
         placed = [v for v in opened if self.space_of[v] == space] + [v for v, s in term.bound.items() if s == space]
-        inside = [a for a in term.powers if a[0] in INDICATORS and self.kind(a[2]) == space]
-        size, result = [self.size(self.claim["spaces"][space][0]), Term()], []
+        members, size, result = set(placed), [self.size(self.claim["spaces"][space][0]), Term()], []
+        inside = [a for a in term.powers if a[0] in INDICATORS and members.issuperset(a[2:])]
         for blocks in chains((), placed, [(a[0], *a[2:]) for a in inside], self.spend) if placed else ():
             to = {v: min(b, key=lambda v: (v in term.bound, str(v))) for b in blocks for v in b}
             self.spend(6 + sum(map(len, term.powers)) // 8)
@@ -568,8 +578,7 @@ class Checker:
                 if atom not in inside:
                     piece.times(renamed(atom, to), power)
             used = set(variables(*(value for atom in piece.powers for value in atom[2:])))
-            kept: list[Any] = []
-            counts, number = [Term()], 0
+            kept, counts, number = list[Any](), [Term()], 0
             for block in (*blocks, ()):
                 first = to[block[0]] if block else None
                 if first in piece.bound and first not in used:
@@ -580,11 +589,14 @@ class Checker:
                 low = [Term(-1, {("place", "", kept[-1][0]): 1})] if kept else []
                 for j in range(number):
                     line = [t.copy(Fraction(1, j + 1)) for t in (*high, *low, Term(-1 - j))]
-                    counts = self.product(counts, line)
+                    counts = [*gathered((ordered(t.powers), t) for t in self.product(counts, line)).values()]
                 kept += [(first, *sorted((v for v in block if v in opened and v != first), key=str))] if block else []
                 number = 0
-            order = {**term.chains, space: tuple(kept)}
-            result += [Term(t.coefficient, t.powers, t.bound, order) for t in self.product([piece], counts)]
+            masks = [("lt", "", low[0], high[0]) for low, high in pairwise(kept)]
+            masks += [("delta", "", first, v) for first, *others in kept for v in others]
+            piece.powers.update(dict.fromkeys(masks, 1))
+            rank = term.rank | {v: (space, k) for k, block in enumerate(kept) for v in block}
+            result += [Term(t.coefficient, t.powers, t.bound, rank) for t in self.product([piece], counts)]
         return result if placed else [term]
 
     def sorted_legs(self, powers: Any, to: Mapping[Any, Any]) -> tuple[int, dict[Any, Any]]:
@@ -606,12 +618,12 @@ class Checker:
 
     def canonical(self, term: Term) -> tuple[Any, int]:
         """Return a monomial with numbered bound variables, and a sign (0 where it vanishes)."""
+        self.spend(12 + sum(map(len, term.powers)) // 4)
         sign, powers = self.sorted_legs(term.powers, {})
-        rank = {v: (s, k) for s, blocks in term.chains.items() for k, b in enumerate(blocks) for v in b}
-        loose = [v for v in term.bound if v not in rank]
+        loose = [v for v in term.bound if v not in term.rank]
         order: Any = range(len(loose))
         if len(loose) > 1 and sign:
-            hint = list(next(self.hints)) if self.label is None else self.label(self, powers, term, rank, loose)
+            hint = list(next(self.hints)) if self.label is None else self.label(self, powers, term, term.rank, loose)
             order = [k for k in hint if k != -1]
             refuse(sorted(order) != list(range(len(loose))), "a hint is no permutation")
             if hint[0] == -1:
@@ -619,25 +631,37 @@ class Checker:
                 refuse(any(term.bound[v] != term.bound[w] for v, w in to.items()), "an odd automorphism between spaces")
                 refuse(self.sorted_legs(powers, to) != (-1, powers), "an odd automorphism is none")
                 return (), 0
-        bound = sorted((v for v in term.bound if v in rank), key=lambda v: rank[v]) + [loose[k] for k in order]
+        bound = sorted((v for v in term.bound if v in term.rank), key=term.rank.__getitem__) + [loose[k] for k in order]
         to = {v: -1 - k for k, v in enumerate(bound)}
         flip, powers = self.sorted_legs(powers, to)
-        filled = [(s, blocks) for s, blocks in sorted(term.chains.items()) if blocks]
-        chains = tuple((s, tuple(tuple(to.get(v, v) for v in b) for b in blocks)) for s, blocks in filled)
-        return (tuple(sorted(powers.items(), key=repr)), tuple(term.bound[v] for v in bound), chains), sign * flip
+        return (ordered(powers), tuple(term.bound[v] for v in bound)), sign * flip
 
-    def normal(self, terms: list[Term], opened: Any) -> dict[Any, Any]:
-        """Return the normal form of a sum of terms whose open variables are `opened`."""
-        table: dict[Any, Any] = {}
-        for term in terms:
-            pieces = [self.eliminate(term)]
-            for space in self.proof["refine"]:
-                pieces = [done for piece in pieces for done in self.refine(piece, space, opened)]
-            for piece in pieces:
-                self.spend(12 + sum(map(len, piece.powers)) // 4)
-                mono, sign = self.canonical(piece)
-                table[mono] = raised(table.get(mono, 0) + sign * piece.coefficient, 1)
-        return {mono: total for mono, total in table.items() if total}
+    def normal(self, terms: list[Term], opened: Any) -> dict[Any, Term]:
+        """Return the normal form of a sum of terms whose open variables are `opened`.
+
+        Factors of a term that share no bound variable are refined alone first: most of what cancels cancels there.
+        """
+        if not self.proof["refine"]:
+            return self.collect(terms, opened)
+        found = []
+        for term in map(self.eliminate, terms):
+            self.spend(len(term.powers) ** 2 // 32)
+            forms = []
+            for part in apart(term):
+                alone = 0 < len(part.bound) < len(term.bound)
+                forms.append(self.collect([part], related(part, opened)) if alone else {ordered(part.powers): part})
+            self.spend(prod(map(len, forms)))
+            for chosen in product(*(form.items() for form in forms)):
+                whole = self.product([Term(term.coefficient)], *([part] for _, part in chosen))
+                found += [(tuple(sorted((key for key, _ in chosen), key=repr)), term) for term in whole]
+        return self.collect([*gathered(found).values()], opened)
+
+    def collect(self, terms: list[Term], opened: Any) -> dict[Any, Term]:
+        """Return terms by their monomials along strict chains; deltas of bound variables are eliminated."""
+        pieces = [self.eliminate(term) for term in terms]
+        for space in self.proof["refine"]:
+            pieces = [done for piece in pieces for done in self.refine(piece, space, opened)]
+        return gathered((mono, piece.copy(sign)) for piece in pieces for mono, sign in [self.canonical(piece)])
 
     # proofs
 
@@ -652,17 +676,16 @@ class Checker:
         if key in self.proved:
             return
         terms = self.expand(node, outer)
-        for bound, context, exponent, rule in uses:
+        for bound, *rest in uses:
             refuse(any(name[:1] == "%" for name, _ in bound), "a reserved name")
-            for values, binders in self.ranges([(None, space) for _, space in bound]):
-                inner = outer | bind(bound, values)
-                left, right = self.instance(rule, inner)
-                found = self.expand(("*", -1, context, minus(("^", left, exponent), ("^", right, exponent))), inner)
-                for term in found:
-                    term.bound.update(binders)
-                terms += found
+            terms += self.summed(bound, outer, self.used, *rest)
         refuse(self.normal(terms, opened), "a difference does not vanish")
         self.proved.add(key)
+
+    def used(self, context: Any, exponent: Any, rule: Any, env: Any) -> list[Term]:
+        """Return what a use adds to a difference."""
+        left, right = self.instance(rule, env)
+        return self.expand(("*", -1, context, minus(("^", left, exponent), ("^", right, exponent))), env)
 
     def instance(self, rule: Any, env: Any) -> tuple[Any, Any]:
         """Return the two sides of an equation that holds, after checking its premises."""
@@ -670,10 +693,10 @@ class Checker:
         if kind in ("cut", "resolvent"):
             return (cut if kind == "cut" else resolvent)(self.tensors, *rest)
         if kind == "given":
-            (scope, left, right), values = self.given[rest[0]], [self.value(i, env) for i in rest[1]]
+            scope, left, right = self.given[rest[0]]
             self.spend(len(repr((left, right))) // 16)
-            inside = not any(map(is_end, values)) and [*map(self.kind, values)] == [space for _, space in scope]
-            refuse(not inside, "an equation is used at other spaces")
+            spaces = [space_of(mapped(i, env.__getitem__), self.space_of) for i in rest[1]]
+            refuse(spaces != [space for _, space in scope], "an equation is used at other spaces")
             to = bind(scope, rest[1]).__getitem__
             return put(left, to), put(right, to)
         if kind == "select":  # f(sum(a: P[t,a]*x[a])) for a permutation P is sum(a: P[t,a]*f(x[a]))
@@ -698,23 +721,22 @@ class Checker:
 
         Sums without masks are never empty, as named spaces have a dimension of at least 1.
         """
-        if isinstance(node, int):
-            return (node > 0) - (node < 0)
-        kind, facts = node[0], self.tensors[node[1]].get("facts", ()) if node[0] == "t" else ()
+        kind, parts = parted(node)
+        facts = self.tensors[parts[0]].get("facts", ()) if kind == "t" else ()
+        if kind == "num":
+            return int(min(1, max(-1, parts[0] * parts[1])))
         if kind in ("+", "*"):
-            signs = [self.sign(part) for part in node[1:]]
+            signs = [self.sign(part) for part in parts]
             return min(signs) if kind == "*" or min(signs) < 0 else max(signs)
         if kind == "sum":  # sum(a: P[t,a]*x[a]) for a permutation P is one of the x
-            names, parts = [name for name, _ in node[1]], node[2][1:] if is_kind(node[2], "*") else (node[2],)
-            self.spend(len(names) * len(parts))
-            chosen = [f for f in parts if any(self.selects(f, name) for name in names)][:1]
-            return min([self.sign(f) for f in parts if f not in chosen], default=1)
+            names, factors = [name for name, _ in parts[0]], parts[1][1:] if is_kind(parts[1], "*") else (parts[1],)
+            self.spend(len(names) * len(factors))
+            chosen = [f for f in factors if any(self.selects(f, name) for name in names)][:1]
+            return min([self.sign(f) for f in factors if f not in chosen], default=1)
         if kind in ("sqrt", "relu", "^"):
-            inner = self.sign(node[1])
-            return max(inner, 0) if kind != "^" or node[2] % 2 == 0 else inner
-        if kind in ("exp", "place") or (kind == "size" and self.size(node[1]).coefficient > 0):
-            return 1
-        if "positive" in facts or (kind == "num" and min(node[1:]) > 0):
+            inner = self.sign(parts[0])
+            return max(inner, 0) if kind != "^" or parts[1] % 2 == 0 else inner
+        if kind in ("exp", "place") or "positive" in facts or (kind == "size" and self.size(parts[0]).coefficient > 0):
             return 1
         return 0 if kind in INDICATORS or "permutation" in facts else -1
 
@@ -741,14 +763,12 @@ def well_formed(claim: Any) -> None:
         known = set(tensor) <= {"legs", "symmetric", "antisymmetric", "facts", "inverse_of"}
         known &= facts <= {"positive", *(("permutation", "isometry", "projection") if len(legs) == 2 else ())}
         apart = len(set(sorted_legs)) == len(sorted_legs) <= MOST_LEGS and min(sorted_legs, default=0) >= 0
-        alike = all(len({legs[leg] for leg in group}) < 2 for group in groups)
-        if not (known and apart and alike and all(is_space(claim, leg) for leg in legs)):
-            raise ValueError("a tensor with legs, facts or symmetries that it cannot have")
+        alike = all(is_space(claim, leg) for leg in legs) and all(len({legs[k] for k in group}) < 2 for group in groups)
+        refuse(not (known and apart and alike), "a tensor with legs, facts or symmetries that it cannot have")
     sizes = [*claim["sizes"].values(), *(n for n, _ in claim["spaces"].values() if not is_name(n))]
     refuse(not all(type(n) is int and n > 0 for n in sizes), "a dimension that is neither a name nor a size")
     refuse(not all(map(is_name, claim["sizes"])) or '"%' in json.dumps(claim), "a name that is none, or a reserved one")
-    fields = {"spaces", "tensors", "free", "lhs", "rhs", "given", "sizes"}
-    refuse(set(claim) != fields, "a claim says more, or less, than a claim can say")
+    refuse(set(claim) != {"spaces", "tensors", "free", "lhs", "rhs", "given", "sizes"}, "a claim of other fields")
 
 
 def verify(certificate: Any, label: Callable[..., Any] | None = None) -> Any:
@@ -767,8 +787,7 @@ def verify(certificate: Any, label: Callable[..., Any] | None = None) -> Any:
     left, right, assumed = pools(claim)
     for ours, theirs in ((left, right), (right, left)):
         checker.assume((*theirs, *assumed))
-        known = set(theirs)
-        for relation, node, scope in [c for c in ours if c not in known]:
+        for relation, node, scope in [condition for condition in ours if condition not in theirs]:
             holds(minus(*STATES[relation](node)), scope, reasons)
     checker.assume((*left, *right, *assumed))
     if claim["lhs"] != claim["rhs"]:

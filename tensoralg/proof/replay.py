@@ -73,17 +73,13 @@ class Replay(checker.Checker):
         self.work = MOST_WORK
         self.names: dict[Any, str] = {}
 
-    def expand(self, node: Any, env: Any) -> list[Any]:
-        if not isinstance(node, tuple) or node[0] != "sum":
-            return super().expand(node, env)
-        terms = []
-        for values, bound in self.ranges([(None, space) for _, space in node[1]]):
-            for (name, _), value in zip(node[1], values, strict=True):
-                self.names.update(dict.fromkeys(leaves(value), name))
-            for term in self.expand(node[2], env | checker.bind(node[1], values)):
-                term.bound.update(bound)
-                terms.append(term)
-        return terms
+    def summed(self, indices: Any, env: Any, body: Any, *args: Any) -> list[Any]:
+        def noted(*args: Any) -> list[Any]:
+            for name, _ in indices:
+                self.names.update(dict.fromkeys(leaves(args[-1][name]), name))
+            return list(body(*args))
+
+        return super().summed(indices, env, noted, *args)
 
     def zero(self, *_: Any) -> None:
         """Take a statement as checked."""
@@ -111,10 +107,9 @@ class Replay(checker.Checker):
 
     def canonical(self, term: Any) -> tuple[Any, int]:
         """Return what the checker does, and keep the order of the bound variables in `order`."""
-        rank = {v: (s, k) for s, blocks in term.chains.items() for k, block in enumerate(blocks) for v in block}
-        self.loose = [v for v in term.bound if v not in rank]
+        self.loose = [v for v in term.bound if v not in term.rank]
         result = super().canonical(term)
-        chained = sorted((v for v in term.bound if v in rank), key=lambda v: rank[v])
+        chained = sorted((v for v in term.bound if v in term.rank), key=term.rank.__getitem__)
         self.order = chained + self.loose
         return result
 
@@ -124,7 +119,7 @@ class Replay(checker.Checker):
         """Return the names of the bound variables of a term, no two alike."""
         to: dict[Any, str] = {}
         taken = {v for atom in term.powers for value in atom[2:] for v in leaves(value) if isinstance(v, str)}
-        taken |= {v for blocks in term.chains.values() for block in blocks for v in block if isinstance(v, str)}
+        taken |= {v for v in term.rank if isinstance(v, str)}
         for v, space in term.bound.items():
             to[v] = fresh(self.names.get(v, "?"), names.get(space, ()), {*taken, *to.values()})
         return to
@@ -135,7 +130,8 @@ class Replay(checker.Checker):
         c = Fraction(monomial.coefficient)
         factors = [c.numerator if c.denominator == 1 else ("num", c.numerator, c.denominator)]
         bodies = list(self.bodies)
-        factors += [_factor(atom, power, to, bodies) for atom, power in term.powers.items()]
+        shown = [(atom, power) for atom, power in term.powers.items() if not self._chained(atom, term)]
+        factors += [_factor(atom, power, to, bodies) for atom, power in shown]
         scope = tuple((to[v], space) for v, space in term.bound.items())
         body = ("*", *factors)
         free = {v: v for atom in term.powers for value in atom[2:] for v in leaves(value) if isinstance(v, str)}
@@ -144,8 +140,15 @@ class Replay(checker.Checker):
     def chain(self, monomial: Monomial, names: Mapping[Any, Iterable[str]]) -> list[Any]:
         """Return the chains of a monomial that say something, for display."""
         to = self.called(monomial.term, names)
-        chains = [tuple(tuple(to.get(v, v) for v in b) for b in bs) for bs in monomial.term.chains.values()]
-        return [("chain", *blocks) for blocks in chains if sum(map(len, blocks)) > 1]
+        blocks: dict[Any, tuple[Any, ...]] = {}
+        for v, place in sorted(monomial.term.rank.items(), key=lambda item: item[1]):
+            blocks[place] = (*blocks.get(place, ()), to.get(v, v))
+        chains = [[block for (s, _), block in blocks.items() if s == space] for space in self.proof["refine"]]
+        return [("chain", *chain) for chain in chains if sum(map(len, chain)) > 1]
+
+    def _chained(self, atom: Any, term: Any) -> bool:
+        """Whether a factor only says how a chain is arranged."""
+        return atom[0] in checker.INDICATORS and all(v in term.rank for v in atom[2:])
 
 
 def _labeller(claim: Any) -> Any:

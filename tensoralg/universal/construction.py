@@ -80,6 +80,16 @@ class Construction(ABC):
     def _generic_data(self, other: VectorSpace) -> tuple[MultilinearMap, ...]:
         """Return generic data for maps between the space and another one."""
 
+    @abstractmethod
+    def triangles(self) -> tuple[str, ...]:
+        """Return the commutative triangle of each part of the data, as SVG."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.space}>"
+
+    def _repr_html_(self) -> str:
+        return "".join(self.triangles())
+
     def _generic_map(self, other: VectorSpace) -> LinearMap:
         """Return a generic linear map between the space and another one."""
         return LinearMap.generic("g", self.space, other)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from tensoralg.errors import SpaceMismatch
 from tensoralg.expr import Expr
 from tensoralg.expr.nodes import mul
+from tensoralg.show import triangle
 from tensoralg.spaces import Index, TensorProduct, Unit, VectorSpace, as_space
 from tensoralg.universal.carrier import Names, carrier, has_powers, identity, projection
 from tensoralg.universal.construction import Construction, Law, generic_space, same
@@ -29,7 +30,7 @@ from tensoralg.universal.product import tensor_product
 Terms = tuple[Index, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class UniversalHom(Construction):
     """The space of linear maps from one space to another, with its evaluation; made by `hom`."""
 
@@ -93,6 +94,11 @@ class UniversalHom(Construction):
             return own[(*i, *o)]
 
         return LinearMap.from_entries(pair[0], self.space, entries, f.value.name, taken=taken, exact=True)
+
+    def triangles(self) -> tuple[str, ...]:
+        """Return the triangle of the universal property, as SVG."""
+        source, middle = (f"{first} @ {self.inner}" for first in (generic_space(self.space), f"({self.space})"))
+        return (triangle(source, middle, str(self.outer), "ev", "g @ 1", "f", into=True),)
 
     def _generic_data(self, other: VectorSpace) -> tuple[MultilinearMap, ...]:
         return (LinearMap.generic("f", TensorProduct((other, self.inner)), self.outer),)

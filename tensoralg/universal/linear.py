@@ -68,7 +68,7 @@ class LinearMap(MultilinearMap):
         *,
         taken: Sequence[str] = (),
         outputs: Sequence[Index] | None = None,
-        exact: bool = False,
+        exact: bool | tuple[bool, bool] = False,
     ) -> LinearMap:
         """Return the linear map with the given entries.
 
@@ -83,8 +83,8 @@ class LinearMap(MultilinearMap):
             Names of tensors in the entries, which the argument must not have.
         outputs : sequence of Index, optional
             The legs of the value, if they are to have certain names.
-        exact : bool
-            Whether projecting source and target would change nothing.
+        exact : bool or (bool, bool)
+            Whether projecting the source, and the target, would change nothing.
         """
         one = lambda ins, outs, names: entries(ins[0], outs, names)  # noqa: E731
         parts = from_entries((source,), target, one, name, taken, outputs)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from tensoralg.errors import InvalidExpression, LegCountMismatch, NotMultilinear, SpaceMismatch, counted
 from tensoralg.expr import Definition, Expr, Tensor, define, delta, tensor, walk
+from tensoralg.expr.drawing import map_svg, notebook
 from tensoralg.expr.nodes import as_expr, bind, mul
 from tensoralg.expr.rewrite import fresh, names_in, rename_apart
 from tensoralg.proof import Verdict, prove
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from tensoralg.universal.linear import LinearMap
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class MultilinearMap:
     """A map that is to be linear in each of its arguments; `check` decides whether it is.
 
@@ -46,9 +47,9 @@ class MultilinearMap:
         The spaces of the arguments; without it, the products of their legs.
     target : VectorSpace, optional
         The space of the value; without it, the product of its legs.
-    exact : bool
-        Whether the value is known to be in the target and to depend on the arguments only through their projections
-        onto the sources; that matters where these contain powers.
+    exact : bool or (bool, bool)
+        Whether the value is known to depend on the arguments only through their projections onto the sources, and
+        whether it is known to be in the target; that matters where these contain powers.
 
     Raises
     ------
@@ -73,7 +74,7 @@ class MultilinearMap:
     value: Definition
     sources: tuple[VectorSpace, ...] = ()
     target: VectorSpace = field(default=None)  # type: ignore[assignment]
-    exact: bool = field(default=False, kw_only=True, compare=False, repr=False)
+    exact: Any = field(default=False, kw_only=True, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         given = (self.arguments,) if isinstance(self.arguments, Tensor) else tuple(self.arguments)
@@ -101,9 +102,26 @@ class MultilinearMap:
         object.__setattr__(self, "value", value_held(value, target))
         object.__setattr__(self, "sources", sources)
         object.__setattr__(self, "target", target)
+        before, after = self.exact if isinstance(self.exact, tuple) else (self.exact, self.exact)
+        sure = before or not any(map(has_powers, sources)), after or not has_powers(target)
+        object.__setattr__(self, "exact", sure)
 
     def __str__(self) -> str:
         return f"{self.value.name} : {' x '.join(map(str, self.sources)) or '1'} -> {self.target}"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self}>"
+
+    def svg(self) -> str:
+        """Return the map as a string diagram: arguments at the left, the value at the right."""
+        return map_svg(self.arguments, self.value)
+
+    def latex(self) -> str:
+        """Return the value as LaTeX."""
+        return self.value.latex()
+
+    def _repr_html_(self) -> str:
+        return notebook(self.value, self.svg())
 
     def __call__(self, *vectors: Tensor | Definition) -> Definition:
         """Return the value at the given vectors.
@@ -130,9 +148,9 @@ class MultilinearMap:
                     spaces=(source, legs),
                 )
             held = value_held(vector, product_of(legs))
-            readings[argument.name] = (held if self.exact else projected(held, source)).__getitem__
+            readings[argument.name] = (held if self.exact[0] else projected(held, source)).__getitem__
         value = self._read(readings)
-        return value if self.exact else projected(value, self.target)
+        return value if self.exact[1] else projected(value, self.target)
 
     def _read(self, readings: Mapping[str, Reading], parameters: Sequence[Index] = ()) -> Definition:
         """Return the value with the arguments read otherwise, with the legs that the readings add."""
@@ -149,20 +167,20 @@ class MultilinearMap:
         basis = {argument.name: _basis_vector([next(rest) for _ in argument.legs]) for argument in self.arguments}
         raw = without_deltas(self._read(basis, fixed))
         assert isinstance(raw, Definition)
-        if self.exact or not any(map(has_powers, (*self.sources, self.target))):
-            return raw
-        return self._projected_entries(raw)
+        return raw if all(self.exact) else self._projected_entries(raw)
 
     def _projected_entries(self, raw: Definition) -> Definition:
         names = Names(names_in(raw))
-        inner = names.indices("b", [leg.space for leg in raw.legs])
-        factors, start = [raw[inner]], 0
-        for space in (*self.sources, self.target):
+        inner, bound, factors, start = list(raw.legs), [], [], 0
+        for space, exact in (*((source, self.exact[0]) for source in self.sources), (self.target, self.exact[1])):
             stop = start + len(carrier(space))
-            outer = tuple(raw.legs[start:stop])
-            factors.append(projection(space, tuple(inner[start:stop]), outer, names))
+            if not exact and has_powers(space):
+                outer = tuple(inner[start:stop])
+                inner[start:stop] = names.indices("b", [leg.space for leg in outer])
+                bound += inner[start:stop]
+                factors.append(projection(space, tuple(inner[start:stop]), outer, names))
             start = stop
-        return define(raw.legs, bind(inner, mul(*factors)), raw.name)
+        return define(raw.legs, bind(tuple(bound), mul(raw[tuple(inner)], *factors)), raw.name)
 
     def equals(
         self, other: MultilinearMap, given: Sequence[tuple[Any, Any]] = (), sizes: Mapping[str, int] | None = None
@@ -238,9 +256,9 @@ class MultilinearMap:
         if after.sources[0] != self.target:
             raise _not_composable(self, after)
         apart = self._apart(after._constants())
-        middle = apart.value if self.exact or after.exact else projected(apart.value, self.target)
+        middle = apart.value if self.exact[1] or after.exact[0] else projected(apart.value, self.target)
         value = after._read({after.arguments[0].name: middle.__getitem__})
-        return type(self)(apart.arguments, value, self.sources, after.target, exact=self.exact and after.exact)
+        return type(self)(apart.arguments, value, self.sources, after.target, exact=(self.exact[0], after.exact[1]))
 
     def _renamed(self, names: Mapping[str, str]) -> Self:
         """Return the same map with its arguments renamed."""
@@ -269,7 +287,7 @@ class MultilinearMap:
         one = self._apart(second._constants())
         two = second._renamed({a.name: b.name for a, b in zip(second.arguments, one.arguments, strict=True)})
         value = define(one.value.legs, one.value.term + two.value[one.value.legs], one.value.name)
-        return type(self)(one.arguments, value, self.sources, self.target, exact=one.exact and two.exact)
+        return type(self)(one.arguments, value, self.sources, self.target, exact=tuple(map(min, one.exact, two.exact)))
 
     def __mul__(self, number: object) -> Self:
         """Return the map times a number or a scalar expression."""

@@ -21,6 +21,7 @@ from math import factorial, prod
 from tensoralg.errors import InvalidDimension, NotMultilinear
 from tensoralg.expr import Definition, Expr, Tensor, define, tensor
 from tensoralg.expr.nodes import add, as_expr, bind, mul
+from tensoralg.show import triangle
 from tensoralg.spaces import Alt, AlternatingPower, Index, Sym, SymmetricPower, VectorSpace, as_space
 from tensoralg.universal.carrier import Names, carrier, identity, product_of, projection
 from tensoralg.universal.construction import Construction, Law, generic_space, same
@@ -32,7 +33,7 @@ Terms = tuple[Index, ...]
 MOST = 7
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class UniversalPower(Construction):
     """The symmetric or exterior power of a space; made by `symmetric_power` and `exterior_power`."""
 
@@ -159,6 +160,11 @@ class UniversalPower(Construction):
                     verdict=verdict,
                     counterexample=verdict.counterexample,
                 )
+
+    def triangles(self) -> tuple[str, ...]:
+        """Return the triangle of the universal property, as SVG."""
+        target = str(generic_space(self.space))
+        return (triangle(" × ".join(map(str, self.factors)) or "1", str(self.space), target, "u", "g", "f"),)
 
     def _generic_data(self, other: VectorSpace) -> tuple[MultilinearMap, ...]:
         return (MultilinearMap(*self._generic("f", self.factors, other), self.factors, other),)

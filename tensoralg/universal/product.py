@@ -16,14 +16,15 @@ from dataclasses import dataclass
 
 from tensoralg.errors import LegCountMismatch, NotMultilinear, SpaceMismatch, counted
 from tensoralg.expr.nodes import mul
+from tensoralg.show import triangle
 from tensoralg.spaces import VectorSpace, as_space
 from tensoralg.universal.carrier import identity, product_of
-from tensoralg.universal.construction import Construction
+from tensoralg.universal.construction import Construction, generic_space
 from tensoralg.universal.linear import LinearMap
 from tensoralg.universal.maps import MultilinearMap, as_map, from_entries, generic_multilinear, tensors_in
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class UniversalProduct(Construction):
     """The tensor product of some spaces, with its universal arrow; made by `tensor_product`."""
 
@@ -83,6 +84,20 @@ class UniversalProduct(Construction):
             outputs=f.value.legs,
             exact=True,
         )
+
+    def triangles(self) -> tuple[str, ...]:
+        """Return the triangle of the universal property, as SVG.
+
+        Examples
+        --------
+        >>> import tensoralg as ta
+        >>> U, V = ta.Space("U", "m"), ta.Space("V", "n")
+        >>> (picture,) = tensor_product(U, V).triangles()
+        >>> "∃! g" in picture, "U × V" in picture
+        (True, True)
+        """
+        target = str(generic_space(self.space))
+        return (triangle(" × ".join(map(str, self.factors)), str(self.space), target, "u", "g", "f"),)
 
     def _generic_data(self, other: VectorSpace) -> tuple[MultilinearMap, ...]:
         return (generic_multilinear("f", self.factors, other),)

@@ -13,7 +13,7 @@ from typing import TypeAlias
 from tensoralg.errors import InvalidExpression
 from tensoralg.expr import Definition, Expr, Tensor, define
 from tensoralg.expr.nodes import Add, Bind, Decay, Delta, Entry, Mul, add, bind, mul
-from tensoralg.expr.rewrite import distinct_nodes, rename_apart, substitute
+from tensoralg.expr.rewrite import rename_apart, substitute, walk
 from tensoralg.spaces import Index, IndexTerm, atoms
 
 Reading: TypeAlias = "Callable[[tuple[IndexTerm, ...]], Expr]"
@@ -124,16 +124,17 @@ def _tie(node: Bind) -> tuple[Delta, Index, IndexTerm] | None:
     for factor in factors:
         if isinstance(factor, Delta):
             for index, other in ((factor.left, factor.right), (factor.right, factor.left)):
-                if not isinstance(index, Index) or index not in node.indices or index in atoms(other):
-                    continue
-                if index.space == other.space or not any(
-                    _inside(index, rest) for rest in factors if rest is not factor
+                if (
+                    isinstance(index, Index)
+                    and index in node.indices
+                    and index not in atoms(other)
+                    and (index.space == other.space or _stands_alone(index, node.summand))
                 ):
                     return factor, index, other
     return None
 
 
-def _inside(index: Index, expr: Expr) -> bool:
-    """Whether an index is part of a pair or of a summand, where its dual cannot stand for it."""
-    terms = (term for node in distinct_nodes(expr) for term in node.index_terms() if not isinstance(term, Index))
-    return any(index in atoms(term) for term in terms)
+def _stands_alone(index: Index, expr: Expr) -> bool:
+    """Return whether an index is no part of a composite index term, where one over the dual could not replace it."""
+    terms = (term for node in walk(expr) for term in node.index_terms())
+    return all(term == index or index not in atoms(term) for term in terms)

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from tensoralg.errors import LegCountMismatch, SpaceMismatch, counted
 from tensoralg.expr import Expr, delta
 from tensoralg.expr.nodes import bind, mul
+from tensoralg.show import triangle
 from tensoralg.spaces import DirectSum, Index, VectorSpace, as_space
 from tensoralg.universal.carrier import Names, projection, summand
-from tensoralg.universal.construction import Construction, Law, same
+from tensoralg.universal.construction import Construction, Law, generic_space, same
 from tensoralg.universal.linear import LinearMap, as_linear
 from tensoralg.universal.maps import MultilinearMap
 
@@ -33,26 +34,30 @@ class UniversalSum:
     summands: tuple[VectorSpace, ...]
 
     @property
-    def space(self) -> DirectSum:
-        """The direct sum."""
-        return DirectSum(self.summands)
+    def space(self) -> VectorSpace:
+        """The direct sum; of one space, that space."""
+        return DirectSum(self.summands) if len(self.summands) > 1 else self.summands[0]
 
     def injection(self, position: int) -> LinearMap:
         """Return ``i_k``, from the summand at a position into the sum."""
-        part = self._part(position)
+        part, whole = self._part(position), self.space
+        if len(self.summands) == 1 or not isinstance(whole, DirectSum):
+            return LinearMap.identity(part)
 
         def entries(i: Terms, o: Terms, names: Names) -> Expr:
-            inside, term, summed = summand(self.space, position, names)
+            inside, term, summed = summand(whole, position, names)
             return bind(summed, mul(projection(part, inside, i, names), delta[term, o[0]]))
 
         return LinearMap.from_entries(part, self.space, entries, f"i{position}", exact=True)
 
     def projection(self, position: int) -> LinearMap:
         """Return ``p_k``, from the sum onto the summand at a position."""
-        part = self._part(position)
+        part, whole = self._part(position), self.space
+        if len(self.summands) == 1 or not isinstance(whole, DirectSum):
+            return LinearMap.identity(part)
 
         def entries(i: Terms, o: Terms, names: Names) -> Expr:
-            inside, term, summed = summand(self.space, position, names)
+            inside, term, summed = summand(whole, position, names)
             return bind(summed, mul(delta[i[0], term], projection(part, o, inside, names)))
 
         return LinearMap.from_entries(self.space, part, entries, f"p{position}", exact=True)
@@ -130,12 +135,12 @@ class UniversalSum:
         return (found or LinearMap.zero(self.space, target.space)).named("blocks")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class _Side(Construction):
     sum: UniversalSum
 
     @property
-    def space(self) -> DirectSum:
+    def space(self) -> VectorSpace:
         return self.sum.space
 
     def _check(self, maps: tuple[LinearMap, ...], ends: list[VectorSpace], shared: list[VectorSpace]) -> None:
@@ -182,6 +187,12 @@ class Coproduct(_Side):
         parts = [self.sum.projection(k) >> f for k, f in enumerate(maps)]
         return sum(parts[1:], parts[0]).named("either")
 
+    def triangles(self) -> tuple[str, ...]:
+        """Return the triangle of each summand, as SVG."""
+        whole, other = str(self.space), str(generic_space(self.space))
+        parts = enumerate(self.sum.summands)
+        return tuple(triangle(str(part), whole, other, f"i{k}", "g", f"f{k}") for k, part in parts)
+
     def _generic_data(self, other: VectorSpace) -> tuple[LinearMap, ...]:
         return tuple(LinearMap.generic(f"f{k}", part, other) for k, part in enumerate(self.sum.summands))
 
@@ -198,6 +209,12 @@ class Product(_Side):
         self._check(maps, [as_linear(f).target for f in maps], [f.source for f in maps])
         parts = [f >> self.sum.injection(k) for k, f in enumerate(maps)]
         return sum(parts[1:], parts[0]).named("both")
+
+    def triangles(self) -> tuple[str, ...]:
+        """Return the triangle of each summand, as SVG."""
+        whole, other = str(self.space), str(generic_space(self.space))
+        parts = enumerate(self.sum.summands)
+        return tuple(triangle(other, whole, str(part), f"p{k}", "g", f"f{k}", into=True) for k, part in parts)
 
     def _generic_data(self, other: VectorSpace) -> tuple[LinearMap, ...]:
         return tuple(LinearMap.generic(f"f{k}", other, part) for k, part in enumerate(self.sum.summands))

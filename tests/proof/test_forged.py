@@ -243,6 +243,16 @@ FORGED = {
         ["gap", "g", HALVES, AFTER, ["+", 0, "-", HALVES]], tensors={"g": {"legs": [HALVES]}}
     ),
     "an entry outside of its legs inside a function": trivial(["exp", ["t", "X", "i"]], tensors={"X": {"legs": ["s"]}}),
+    "a decay of matrices that cannot be multiplied": trivial(
+        ["exp", ["sum", [["x", "c"]], ["decay", "g", "s", "+", "-", "x", "i"]]],
+        tensors={"g": {"legs": ["s", "c", "u"]}},
+    ),
+    "a mask whose end is no index of its summand": certificate(
+        1, 0, [use(["same", 1, ["exp", ["lt", "+", ["+", 0, "i", HALVES]], 1], [[]]], 1, [["i", "u"]])], spaces=ORDERED
+    ),
+    "a sum over a space that is none": certificate(
+        1, 0, [use(["sign", 1, [">", ["sum", [["p", ["+"]]], 1]], []])], spaces=N
+    ),
     "an unknown tensor inside a function": trivial(["exp", ["t", "X", "i"]]),
     "two sides that are the same garbage": certificate("garbage", "garbage"),
     "a hypothesis that names an index twice": named_twice(),

@@ -11,7 +11,7 @@ import flint
 import pytest
 from draws import draw
 from exact import Evaluator, fractions, rational
-from fuzz import KINDS, all_sizes, judge, made
+from fuzz import KINDS, all_sizes, in_complete_fragment, judge, made
 from oracle import oracle
 
 import tensoralg as ta
@@ -101,7 +101,7 @@ def test_no_verdict_is_wrong(name):
         case = made(KINDS[name], f"test/{number}")
         judged = judge(case, Random(number))
         assert not judged.fault, f"{number}: {case.left}  |  {case.right}  |  {judged.fault}"
-        if case.kind.complete:
+        if in_complete_fragment(case):
             assert judged.status != "unknown", f"{number}: {case.left}  |  {case.right}"
 
 

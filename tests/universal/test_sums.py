@@ -32,8 +32,9 @@ PARTS: dict[str, tuple[Any, int]] = {
     "U @ (1 @ U)": (U @ (ta.Unit @ U), 4),
 }
 seeds = st.integers(0, 2**32 - 1)
-SUMS: list[Any] = [
-    pytest.param((U,), marks=pytest.mark.xfail(reason="the checker knows no sum of one space")),
+SUMS: list[tuple[Any, ...]] = [
+    (U,),
+    (U + V,),
     (U, V),
     (U, U, V),
     (U, ta.Unit),
