@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any
 
 import sympy
 
-from tensoralg.errors import EvaluationError
-from tensoralg.expr.arrays import all_dimensions, size_of
+from tensoralg.errors import EvaluationError, UnknownName, suggest
+from tensoralg.expr.arrays import all_dimensions, exact_array, infer_sizes, size_of
 from tensoralg.expr.deferred import np
 from tensoralg.expr.evaluate import Evaluator
 from tensoralg.expr.scalars import Scalars
-from tensoralg.spaces import AlternatingPower, DirectSum, TensorProduct, UnitSpace, VectorSpace, check_sizes
+from tensoralg.spaces import AlternatingPower, DirectSum, TensorProduct, UnitSpace, VectorSpace
 from tensoralg.universal.carrier import Power
 from tensoralg.universal.maps import tensors_in
 
@@ -86,21 +86,22 @@ def matrix_of(f: LinearMap, sizes: Mapping[str, int] | None, arrays: Mapping[str
     """
     own = f.entries()
     known = {used.name: used for used in tensors_in(own)}
-    symbols = {name: used for name, used in known.items() if name not in arrays}
-    shapes = {}
-    if symbols:
-        given = check_sizes(sizes, all_dimensions(own))
-        shapes = {name: tuple(size_of(leg.dimension, given) for leg in used.legs) for name, used in symbols.items()}
-    zeros = {name: np.zeros(shape, dtype=object) for name, shape in shapes.items()}
-    machine = Evaluator(own, sizes, {**arrays, **zeros})
+    for name in arrays:
+        if name not in known:
+            raise UnknownName(f"no tensor {name!r} in the entries of {f}", remedy=suggest(name, known), name=name)
+    exact = {name: exact_array(name, value) for name, value in arrays.items()}
+    found = infer_sizes(known, {name: array.shape for name, array in exact.items()}, sizes, all_dimensions(own))
+    for name, used in known.items():
+        if name not in arrays:
+            exact[name] = np.zeros([size_of(leg.dimension, found) for leg in used.legs], dtype=object)
+    machine = Evaluator(own, found, exact)
     machine.scalars = Symbols()
-    for name, array in machine.arrays.items():
-        found = np.empty(array.shape, dtype=object)
+    for name, array in exact.items():
+        machine.arrays[name] = held = np.empty(array.shape, dtype=object)
         for at in np.ndindex(*array.shape):
             value = array[at]
             symbol = sympy.Symbol(f"{name}[{', '.join(map(str, at))}]")
-            found[at] = symbol if name in symbols else sympy.Rational(value.numerator, value.denominator)
-        machine.arrays[name] = found
+            held[at] = sympy.Rational(value.numerator, value.denominator) if name in arrays else symbol
     labels, values = machine.value(own.body)
     legs = [leg.name for leg in own.legs]
     full = np.empty(tuple(machine.extent(leg.space) for leg in own.legs), dtype=object)
@@ -124,7 +125,7 @@ def basis(space: VectorSpace, sizes: Mapping[str, int]) -> Basis:
     >>> vectors.T.tolist(), norms
     ([[0, 1, 0, -1, 0, 0, 0, 0, 0], [0, 0, 1, 0, 0, 0, -1, 0, 0], [0, 0, 0, 0, 0, 1, 0, -1, 0]], [2, 2, 2])
     """
-    if isinstance(space, UnitSpace):
+    if isinstance(space, UnitSpace) or (isinstance(space, Power) and not space.k):
         return np.ones((1, 1), dtype=object), [1]
     if isinstance(space, TensorProduct):
         parts = [basis(factor, sizes) for factor in space.factors]

@@ -21,10 +21,10 @@ from tensoralg.expr import Expr
 from tensoralg.expr.nodes import mul
 from tensoralg.show import triangle
 from tensoralg.spaces import Index, TensorProduct, Unit, VectorSpace, as_space
-from tensoralg.universal.carrier import Names, carrier, has_powers, identity
+from tensoralg.universal.carrier import Names, carrier, has_powers, identity, projection
 from tensoralg.universal.construction import Construction, Law, generic_space, same
-from tensoralg.universal.linear import LinearMap
-from tensoralg.universal.maps import MultilinearMap, tensors_in
+from tensoralg.universal.linear import LinearMap, as_linear, factors
+from tensoralg.universal.maps import MultilinearMap, as_map, tensors_in
 from tensoralg.universal.product import tensor_product
 
 Terms = tuple[Index, ...]
@@ -54,7 +54,7 @@ class UniversalHom(Construction):
 
     def through(self, g: LinearMap) -> tuple[MultilinearMap, ...]:
         """Return the map ``U @ V -> W`` that applies what g makes of the first factor to the second."""
-        return ((g @ LinearMap.identity(self.inner)) >> self.evaluation,)
+        return ((as_linear(g) @ LinearMap.identity(self.inner)) >> self.evaluation,)
 
     def factor(self, f: LinearMap | MultilinearMap) -> LinearMap:
         """Return the one map ``g : U -> Hom(V, W)`` with ``(g @ 1) >> evaluation = f``.
@@ -78,7 +78,7 @@ class UniversalHom(Construction):
         >>> print(hom(V, W).factor(ta.LinearMap.generic("f", U @ V, W)))
         f : U -> V* @ W
         """
-        pair: tuple[VectorSpace, ...] = f.sources if len(f.sources) == 2 else getattr(f.sources[0], "factors", ())
+        pair = _pair(f)
         if len(pair) != 2 or (pair[1], f.target) != (self.inner, self.outer):
             raise SpaceMismatch(
                 f"{f} cannot be curried into {self.space}",
@@ -116,7 +116,8 @@ class UniversalHom(Construction):
         after : LinearMap
             Out of ``outer``.
         """
-        for f, end, wanted in ((before, before.target, self.inner), (after, after.source, self.outer)):
+        ends = (before, as_linear(before).target, self.inner), (after, as_linear(after).source, self.outer)
+        for f, end, wanted in ends:
             if end != wanted:
                 raise SpaceMismatch(
                     f"{f} does not meet {wanted}", remedy="give maps into V and out of W", spaces=(end, wanted)
@@ -182,7 +183,7 @@ def curry(f: LinearMap | MultilinearMap) -> LinearMap:
     >>> uncurry(curry(f)).equals(f).status
     'proved'
     """
-    pair: tuple[VectorSpace, ...] = f.sources if len(f.sources) == 2 else getattr(f.sources[0], "factors", ())
+    pair = _pair(f)
     if len(pair) != 2:
         raise SpaceMismatch(
             f"{f} cannot be curried: its source is no product of two spaces",
@@ -190,6 +191,12 @@ def curry(f: LinearMap | MultilinearMap) -> LinearMap:
             spaces=f.sources,
         )
     return UniversalHom(pair[1], f.target).factor(f)
+
+
+def _pair(f: MultilinearMap) -> tuple[VectorSpace, ...]:
+    """Return the two spaces that the arguments of a map are in, or another number of spaces."""
+    sources = as_map(f).sources
+    return getattr(sources[0], "factors", ()) if len(sources) == 1 else sources
 
 
 def uncurry(g: LinearMap) -> LinearMap:
@@ -200,7 +207,7 @@ def uncurry(g: LinearMap) -> LinearMap:
     SpaceMismatch
         If the target is no product of a dual and another space.
     """
-    parts: tuple[VectorSpace, ...] = getattr(g.target, "factors", ())
+    parts: tuple[VectorSpace, ...] = getattr(as_linear(g).target, "factors", ())
     if len(parts) != 2:
         raise SpaceMismatch(
             f"{g} cannot be uncurried: its target is no space V >> W",
@@ -227,13 +234,15 @@ def rebracket(source: VectorSpace, target: VectorSpace) -> LinearMap:
     >>> print(rebracket((U @ V) @ U, ta.Unit @ (U @ (V @ U))))
     rebracket : U @ V @ U -> 1 @ (U @ (V @ U))
     """
-    if carrier(source) != carrier(target) or has_powers(source) or has_powers(target):
+    alike = carrier(as_space(source)) == carrier(as_space(target))
+    if not alike or (any(map(has_powers, (source, target))) and factors(source) != factors(target)):
         raise SpaceMismatch(
             f"{source} and {target} do not have the same factors in the same order",
             remedy="use braidings and distributors, see tensoralg.universal.coherence",
             spaces=(source, target),
         )
-    return LinearMap.from_entries(source, target, lambda i, o, _: identity(i, o), "rebracket", exact=True)
+    entries = lambda i, o, names: projection(source, o, i, names)  # noqa: E731
+    return LinearMap.from_entries(source, target, entries, "rebracket", exact=True)
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tensoralg.errors import LegCountMismatch, SpaceMismatch
+from tensoralg.errors import InvalidExpression, LegCountMismatch, SpaceMismatch
 from tensoralg.expr import Definition, Expr, define
 from tensoralg.expr.nodes import as_expr, bind, mul
 from tensoralg.expr.rewrite import names_in
 from tensoralg.spaces import DirectSum, Index, IndexTerm, TensorProduct, Unit, VectorSpace, as_space
 from tensoralg.universal.basis import matrix_of
 from tensoralg.universal.carrier import Names, carrier, identity, product_of, projection, summand
-from tensoralg.universal.maps import MultilinearMap, from_entries, generic_parts, tensors_in
+from tensoralg.universal.maps import MultilinearMap, as_map, from_entries, generic_parts, tensors_in
 from tensoralg.universal.substitution import without_deltas
 
 Terms = tuple[IndexTerm, ...]
@@ -116,9 +116,7 @@ class LinearMap(MultilinearMap):
 
     def __matmul__(self, other: LinearMap) -> LinearMap:
         """Return the tensor product: ``(f @ g)(x (x) y) = f(x) (x) g(y)``."""
-        if not isinstance(other, LinearMap):
-            return NotImplemented
-        for factor in (self, other):
+        for factor in (self, as_linear(other)):
             factor.check()
         first, second = self.entries(), other.entries()
         cut, split = len(carrier(self.source)), len(carrier(self.target))
@@ -212,7 +210,7 @@ class LinearMap(MultilinearMap):
         f : V -> V
         """
         ins, outs = factors(self.source), factors(self.target)
-        chosen = [spaces[at] if 0 <= at < len(spaces) else None for spaces, at in ((ins, source), (outs, target))]
+        chosen = [spaces[at] if at in range(len(spaces)) else None for spaces, at in ((ins, source), (outs, target))]
         if chosen[0] is None or chosen[0] != chosen[1]:
             raise SpaceMismatch(
                 f"factor {source} of {self.source} is {chosen[0] or 'none'}, "
@@ -299,6 +297,22 @@ class LinearMap(MultilinearMap):
         [2, 4]])
         """
         return matrix_of(self, sizes, arrays)
+
+
+def as_linear(value: object) -> LinearMap:
+    """Return `value`, which has to be a linear map.
+
+    Raises
+    ------
+    InvalidExpression
+        If it is none.
+    """
+    found = as_map(value)
+    if not isinstance(found, LinearMap):
+        raise InvalidExpression(
+            f"{found} is not a LinearMap", remedy="factor it through the tensor product of its sources", value=value
+        )
+    return found
 
 
 def factors(space: VectorSpace) -> list[VectorSpace]:

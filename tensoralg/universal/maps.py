@@ -24,7 +24,7 @@ from tensoralg.expr.drawing import map_svg, notebook
 from tensoralg.expr.nodes import as_expr, bind, mul
 from tensoralg.expr.rewrite import fresh, names_in, rename_apart
 from tensoralg.proof import Verdict, prove
-from tensoralg.spaces import Index, IndexTerm, VectorSpace
+from tensoralg.spaces import Index, IndexTerm, VectorSpace, as_space
 from tensoralg.universal.carrier import Legs, Names, carrier, has_powers, product_of, projection
 from tensoralg.universal.substitution import Reading, as_definition, substitute_tensors, without_deltas
 from tensoralg.universal.written import held_legs, reading_held, value_held
@@ -88,8 +88,9 @@ class MultilinearMap:
                     remedy="one name has the same legs everywhere",
                     spaces=(known[used.name].legs, used.legs),
                 )
-        sources = tuple(self.sources) or tuple(product_of(argument.legs) for argument in given)
-        target = product_of([leg.space for leg in self.value.legs]) if self.target is None else self.target
+        sources = tuple(map(as_space, self.sources)) or tuple(product_of(argument.legs) for argument in given)
+        written = product_of([leg.space for leg in self.value.legs])
+        target = written if self.target is None else as_space(self.target)
         if len(sources) != len(given):
             raise LegCountMismatch(
                 f"{counted(len(given), 'argument')} and {counted(len(sources), 'source')}", remedy="give one for each"
@@ -199,7 +200,7 @@ class MultilinearMap:
         >>> (f >> g).equals(g >> f).status
         'refuted'
         """
-        self._like(other)
+        self._like(as_map(other))
         mine, theirs = self.entries(), other.entries()
         return prove(mine, define(mine.legs, theirs[mine.legs], theirs.name), given=list(given), sizes=sizes)
 
@@ -244,13 +245,17 @@ class MultilinearMap:
         ------
         SpaceMismatch
             If the source of the second map is not the target of the first.
+        LegCountMismatch
+            If the second map does not have one argument.
         """
-        if not isinstance(after, MultilinearMap) or len(after.arguments) != 1:
-            return NotImplemented
+        if len(as_map(after).arguments) != 1:
+            raise LegCountMismatch(
+                f"cannot compose {after} after {self}: it takes {counted(len(after.arguments), 'argument')}",
+                remedy="compose with a linear map, or factor the second map through its tensor product first",
+            )
         if after.sources[0] != self.target:
             raise _not_composable(self, after)
-        taken = {used.name for used in tensors_in(after.value)} - {after.arguments[0].name}
-        apart = self._renamed({a.name: fresh(a.name, taken) for a in self.arguments if a.name in taken})
+        apart = self._apart(after._constants())
         middle = apart.value if self.exact[1] or after.exact[0] else projected(apart.value, self.target)
         value = after._read({after.arguments[0].name: middle.__getitem__})
         return type(self)(apart.arguments, value, self.sources, after.target, exact=(self.exact[0], after.exact[1]))
@@ -261,24 +266,35 @@ class MultilinearMap:
         value = self._read({old.name: new.__getitem__ for old, new in zip(self.arguments, arguments, strict=True)})
         return type(self)(arguments, value, self.sources, self.target, exact=self.exact)
 
+    def _constants(self) -> set[str]:
+        """Return the names of the tensors in the value that are no arguments."""
+        return {used.name for used in tensors_in(self.value)} - {a.name for a in self.arguments}
+
+    def _apart(self, taken: set[str]) -> Self:
+        """Return the same map with its arguments renamed so that none is called a name in `taken`."""
+        used = taken | self._constants() | {a.name for a in self.arguments}
+        names: dict[str, str] = {}
+        for argument in self.arguments:
+            if argument.name in taken:
+                names[argument.name] = fresh(argument.name, used)
+                used.add(names[argument.name])
+        return self._renamed(names) if names else self
+
     def __add__(self, other: object) -> Self:
         """Return the pointwise sum of two maps between the same spaces."""
-        if not isinstance(other, MultilinearMap):
-            return NotImplemented
-        self._like(other)
-        taken = {used.name for f in (self, other) for used in tensors_in(f.value)}
-        names: list[str] = []
-        for argument in self.arguments:
-            names.append(fresh(argument.name, (taken - {argument.name}) | set(names)))
-        one = self._renamed({a.name: name for a, name in zip(self.arguments, names, strict=True)})
-        two = other._renamed({a.name: name for a, name in zip(other.arguments, names, strict=True)})
+        second = as_map(other)
+        self._like(second)
+        one = self._apart(second._constants())
+        two = second._renamed({a.name: b.name for a, b in zip(second.arguments, one.arguments, strict=True)})
         value = define(one.value.legs, one.value.term + two.value[one.value.legs], one.value.name)
         return type(self)(one.arguments, value, self.sources, self.target, exact=tuple(map(min, one.exact, two.exact)))
 
     def __mul__(self, number: object) -> Self:
         """Return the map times a number or a scalar expression."""
-        value = define(self.value.legs, as_expr(number) * self.value.term, self.value.name)
-        return type(self)(self.arguments, value, self.sources, self.target, exact=self.exact)
+        scale = as_expr(number)
+        own = self._apart({used.name for used in tensors_in(scale)})
+        value = define(own.value.legs, scale * own.value.term, own.value.name)
+        return type(self)(own.arguments, value, self.sources, self.target, exact=self.exact)
 
     __rmul__ = __mul__
 
@@ -286,12 +302,28 @@ class MultilinearMap:
         return self * -1
 
     def __sub__(self, other: object) -> Self:
-        return self + -other if isinstance(other, MultilinearMap) else NotImplemented
+        return self + -as_map(other)
 
     def named(self, name: str) -> Self:
         """Return the same map under another name."""
         value = define(self.value.legs, self.value.term, name)
         return type(self)(self.arguments, value, self.sources, self.target, exact=self.exact)
+
+
+def as_map(value: object) -> MultilinearMap:
+    """Return `value`, which has to be a map.
+
+    Raises
+    ------
+    InvalidExpression
+        If it is none.
+    """
+    if not isinstance(value, MultilinearMap):
+        shown = value if isinstance(value, VectorSpace | Tensor | Expr) else repr(value)
+        raise InvalidExpression(
+            f"{shown} is not a map", remedy='make one with LinearMap.generic("f", V, W)', value=value
+        )
+    return value
 
 
 def projected(vector: Definition, space: VectorSpace) -> Definition:
@@ -326,16 +358,17 @@ def from_entries(
     outputs : sequence of Index, optional
         The legs of the value, if they are to have certain names.
     """
+    spaces = tuple(map(as_space, sources))
     stem = "x{}" if len(sources) > 1 else "x"
     arguments: list[Tensor] = []
-    for k, source in enumerate(sources, start=1):
+    for k, source in enumerate(spaces, start=1):
         arguments.append(tensor(fresh(stem.format(k), {*taken, *(a.name for a in arguments)}), carrier(source)))
     names = Names(index.name for index in outputs or ())
     inputs = tuple(names.indices("i", argument.legs) for argument in arguments)
-    legs = names.indices("o", carrier(target)) if outputs is None else tuple(outputs)
+    legs = names.indices("o", carrier(as_space(target))) if outputs is None else tuple(outputs)
     body = entries(inputs, legs, names)
     vectors = [argument[own] for argument, own in zip(arguments, inputs, strict=True)]
-    summed = bind(tuple(i for own in inputs for i in own), mul(body, *vectors))
+    summed = bind(tuple(i for own in inputs for i in own), mul(body, *vectors)) if body != as_expr(0) else body
     value = without_deltas(define(legs, summed, name))
     assert isinstance(value, Definition)
     return tuple(arguments), value
@@ -360,8 +393,8 @@ def generic_parts(
     """Return arguments and value of the multilinear map whose entries are the generic tensor `name`."""
     if name in {f"x{k}" for k in range(1, len(sources) + 1)} | {"x"}:
         raise InvalidExpression(f"{name} names an argument of a generic map", remedy="give its entries another name")
-    legs = [dual_leg(leg) for source in sources for leg in carrier(source)]
-    symbol = tensor(name, (*legs, *carrier(target)))
+    legs = [dual_leg(leg) for source in sources for leg in carrier(as_space(source))]
+    symbol = tensor(name, (*legs, *carrier(as_space(target))))
     flat = lambda inputs, outputs, _: symbol[(*(i for own in inputs for i in own), *outputs)]  # noqa: E731
     return from_entries(sources, target, flat, name, taken=(name,))
 

@@ -21,7 +21,7 @@ from tensoralg.spaces import VectorSpace, as_space
 from tensoralg.universal.carrier import identity, product_of
 from tensoralg.universal.construction import Construction, generic_space
 from tensoralg.universal.linear import LinearMap
-from tensoralg.universal.maps import MultilinearMap, from_entries, generic_multilinear, tensors_in
+from tensoralg.universal.maps import MultilinearMap, as_map, from_entries, generic_multilinear, tensors_in
 
 
 @dataclass(frozen=True, repr=False)
@@ -110,7 +110,7 @@ def check_sources(f: MultilinearMap, wanted: tuple[VectorSpace, ...], space: str
     ------
     LegCountMismatch, SpaceMismatch
     """
-    if len(f.arguments) != len(wanted):
+    if len(as_map(f).arguments) != len(wanted):
         raise LegCountMismatch(
             f"{f} has {counted(len(f.arguments), 'argument')}, "
             f"but {space} is the product of {counted(len(wanted), 'space')}",

@@ -21,7 +21,7 @@ from tensoralg.show import triangle
 from tensoralg.spaces import DirectSum, Index, VectorSpace, as_space
 from tensoralg.universal.carrier import Names, projection, summand
 from tensoralg.universal.construction import Construction, Law, generic_space, same
-from tensoralg.universal.linear import LinearMap
+from tensoralg.universal.linear import LinearMap, as_linear
 from tensoralg.universal.maps import MultilinearMap
 
 Terms = tuple[Index, ...]
@@ -41,7 +41,7 @@ class UniversalSum:
     def injection(self, position: int) -> LinearMap:
         """Return ``i_k``, from the summand at a position into the sum."""
         part, whole = self._part(position), self.space
-        if not isinstance(whole, DirectSum):
+        if len(self.summands) == 1 or not isinstance(whole, DirectSum):
             return LinearMap.identity(part)
 
         def entries(i: Terms, o: Terms, names: Names) -> Expr:
@@ -53,7 +53,7 @@ class UniversalSum:
     def projection(self, position: int) -> LinearMap:
         """Return ``p_k``, from the sum onto the summand at a position."""
         part, whole = self._part(position), self.space
-        if not isinstance(whole, DirectSum):
+        if len(self.summands) == 1 or not isinstance(whole, DirectSum):
             return LinearMap.identity(part)
 
         def entries(i: Terms, o: Terms, names: Names) -> Expr:
@@ -116,9 +116,15 @@ class UniversalSum:
         SpaceMismatch
             If a block is not a map between its summands.
         """
+        if not isinstance(target, UniversalSum):
+            raise SpaceMismatch(
+                f"the target of blocks out of {self.space} is {target!r}",
+                remedy="give a direct_sum",
+                spaces=(self.space,),
+            )
         found: LinearMap | None = None
         for (j, k), f in blocks.items():
-            if (f.source, f.target) != (self._part(j), target._part(k)):
+            if (as_linear(f).source, f.target) != (self._part(j), target._part(k)):
                 raise SpaceMismatch(
                     f"block ({j}, {k}) is {f}, not a map from {self._part(j)} to {target._part(k)}",
                     remedy="give maps between the summands at these positions",
@@ -177,7 +183,7 @@ class Coproduct(_Side):
         >>> print(direct_sum(U, V).coproduct.factor(f, g))
         either : U + V -> W
         """
-        self._check(maps, [f.source for f in maps], [f.target for f in maps])
+        self._check(maps, [as_linear(f).source for f in maps], [f.target for f in maps])
         parts = [self.sum.projection(k) >> f for k, f in enumerate(maps)]
         return sum(parts[1:], parts[0]).named("either")
 
@@ -200,7 +206,7 @@ class Product(_Side):
 
     def factor(self, *maps: LinearMap) -> LinearMap:
         """Return the one map into the sum with the given components."""
-        self._check(maps, [f.target for f in maps], [f.source for f in maps])
+        self._check(maps, [as_linear(f).target for f in maps], [f.source for f in maps])
         parts = [f >> self.sum.injection(k) for k, f in enumerate(maps)]
         return sum(parts[1:], parts[0]).named("both")
 
@@ -227,7 +233,7 @@ def block_diagonal(*maps: LinearMap) -> LinearMap:
     >>> print(block_diagonal(ta.LinearMap.generic("f", V, W), ta.LinearMap.generic("g", W, V)))
     blocks : V + W -> W + V
     """
-    source, target = direct_sum(*(f.source for f in maps)), direct_sum(*(f.target for f in maps))
+    source, target = direct_sum(*(as_linear(f).source for f in maps)), direct_sum(*(f.target for f in maps))
     return source.map_by_blocks(target, {(k, k): f for k, f in enumerate(maps)})
 
 

@@ -10,7 +10,7 @@ from tensoralg.expr import Definition, Expr, Tensor, define, delta
 from tensoralg.expr.nodes import add, bind, mul
 from tensoralg.expr.rewrite import names_in
 from tensoralg.spaces import IndexTerm, VectorSpace, atoms
-from tensoralg.universal.carrier import Legs, Names, carrier, spellings
+from tensoralg.universal.carrier import Legs, Names, Power, carrier, spellings
 from tensoralg.universal.substitution import Reading, without_deltas
 
 
@@ -22,6 +22,14 @@ def held_legs(name: str, legs: Legs, space: VectorSpace) -> Legs:
     SpaceMismatch
         If the factors of the legs are not those of the space.
     """
+    for leg in legs:
+        if _mentions_power(leg):
+            raise SpaceMismatch(
+                f"{name} has a leg over {leg}, but a vector of a power is held with one leg for each factor",
+                remedy=f"give it the legs {', '.join(map(str, carrier(leg))) or 'of a scalar (none)'}, "
+                f"and state the space of the map with sources= or target=",
+                spaces=(legs, space),
+            )
     found = tuple(leg for written in legs for leg in carrier(written))
     if found != carrier(space):
         raise SpaceMismatch(
@@ -30,6 +38,11 @@ def held_legs(name: str, legs: Legs, space: VectorSpace) -> Legs:
             spaces=(legs, space),
         )
     return found
+
+
+def _mentions_power(space: VectorSpace) -> bool:
+    parts = getattr(space, "factors", ()) or getattr(space, "summands", ())
+    return isinstance(space, Power) or any(map(_mentions_power, parts))
 
 
 def reading_held(legs: Sequence[VectorSpace], vector: Tensor) -> Reading:
