@@ -192,13 +192,13 @@ def ordered(powers: Mapping[Any, Any]) -> Any:
     return tuple(sorted(powers.items(), key=repr))
 
 
-def gathered(found: Iterable[tuple[Any, Term]]) -> dict[Any, Term]:
-    """Return terms by keys, with those of equal keys, which differ in their coefficients only, added; none is 0."""
-    table: dict[Any, Term] = {}
-    for key, term in found:
-        total = table.setdefault(key, term.copy(0))
-        total.coefficient = raised(total.coefficient + term.coefficient, 1)
-    return {key: term for key, term in table.items() if term.coefficient}
+def gathered(found: Iterable[tuple[Any, int, Term]]) -> dict[Any, tuple[int, Term]]:
+    """Return terms by keys, those of equal keys added; a term is its sign times its coefficient times its key."""
+    table: dict[Any, tuple[int, Term]] = {}
+    for key, sign, term in found:
+        first, total = table.setdefault(key, (sign, term.copy(0)))
+        total.coefficient = raised(total.coefficient + first * sign * term.coefficient, 1)
+    return {key: (sign, term) for key, (sign, term) in table.items() if term.coefficient}
 
 
 def apart(term: Term) -> list[Term]:
@@ -589,7 +589,8 @@ class Checker:
                 low = [Term(-1, {("place", "", kept[-1][0]): 1})] if kept else []
                 for j in range(number):
                     line = [t.copy(Fraction(1, j + 1)) for t in (*high, *low, Term(-1 - j))]
-                    counts = [*gathered((ordered(t.powers), t) for t in self.product(counts, line)).values()]
+                    grown = gathered((ordered(t.powers), 1, t) for t in self.product(counts, line))
+                    counts = [t for _, t in grown.values()]
                 kept += [(first, *sorted((v for v in block if v in opened and v != first), key=str))] if block else []
                 number = 0
             masks = [("lt", "", low[0], high[0]) for low, high in pairwise(kept)]
@@ -636,7 +637,7 @@ class Checker:
         flip, powers = self.sorted_legs(powers, to)
         return (ordered(powers), tuple(term.bound[v] for v in bound)), sign * flip
 
-    def normal(self, terms: list[Term], opened: Any) -> dict[Any, Term]:
+    def normal(self, terms: list[Term], opened: Any) -> dict[Any, tuple[int, Term]]:
         """Return the normal form of a sum of terms whose open variables are `opened`.
 
         Factors of a term that share no bound variable are refined alone first: most of what cancels cancels there.
@@ -649,19 +650,22 @@ class Checker:
             forms = []
             for part in apart(term):
                 alone = 0 < len(part.bound) < len(term.bound)
-                forms.append(self.collect([part], related(part, opened)) if alone else {ordered(part.powers): part})
+                entry = {ordered(part.powers): (1, part)}
+                forms.append(self.collect([part], related(part, opened)) if alone else entry)
             self.spend(prod(map(len, forms)))
             for chosen in product(*(form.items() for form in forms)):
-                whole = self.product([Term(term.coefficient)], *([part] for _, part in chosen))
-                found += [(tuple(sorted((key for key, _ in chosen), key=repr)), term) for term in whole]
-        return self.collect([*gathered(found).values()], opened)
+                (whole,) = self.product([Term(term.coefficient)], *([part] for _, (_, part) in chosen))
+                key = tuple(sorted((key for key, _ in chosen), key=repr))
+                found.append((key, prod(sign for _, (sign, _) in chosen), whole))
+        return self.collect([term for _, term in gathered(found).values()], opened)
 
-    def collect(self, terms: list[Term], opened: Any) -> dict[Any, Term]:
+    def collect(self, terms: list[Term], opened: Any) -> dict[Any, tuple[int, Term]]:
         """Return terms by their monomials along strict chains; deltas of bound variables are eliminated."""
         pieces = [self.eliminate(term) for term in terms]
         for space in self.proof["refine"]:
             pieces = [done for piece in pieces for done in self.refine(piece, space, opened)]
-        return gathered((mono, piece.copy(sign)) for piece in pieces for mono, sign in [self.canonical(piece)])
+        found = [(*self.canonical(piece), piece) for piece in pieces]
+        return gathered(entry for entry in found if entry[1])  # of sign 0 vanish
 
     # proofs
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+from math import prod
+
 import pytest
 from slow_certificates import SLOW, VECTOR, N, certificate
 
@@ -294,6 +297,44 @@ def test_what_costs_work_is_answered_rightly(name):
 @pytest.mark.parametrize("name", FORGED)
 def test_a_false_claim_has_no_certificate(name):
     assert not check(FORGED[name])
+
+
+def total(bound, *factors):
+    return ["sum", [[name, "n"] for name in bound], ["*", *factors]]
+
+
+# a factor, and the same spelled with antisymmetric legs swapped, which changes its sign or not
+SPELLED = [
+    (total("i", ["t", "E", "f", "i"]), total("j", ["t", "E", "j", "f"]), -1),
+    (total("ij", ["t", "E", "i", "j"], ["lt", "i", "j"]), total("ji", ["t", "E", "i", "j"], ["lt", "j", "i"]), -1),
+    (
+        total("ij", ["t", "E", "i", "j"], ["t", "E", "f", "i"], ["t", "x", "j"]),
+        total("ji", ["t", "E", "i", "j"], ["t", "E", "f", "j"], ["t", "x", "i"]),
+        -1,
+    ),
+    (
+        total("i", ["t", "E", "f", "i"], ["t", "E", "i", "f"], ["t", "x", "i"]),
+        total("i", ["^", ["t", "E", "i", "f"], 2], ["t", "x", "i"]),
+        -1,
+    ),
+    (total("i", ["lt", "i", "f"]), total("j", ["lt", "j", "f"]), 1),
+    (total("i", ["t", "x", "i"]), total("k", ["t", "x", "k"]), 1),
+]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_signs_of_factors_that_are_collected_alone(count):
+    # what was collected alone lost the sign of its first spelling, or the sign of it in another term
+    for chosen in combinations(SPELLED, count):
+        left, right = (["*", *(spelled[k] for spelled in chosen)] for k in (0, 1))
+        sign = prod(spelled[2] for spelled in chosen)
+        tensors = {**VECTOR, "E": {"legs": ["n", "n"], "antisymmetric": [[0, 1]]}}
+        for factor in (sign, -sign):
+            parts = {"spaces": {"n": ["n", 1]}, "tensors": tensors, "free": [["f", "n"]], "refine": ["n"]}
+            for sides in ((left, ["*", factor, right]), (["+", left, left], ["*", 2, factor, right])):
+                assert check(certificate(*sides, **parts)) == (factor == sign), sides
+            above = ["+", ["*", left, total("i", ["le", "i", "f"])], ["*", left, total("i", ["lt", "f", "i"])]]
+            assert check(certificate(above, ["*", factor, ["size", "n"], right], **parts)) == (factor == sign)
 
 
 def test_the_same_forms_with_proper_content_are_accepted():
