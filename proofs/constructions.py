@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import tensoralg as ta
 from tensoralg.claims import claim
-from tensoralg.universal import Law, LinearMap, same
+from tensoralg.universal import Law, LinearMap, canonical, same
 from tensoralg.universal.algebra import GradedAlgebra
 from tensoralg.universal.exponential import Exponential
-from tensoralg.universal.hom import duality, hom
+from tensoralg.universal.hom import duality, hom, rebracket
 from tensoralg.universal.powers import exterior_power, symmetric_power
 from tensoralg.universal.product import tensor_product
 from tensoralg.universal.sums import direct_sum
@@ -158,6 +158,23 @@ def the_snake_of_a_space_is_straight():
 def the_snake_of_a_dual_is_straight():
     """Coevaluation, an associator and evaluation make the identity of V*."""
     return duality(V).snake_equations()[1]
+
+
+@claim(source=f"{BOURBAKI}II.4.4", kernel=False)
+def the_dual_of_a_product_is_the_product_of_the_duals():
+    """``(U @ V)* = U* @ V*``, paired by ``(a (x) b)(u (x) v) = a(u) b(v)``."""
+    u, v = duality(U), duality(V)
+    crossed = canonical((U @ V).dual @ (U @ V), (U.dual @ U) @ (V.dual @ V)).as_map()
+    apart = crossed >> (u.evaluation @ v.evaluation) >> rebracket(ta.Unit @ ta.Unit, ta.Unit)
+    return same(duality(U @ V).evaluation, apart)
+
+
+@claim(source=f"{BOURBAKI}II.4.2", kernel=False)
+def hom_is_the_product_of_the_dual_and_the_target():
+    """``Hom(V, W) = V* @ W``, where ``a (x) w`` takes v to ``a(v) w``."""
+    crossed = canonical((V >> W) @ V, (V.dual @ V) @ W).as_map()
+    apart = crossed >> (duality(V).evaluation @ LinearMap.identity(W)) >> rebracket(ta.Unit @ W, W)
+    return same(maps.evaluation, apart)
 
 
 @claim(source=f"{BOURBAKI}II.2.5", kernel=False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tensoralg.errors import InvalidExpression, LegCountMismatch, SpaceMismatch, UnorderedSpace, counted
 from tensoralg.expr.core import Expr
 from tensoralg.expr.rewrite import walk
-from tensoralg.spaces import Fused, IndexTerm, Space, TensorProduct, VectorSpace, as_index_term
+from tensoralg.spaces import Fused, IndexTerm, Space, TensorProduct, VectorSpace, as_index_term, same_basis
 
 if TYPE_CHECKING:
     from tensoralg.expr.tensor import Tensor
@@ -84,7 +84,7 @@ class _Relation(Expr):
 
     def _check(self) -> None:
         left, right = self.left.space, self.right.space
-        if left not in (right, right.dual):
+        if not same_basis(left, right):
             raise SpaceMismatch(
                 f"{self} relates index {self.left} over {left} to index {self.right} over {right}",
                 remedy="both indices must be over one space",

@@ -17,6 +17,7 @@ from tensoralg.spaces.space import (
     as_space,
     contractible,
     legs_of,
+    same_basis,
 )
 from tensoralg.spaces.terms import Fused, IndexTerm, Injected, as_index_term, atoms
 
@@ -49,5 +50,6 @@ __all__ = [
     "dims",
     "is_name",
     "legs_of",
+    "same_basis",
     "split_names",
 ]

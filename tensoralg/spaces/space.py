@@ -361,6 +361,22 @@ def contractible(left: VectorSpace, right: VectorSpace) -> bool:
     return left == right.dual or (left == right and left.metric is not None)
 
 
+def same_basis(left: VectorSpace, right: VectorSpace) -> bool:
+    """Whether indices over two spaces run over one basis: whether the spaces are equal up to duals of their parts.
+
+    Examples
+    --------
+    >>> V, W = Space("V", "n"), Space("W", "m")
+    >>> same_basis(V.dual @ W, V @ W), same_basis(V @ W, W @ V)
+    (True, False)
+    """
+    for parts in ("factors", "summands"):
+        one, other = getattr(left, parts, None), getattr(right, parts, None)
+        if one and other:
+            return len(one) == len(other) and all(map(same_basis, one, other))
+    return left in (right, right.dual)
+
+
 def legs_of(space: VectorSpace | Sequence[VectorSpace]) -> tuple[VectorSpace, ...]:
     """Return the legs that a tensor in `space` has.
 

@@ -102,6 +102,25 @@ class GradedAlgebra:
             TensorProduct((self.part(i), self.part(j))), target, entries, "product", exact=(not i or not j, True)
         )
 
+    @property
+    def multiplication(self) -> LinearMap:
+        """The product on the direct sum of the parts; products of a higher degree than the last are 0.
+
+        Examples
+        --------
+        >>> import tensoralg as ta
+        >>> algebra = GradedAlgebra(ta.Space("V", 2), 2, "exterior")
+        >>> algebra.multiplication.matrix().shape
+        (4, 16)
+        """
+        whole = self.sum
+        terms = [
+            (whole.projection(i) @ whole.projection(j)) >> self.product(i, j) >> whole.injection(i + j)
+            for i in range(self.degree + 1)
+            for j in range(self.degree + 1 - i)
+        ]
+        return sum(terms[1:], terms[0]).named("multiplication")
+
     def laws(self) -> tuple[Law, ...]:
         """Return the claims that products are associative and unital, and commutative as the kind says.
 
