@@ -14,7 +14,6 @@ and must be proved where the other does not need them.  See docs/decision.md.
 from __future__ import annotations
 
 import json
-from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from itertools import combinations, pairwise, product
@@ -201,23 +200,28 @@ def gathered(found: Iterable[tuple[Any, int, Term]]) -> dict[Any, tuple[int, Ter
     return {key: (sign, term) for key, (sign, term) in table.items() if term.coefficient}
 
 
+def weight(term: Term) -> int:
+    """Return what work on all of a term costs: its values may be long."""
+    return len(repr(term.powers)) // 16 + len(term.bound)
+
+
 def apart(term: Term) -> list[Term]:
     """Return the factors of a term, without its coefficient: no two share a bound variable, one at most has none."""
-    found: list[Term] = []
-    for atom, power in term.powers.items():
-        part = Term(1, {atom: power}, {v: term.bound[v] for v in variables(*atom[2:]) if v in term.bound})
-        for other in [p for p in found if part.bound.keys() & p.bound or not (part.bound or p.bound)]:
-            found.remove(other)
-            part.powers.update(other.powers)
-            part.bound.update(other.bound)
-        found.append(part)
-    return found
+    owned = {atom: [v for v in variables(*atom[2:]) if v in term.bound] or [None] for atom in term.powers}
+    root, found = {v: v for used in owned.values() for v in used}, dict[Any, Term]()
 
+    def find(v: Any) -> Any:
+        while root[v] != v:
+            root[v] = v = root[root[v]]
+        return v
 
-def related(part: Term, opened: Any) -> list[Any]:
-    """Return the open variables that indicators relate to others."""
-    used = set(variables(*(v for atom in part.powers if atom[0] in INDICATORS for v in atom[2:])))
-    return [v for v in opened if v in used]
+    for first, *others in owned.values():
+        root.update({find(v): find(first) for v in others})
+    for atom, used in owned.items():
+        part = found.setdefault(find(used[0]), Term())
+        part.powers[atom] = term.powers[atom]
+        part.bound.update((v, term.bound[v]) for v in used if v in term.bound)
+    return [*found.values()]
 
 
 def put(node: Any, to: Callable[[str], Any], depth: int = 0) -> Any:
@@ -269,8 +273,9 @@ def is_end(value: Any) -> bool:
 
 
 def is_space(claim: Any, space: Any) -> bool:
-    parts = space[1:] if is_kind(space, "*", "+") else ()
-    return space in claim["spaces"] or (len(parts) > 1 and all(is_space(claim, part) for part in parts))
+    if not is_kind(space, "*", "+"):
+        return space in claim["spaces"]
+    return len(space) > 2 and all(is_space(claim, part) for part in space[1:])
 
 
 def space_of(index: Any, scope: Mapping[Any, Any], *ends: str) -> Any:
@@ -317,7 +322,7 @@ def scope_of(claim: Any, indices: Any) -> dict[str, Any]:
     return scope
 
 
-def conditions(claim: Any, node: Any, scope: Any) -> tuple[list[Any], dict[str, None]]:
+def conditions(claim: Any, node: Any, scope: Any, spend: Callable[[int], Any]) -> tuple[list[Any], dict[str, None]]:
     """Return what has to hold for a term of a claim to be defined, as (relation, term, scope), and its free indices."""
     kind, parts = parted(node)
     if kind in ("num", "size"):
@@ -329,18 +334,23 @@ def conditions(claim: Any, node: Any, scope: Any) -> tuple[list[Any], dict[str, 
         return [], dict.fromkeys(variables(*node[FIRST.get(kind, 1) :]))
     bound = scope_of(claim, parts[0]) if kind == "sum" else {}
     parts = parts[1:] if kind == "sum" else parts[:1] if kind == "^" else parts
-    inner = ChainMap(bound, scope) if bound else scope
-    found = [conditions(claim, part, inner) for part in parts]
+    hidden = {name: scope.pop(name) for name in bound if name in scope}
+    scope.update(bound)
+    found = [conditions(claim, part, scope, spend) for part in parts]
     names = {name: None for _, free in found for name in free if name not in bound}
     relation = {"log": ">", "sqrt": ">="}.get(kind) or ("!=" if kind == "^" and node[2] < 0 else "")
+    spend((len(names) + (len(repr(node)) // 4 if relation else 0)) // 8)
     here = [(relation, node[1], tuple((name, scope[name]) for name in names))] if relation else []
+    for name in bound:
+        del scope[name]
+    scope.update(hidden)
     return here + [condition for inner, _ in found for condition in inner], names
 
 
-def pools(claim: Any) -> tuple[Any, Any, Any]:
+def pools(claim: Any, spend: Callable[[int], Any] = int) -> tuple[Any, Any, Any]:
     """Return the conditions of the left side, of the right side, and of the hypotheses, each once."""
     sides = [(one[side], scope_of(claim, one["free"])) for one in (claim, *claim["given"]) for side in ("lhs", "rhs")]
-    left, right, *given = (dict.fromkeys(conditions(claim, node, scope)[0]) for node, scope in sides)
+    left, right, *given = (dict.fromkeys(conditions(claim, node, scope, spend)[0]) for node, scope in sides)
     return left, right, [condition for found in given for condition in found]
 
 
@@ -414,10 +424,12 @@ class Checker:
         """Return the product of sums; no two groups share a bound variable."""
         result = [Term()]
         for group in groups:
-            self.spend(1 + 2 * len(result) * len(group))
+            copied = sum(len(left.powers) + len(left.bound) for left in result) if len(group) > 1 else 0
+            self.spend(1 + 2 * len(result) * len(group) + copied * len(group) // 8)
+            for right in group:
+                self.spend(len(result) * (weight(right) // 8))
             pairs, result = product(result, group), []
             for left, right in pairs:
-                self.spend((len(right.powers) + (len(left.powers) if len(group) > 1 else 0)) // 8)
                 term = left if len(group) == 1 else left.copy()
                 term.coefficient = raised(term.coefficient * right.coefficient, 1)
                 for atom, power in right.powers.items():
@@ -439,12 +451,12 @@ class Checker:
         if kind == "*":
             return self.product(*(self.expand(part, env) for part in parts))
         if kind == "sum":
-            self.spend(len(env) // 8)
             return self.summed(parts[0], env, self.expand, parts[1])
         if kind == "^":
             return self.power(parts[0], parts[1], env)
         if kind in FUNCTIONS:
             return [self.root(parts[0], env) if kind == "sqrt" else self.closed(kind, parts[0], env)]
+        self.spend(2 + len(repr(parts)) // 32)
         first = FIRST.get(kind, 1) - 1
         parts[first:] = [mapped(i, env.__getitem__) for i in parts[first:]]
         refuse(not fits(self.claim, kind, parts, self.space_of, *ENDS), f"the indices of {parts[0]} do not fit")
@@ -460,7 +472,9 @@ class Checker:
         """Return the sum of what `body` returns for all values of some indices."""
         found = []
         for values, bound in self.ranges([(None, space) for _, space in indices]):
+            self.spend(len(env) // 8)
             for term in body(*args, env | bind(indices, values)):
+                self.spend(len(bound) // 8)
                 term.bound.update(bound)
                 found.append(term)
         return found
@@ -543,10 +557,10 @@ class Checker:
 
     def eliminate(self, term: Term) -> Term:
         """Return a term without deltas of bound variables, open ones in a star; unused indices count."""
-        self.spend(sum(map(len, term.powers)) // 8)
+        self.spend(1 + weight(term) // 4)
         done: set[Any] = set()
         while deltas := sorted((a for a in term.powers if a[0] == "delta" and a not in done), key=str):
-            self.spend(len(term.powers))
+            self.spend(len(term.powers) + weight(term) // 2)
             kept, gone = deltas[0][2:]
             if isinstance(gone, tuple) or (kept in term.bound and gone not in term.bound):
                 kept, gone = gone, kept
@@ -566,13 +580,14 @@ class Checker:
 
     def refine(self, term: Term, space: str, opened: Any) -> list[Term]:
         """Return a term as a sum over strict chains of the variables in one space; empty blocks are counted."""
-        self.spend(2 + len(opened) // 8)
+        self.spend(2 + (len(opened) + len(term.powers) + len(term.bound)) // 8)
         placed = [v for v in opened if self.space_of[v] == space] + [v for v, s in term.bound.items() if s == space]
         members, size, result = set(placed), [self.size(self.claim["spaces"][space][0]), Term()], []
         inside = [a for a in term.powers if a[0] in INDICATORS and members.issuperset(a[2:])]
+        cost = 6 + 2 * len(placed) + weight(term) // 4 if placed else 0
         for blocks in chains((), placed, [(a[0], *a[2:]) for a in inside], self.spend) if placed else ():
             to = {v: min(b, key=lambda v: (v in term.bound, str(v))) for b in blocks for v in b}
-            self.spend(6 + sum(map(len, term.powers)) // 8)
+            self.spend(cost)
             piece = Term(term.coefficient, {}, {v: s for v, s in term.bound.items() if to.get(v, v) == v})
             for atom, power in term.powers.items():
                 if atom not in inside:
@@ -585,9 +600,9 @@ class Checker:
                     del piece.bound[first]
                     number += 1
                     continue
-                high = [Term(1, {("place", "", first): 1})] if block else size
-                low = [Term(-1, {("place", "", kept[-1][0]): 1})] if kept else []
                 for j in range(number):
+                    high = [Term(1, {("place", "", first): 1})] if block else size
+                    low = [Term(-1, {("place", "", kept[-1][0]): 1})] if kept else []
                     line = [t.copy(Fraction(1, j + 1)) for t in (*high, *low, Term(-1 - j))]
                     grown = gathered((ordered(t.powers), 1, t) for t in self.product(counts, line))
                     counts = [t for _, t in grown.values()]
@@ -608,6 +623,7 @@ class Checker:
             tensor = self.tensors[atom[1]] if atom[0] == "t" else {}
             for kind in ("symmetric", "antisymmetric"):
                 for group in tensor.get(kind, ()):
+                    self.spend(len(group) ** 2 // 16)
                     legs = [(str(mapped(v, lambda _: 0)), str(v), v) for v in (atom[2 + g] for g in group)]
                     if kind == "antisymmetric":
                         swaps = sum(a[:2] > b[:2] for a, b in combinations(legs, 2))
@@ -619,7 +635,7 @@ class Checker:
 
     def canonical(self, term: Term) -> tuple[Any, int]:
         """Return a monomial with numbered bound variables, and a sign (0 where it vanishes)."""
-        self.spend(12 + sum(map(len, term.powers)) // 4)
+        self.spend(12 + weight(term) // 2)
         sign, powers = self.sorted_legs(term.powers, {})
         loose = [v for v in term.bound if v not in term.rank]
         order: Any = range(len(loose))
@@ -640,18 +656,20 @@ class Checker:
     def normal(self, terms: list[Term], opened: Any) -> dict[Any, tuple[int, Term]]:
         """Return the normal form of a sum of terms whose open variables are `opened`.
 
-        Factors of a term that share no bound variable are refined alone first: most of what cancels cancels there.
+        Factors of a term that share no bound variable are refined alone first, with the open variables that indicators
+        relate to others: most of what cancels cancels there.
         """
         if not self.proof["refine"]:
             return self.collect(terms, opened)
-        found = []
+        found, among = [], set(opened)
         for term in map(self.eliminate, terms):
-            self.spend(len(term.powers) ** 2 // 32)
             forms = []
             for part in apart(term):
                 alone = 0 < len(part.bound) < len(term.bound)
-                entry = {ordered(part.powers): (1, part)}
-                forms.append(self.collect([part], related(part, opened)) if alone else entry)
+                related = variables(*(v for atom in part.powers if atom[0] in INDICATORS for v in atom[2:]))
+                here = [v for v in related if v in among]
+                entire = {ordered(part.powers): (1, part)}
+                forms.append(self.collect([part], here) if alone else entire)
             self.spend(prod(map(len, forms)))
             for chosen in product(*(form.items() for form in forms)):
                 (whole,) = self.product([Term(term.coefficient)], *([part] for _, (_, part) in chosen))
@@ -698,7 +716,7 @@ class Checker:
             return (cut if kind == "cut" else resolvent)(self.tensors, *rest)
         if kind == "given":
             scope, left, right = self.given[rest[0]]
-            self.spend(len(repr((left, right))) // 16)
+            self.spend(len(repr((left, right, rest))) // 16)
             spaces = [space_of(mapped(i, env.__getitem__), self.space_of) for i in rest[1]]
             refuse(spaces != [space for _, space in scope], "an equation is used at other spaces")
             to = bind(scope, rest[1]).__getitem__
@@ -788,7 +806,7 @@ def verify(certificate: Any, label: Callable[..., Any] | None = None) -> Any:
             env = bind(scope, values)
             checker.zero(node, env | {v: v for v in variables(*values)}, next(proofs), list(env))
 
-    left, right, assumed = pools(claim)
+    left, right, assumed = pools(claim, checker.spend)
     for ours, theirs in ((left, right), (right, left)):
         checker.assume((*theirs, *assumed))
         for relation, node, scope in [condition for condition in ours if condition not in theirs]:
