@@ -207,21 +207,15 @@ def weight(term: Term) -> int:
 
 def apart(term: Term) -> list[Term]:
     """Return the factors of a term, without its coefficient: no two share a bound variable, one at most has none."""
-    owned = {atom: [v for v in variables(*atom[2:]) if v in term.bound] or [None] for atom in term.powers}
-    root, found = {v: v for used in owned.values() for v in used}, dict[Any, Term]()
-
-    def find(v: Any) -> Any:
-        while root[v] != v:
-            root[v] = v = root[root[v]]
-        return v
-
-    for first, *others in owned.values():
-        root.update({find(v): find(first) for v in others})
-    for atom, used in owned.items():
-        part = found.setdefault(find(used[0]), Term())
-        part.powers[atom] = term.powers[atom]
-        part.bound.update((v, term.bound[v]) for v in used if v in term.bound)
-    return [*found.values()]
+    found: list[Term] = []
+    for atom, power in term.powers.items():
+        part = Term(1, {atom: power}, {v: term.bound[v] for v in variables(*atom[2:]) if v in term.bound})
+        for other in [p for p in found if part.bound.keys() & p.bound or not (part.bound or p.bound)]:
+            found.remove(other)
+            part.powers.update(other.powers)
+            part.bound.update(other.bound)
+        found.append(part)
+    return found
 
 
 def put(node: Any, to: Callable[[str], Any], depth: int = 0) -> Any:
@@ -273,9 +267,8 @@ def is_end(value: Any) -> bool:
 
 
 def is_space(claim: Any, space: Any) -> bool:
-    if not is_kind(space, "*", "+"):
-        return space in claim["spaces"]
-    return len(space) > 2 and all(is_space(claim, part) for part in space[1:])
+    parts = space[1:] if is_kind(space, "*", "+") else ()
+    return len(parts) > 1 and all(is_space(claim, part) for part in parts) if parts else space in claim["spaces"]
 
 
 def space_of(index: Any, scope: Mapping[Any, Any], *ends: str) -> Any:
@@ -334,16 +327,11 @@ def conditions(claim: Any, node: Any, scope: Any, spend: Callable[[int], Any]) -
         return [], dict.fromkeys(variables(*node[FIRST.get(kind, 1) :]))
     bound = scope_of(claim, parts[0]) if kind == "sum" else {}
     parts = parts[1:] if kind == "sum" else parts[:1] if kind == "^" else parts
-    hidden = {name: scope.pop(name) for name in bound if name in scope}
-    scope.update(bound)
-    found = [conditions(claim, part, scope, spend) for part in parts]
+    found = [conditions(claim, part, {**scope, **bound} if bound else scope, spend) for part in parts]
     names = {name: None for _, free in found for name in free if name not in bound}
     relation = {"log": ">", "sqrt": ">="}.get(kind) or ("!=" if kind == "^" and node[2] < 0 else "")
-    spend((len(names) + (len(repr(node)) // 4 if relation else 0)) // 8)
+    spend((len(names) + (len(scope) if bound else 0) + (len(repr(node)) // 4 if relation else 0)) // 8)
     here = [(relation, node[1], tuple((name, scope[name]) for name in names))] if relation else []
-    for name in bound:
-        del scope[name]
-    scope.update(hidden)
     return here + [condition for inner, _ in found for condition in inner], names
 
 
@@ -361,9 +349,8 @@ class Checker:
         self.claim, self.proof, self.tensors, self.label = claim, proof, claim["tensors"], label
         self.counter, self.work, self.hints, self.bodies = 0, WORK, iter(proof["labels"]), dict[Any, int]()
         self.vectors: dict[Any, list[Any]] = {space: [] for space in claim["spaces"]}  # of those that are written out
-        components = set(proof["components"])
         for space, (dimension, _) in claim["spaces"].items():
-            if str(dimension) in components:
+            if str(dimension) in proof["components"]:
                 refuse((size := self.size(dimension)).powers, "components of a dimension without a size")
                 self.spend(count := int(size.coefficient))
                 self.vectors[space] = [("#", k, space) for k in range(count)]
@@ -425,9 +412,7 @@ class Checker:
         result = [Term()]
         for group in groups:
             copied = sum(len(left.powers) + len(left.bound) for left in result) if len(group) > 1 else 0
-            self.spend(1 + 2 * len(result) * len(group) + copied * len(group) // 8)
-            for right in group:
-                self.spend(len(result) * (weight(right) // 8))
+            self.spend(1 + len(result) * sum(2 + weight(right) // 8 for right in group) + copied * len(group) // 8)
             pairs, result = product(result, group), []
             for left, right in pairs:
                 term = left if len(group) == 1 else left.copy()
@@ -593,7 +578,7 @@ class Checker:
                 if atom not in inside:
                     piece.times(renamed(atom, to), power)
             used = set(variables(*(value for atom in piece.powers for value in atom[2:])))
-            kept, counts, number = list[Any](), [Term()], 0
+            kept, sums, number = list[Any](), [Term()], 0
             for block in (*blocks, ()):
                 first = to[block[0]] if block else None
                 if first in piece.bound and first not in used:
@@ -603,16 +588,15 @@ class Checker:
                 for j in range(number):
                     high = [Term(1, {("place", "", first): 1})] if block else size
                     low = [Term(-1, {("place", "", kept[-1][0]): 1})] if kept else []
-                    line = [t.copy(Fraction(1, j + 1)) for t in (*high, *low, Term(-1 - j))]
-                    grown = gathered((ordered(t.powers), 1, t) for t in self.product(counts, line))
-                    counts = [t for _, t in grown.values()]
+                    line = self.product(sums, [t.copy(Fraction(1, j + 1)) for t in (*high, *low, Term(-1 - j))])
+                    sums = [t for _, t in gathered((ordered(t.powers), 1, t) for t in line).values()]
                 kept += [(first, *sorted((v for v in block if v in opened and v != first), key=str))] if block else []
                 number = 0
             masks = [("lt", "", low[0], high[0]) for low, high in pairwise(kept)]
             masks += [("delta", "", first, v) for first, *others in kept for v in others]
             piece.powers.update(dict.fromkeys(masks, 1))
             rank = term.rank | {v: (space, k) for k, block in enumerate(kept) for v in block}
-            result += [Term(t.coefficient, t.powers, t.bound, rank) for t in self.product([piece], counts)]
+            result += [Term(t.coefficient, t.powers, t.bound, rank) for t in self.product([piece], sums)]
         return result if placed else [term]
 
     def sorted_legs(self, powers: Any, to: Mapping[Any, Any]) -> tuple[int, dict[Any, Any]]:
@@ -621,15 +605,14 @@ class Checker:
         for old, power in powers.items():
             atom = list(renamed(old, to) if to else old)
             tensor = self.tensors[atom[1]] if atom[0] == "t" else {}
-            for kind in ("symmetric", "antisymmetric"):
-                for group in tensor.get(kind, ()):
-                    self.spend(len(group) ** 2 // 16)
-                    legs = [(str(mapped(v, lambda _: 0)), str(v), v) for v in (atom[2 + g] for g in group)]
-                    if kind == "antisymmetric":
-                        swaps = sum(a[:2] > b[:2] for a, b in combinations(legs, 2))
-                        sign *= 0 if len({leg[:2] for leg in legs}) < len(legs) else -1 if power * swaps % 2 else 1
-                    for g, leg in zip(group, sorted(legs, key=lambda leg: leg[:2]), strict=True):
-                        atom[2 + g] = leg[2]
+            for kind, group in [(k, g) for k in ("symmetric", "antisymmetric") for g in tensor.get(k, ())]:
+                self.spend(len(group) ** 2 // 16)
+                legs = [(str(mapped(v, lambda _: 0)), str(v), v) for v in (atom[2 + g] for g in group)]
+                if kind == "antisymmetric":
+                    swaps = sum(a[:2] > b[:2] for a, b in combinations(legs, 2))
+                    sign *= 0 if len({leg[:2] for leg in legs}) < len(legs) else -1 if power * swaps % 2 else 1
+                for g, leg in zip(group, sorted(legs, key=lambda leg: leg[:2]), strict=True):
+                    atom[2 + g] = leg[2]
             result.times(tuple(atom), power)
         return sign, result.powers
 
@@ -663,13 +646,13 @@ class Checker:
             return self.collect(terms, opened)
         found, among = [], set(opened)
         for term in map(self.eliminate, terms):
+            self.spend(len(term.powers) ** 2 // 16)
             forms = []
             for part in apart(term):
                 alone = 0 < len(part.bound) < len(term.bound)
                 related = variables(*(v for atom in part.powers if atom[0] in INDICATORS for v in atom[2:]))
                 here = [v for v in related if v in among]
-                entire = {ordered(part.powers): (1, part)}
-                forms.append(self.collect([part], here) if alone else entire)
+                forms.append(self.collect([part], here) if alone else {ordered(part.powers): (1, part)})
             self.spend(prod(map(len, forms)))
             for chosen in product(*(form.items() for form in forms)):
                 (whole,) = self.product([Term(term.coefficient)], *([part] for _, (_, part) in chosen))
@@ -682,8 +665,7 @@ class Checker:
         pieces = [self.eliminate(term) for term in terms]
         for space in self.proof["refine"]:
             pieces = [done for piece in pieces for done in self.refine(piece, space, opened)]
-        found = [(*self.canonical(piece), piece) for piece in pieces]
-        return gathered(entry for entry in found if entry[1])  # of sign 0 vanish
+        return gathered(entry for entry in ((*self.canonical(piece), piece) for piece in pieces) if entry[1])
 
     # proofs
 
@@ -758,9 +740,8 @@ class Checker:
         if kind in ("sqrt", "relu", "^"):
             inner = self.sign(parts[0])
             return max(inner, 0) if kind != "^" or parts[1] % 2 == 0 else inner
-        if kind in ("exp", "place") or "positive" in facts or (kind == "size" and self.size(parts[0]).coefficient > 0):
-            return 1
-        return 0 if kind in INDICATORS or "permutation" in facts else -1
+        sure = kind in ("exp", "place") or "positive" in facts or (kind == "size" and self.size(parts[0]))
+        return 1 if sure else 0 if kind in INDICATORS or "permutation" in facts else -1
 
 
 def frozen(value: Any, depth: int = 0, count: Any = None) -> Any:
@@ -769,8 +750,7 @@ def frozen(value: Any, depth: int = 0, count: Any = None) -> Any:
     count[0] += 1
     if kind is str or (kind is int and value.bit_length() <= BITS):
         return value
-    if depth > DEEPEST or count[0] > LONGEST // 4 or kind not in (list, tuple, dict):
-        raise ValueError("too deep, too long, a number that is too large, or neither text, integer nor list")
+    refuse(depth > DEEPEST or count[0] > LONGEST // 4 or kind not in (list, tuple, dict), "too large, or no content")
     if kind is dict:
         return {str(key): frozen(item, depth + 1, count) for key, item in value.items()}
     return tuple([frozen(item, depth + 1, count) for item in value])
@@ -820,9 +800,7 @@ def verify(certificate: Any, label: Callable[..., Any] | None = None) -> Any:
 def check(certificate: Any, claim: Any = None) -> bool:
     """Whether a certificate (a dict, or its JSON text) is valid, and about the given claim if there is one."""
     try:
-        if isinstance(certificate, str):
-            certificate = json.loads(certificate) if len(certificate) <= LONGEST else None
-        found = verify(certificate)
+        found = verify(json.loads(certificate[: LONGEST + 1]) if isinstance(certificate, str) else certificate)
         return claim is None or found == frozen(claim)
     except ERRORS:
         return False

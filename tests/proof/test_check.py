@@ -149,7 +149,6 @@ def test_the_checker_stands_alone():
     assert imported == {
         "__future__",
         "json",
-        "collections",
         "collections.abc",
         "fractions",
         "itertools",
