@@ -29,8 +29,15 @@ STRONGER = {"!=": ("!=", ">"), ">": (">",), ">=": (">", ">=")}
 class Proofs:
     """Proofs of statements, each made once; and reasons for conditions."""
 
-    def __init__(self, engine: Engine, claim: Mapping[str, Any], definitions: Sequence[tuple[int, str]] = ()) -> None:
-        self.engine, self.claim, self.count = engine, claim, 0
+    def __init__(
+        self,
+        engine: Engine,
+        claim: Mapping[str, Any],
+        definitions: Sequence[tuple[int, str]] = (),
+        *,
+        opening: bool = False,
+    ) -> None:
+        self.engine, self.claim, self.count, self.opening = engine, claim, 0, opening
         self.made: dict[Any, Any] = {}
         self.pool: tuple[Any, ...] = ()
         self.defined: dict[str, Any] = {}
@@ -182,7 +189,16 @@ def certificate(claim: Mapping[str, Any], engine: Engine, definitions: Sequence[
     Undecided
         If a step has no rule in the checker.
     """
-    proofs = Proofs(engine, claim, definitions)
+    # what a rule was made of is opened where the rule was, which depends on the tensors that cancelled in it
+    try:
+        return _certificate(claim, engine, Proofs(engine, claim, definitions))
+    except Undecided:
+        if not definitions:
+            raise
+        return _certificate(claim, engine, Proofs(engine, claim, definitions, opening=True))
+
+
+def _certificate(claim: Mapping[str, Any], engine: Engine, proofs: Proofs) -> dict[str, Any]:
     setting = engine.setting
     proof: dict[str, Any] = {
         "refine": setting.refined,

@@ -187,23 +187,27 @@ class Recorder(Normaliser):
 
     def _open_within(self, use: Use) -> None:
         """Note that what an equation says is said of definitions opened; as stated it has their names."""
-        if not self.proofs.defined:
+        if not self.proofs.opening:
             return
         env = dict(zip((name for name, _ in use.equation.scope), use.values, strict=True))
         for side, sign in ((use.equation.lhs, -1), (use.equation.rhs, 1)):
-            waiting = self.product([[use.context.copy(sign)], self.expand(side, env)])
+            waiting = self.expand(side, env)
             while waiting:
-                waiting += self._defined(waiting.pop()) or []
+                waiting += self._defined(waiting.pop(), use.context.copy(sign)) or []
 
-    def _defined(self, term: Term) -> list[Term] | None:
-        """Return a term with an entry replaced by its definition, if there is one to replace."""
+    def _defined(self, term: Term, around: Term | None = None) -> list[Term] | None:
+        """Return a term with an entry replaced by its definition, if there is one to replace.
+
+        What is around the term is left as it is.
+        """
         for atom, power in term.powers.items():
             if atom[0] == "t" and atom[1] in self.proofs.defined:
                 k, side, scope, (names, body) = self.proofs.defined[atom[1]]
                 env, context = dict(zip(names, atom[2:], strict=True)), masked(term.without(atom))
                 if self.depth == 1:
                     indices = tuple(self.writer.index(env[name], {}) for name, _ in scope)
-                    self.use(context.copy(1 if side == "lhs" else -1), ("given", k, indices), power)
+                    factors = [[context.copy(1 if side == "lhs" else -1)], *([[around]] if around else [])]
+                    self.use(self.product(factors)[0], ("given", k, indices), power)
                 return self.product([[context], self.expand(("^", body, int(power)), env)])
         return None
 
