@@ -200,9 +200,10 @@ def gathered(found: Iterable[tuple[Any, int, Term]]) -> dict[Any, tuple[int, Ter
     return {key: (sign, term) for key, (sign, term) in table.items() if term.coefficient}
 
 
-def weight(term: Term) -> int:
-    """Return what work on all of a term costs: its values may be long."""
-    return len(repr(term.powers)) // 16 + len(term.bound)
+def weight(term: Term) -> Any:
+    """Return what work on all of a term costs: its values and its number may be long."""
+    bits = term.coefficient.numerator.bit_length() + term.coefficient.denominator.bit_length()
+    return len(repr(term.powers)) // 16 + len(term.bound) + bits // 64
 
 
 def apart(term: Term) -> list[Term]:

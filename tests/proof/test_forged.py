@@ -197,6 +197,17 @@ def named_twice_inside():
     return certificate(side("a"), side("b"), spaces=N, tensors={"y": {"legs": ["n", "n"]}})
 
 
+def sign_of_a_part():
+    """A part by itself keeps its sign, whichever order of its bound variables a hint says."""
+    matrix = ["*", ["t", "E", "i", "j"], ["t", "x", "i"], ["t", "y", "j"]]
+    left = ["*", ["sum", [["i", "n"], ["j", "n"]], matrix], ["sum", [["s", "m"]], ["t", "z", "s"]]]
+    tensors = {**VECTOR, "y": {"legs": ["n"]}, "z": {"legs": ["m"]}}
+    tensors |= {"E": {"legs": ["n", "n"], "antisymmetric": [[0, 1]]}}
+    labels = [[0, 1], [1, 0], [0, 1], [0, 1]]
+    spaces, more = {**N, "m": ["m", 1]}, {"refine": ["m"], "labels": labels}
+    return certificate(left, ["*", -1, left], spaces=spaces, tensors=tensors, proof=more)
+
+
 def trivial(term, **claim):
     return certificate(term, ["+", term], spaces=ORDERED, free=[["i", "u"]], **claim)
 
@@ -226,6 +237,7 @@ FORGED = {
         given=[{"free": [], "lhs": ["t", "x"], "rhs": ["*", ["t", "x"], ["t", "x"]]}],
     ),
     "an odd automorphism between spaces of different sizes": two_sizes(),
+    "a sign that a part has twice": sign_of_a_part(),
     "an index of no kind": unknown_tag(),
     "a space with the name of a direct sum": summand_of_a_name(),
     "a product of matrices entry by entry": matrices_by_entries(),
