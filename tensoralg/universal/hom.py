@@ -245,11 +245,14 @@ def rebracket(source: VectorSpace, target: VectorSpace) -> LinearMap:
     return LinearMap.from_entries(source, target, entries, "rebracket", exact=True)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Duality:
     """A space, its dual, evaluation and coevaluation; made by `duality`."""
 
     base: VectorSpace
+
+    def __repr__(self) -> str:
+        return f"<Duality {self.space}, {self.base}>"
 
     @property
     def space(self) -> VectorSpace:

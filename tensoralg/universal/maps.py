@@ -298,6 +298,14 @@ class MultilinearMap:
 
     __rmul__ = __mul__
 
+    def __truediv__(self, number: object) -> Self:
+        """Return the map divided by a number or a scalar expression."""
+        return self * (1 / as_expr(number))
+
+    def __radd__(self, other: object) -> Self:
+        """Return the map itself added to 0, so that `sum` adds maps."""
+        return self if isinstance(other, int) and other == 0 else NotImplemented
+
     def __neg__(self) -> Self:
         return self * -1
 

@@ -27,11 +27,14 @@ from tensoralg.universal.maps import MultilinearMap
 Terms = tuple[Index, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class UniversalSum:
     """The direct sum of some spaces; made by `direct_sum`."""
 
     summands: tuple[VectorSpace, ...]
+
+    def __repr__(self) -> str:
+        return f"<UniversalSum {self.space}>"
 
     @property
     def space(self) -> VectorSpace:
@@ -257,4 +260,6 @@ def direct_sum(*summands: VectorSpace) -> UniversalSum:
     """
     if not summands:
         raise LegCountMismatch("the sum of no spaces is no space of the library", remedy="name at least one space")
-    return UniversalSum(tuple(map(as_space, summands)))
+    found = UniversalSum(tuple(map(as_space, summands)))
+    as_space(found.space)  # which refuses ordered spaces beside others
+    return found

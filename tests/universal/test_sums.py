@@ -183,3 +183,17 @@ def test_what_does_not_fit_a_sum_is_refused() -> None:
         total.map_by_blocks(total, {(0, 1): f})
     with pytest.raises(SpaceMismatch, match=r"the target of blocks out of U \+ V is "):
         total.map_by_blocks(V, {})  # type: ignore[arg-type]
+
+
+def test_an_ordered_space_beside_an_unordered_one_is_refused_at_once() -> None:
+    time, plain = ta.Space("T", "n", ordered=True), ta.Space("F", "d")
+    with pytest.raises(SpaceMismatch, match="the ordered space T and the unordered space F"):
+        ta.direct_sum(time, plain)
+
+
+def test_maps_are_summed_and_divided() -> None:
+    plain = ta.Space("F", "d")
+    f, g = ta.LinearMap.generic("f", plain, plain), ta.LinearMap.generic("g", plain, plain)
+    mean = sum([f, g]) / 2
+    assert mean.equals(f / 2 + g / 2)
+    assert (2 * mean - f).equals(g)
