@@ -41,11 +41,14 @@ class Monomial:
         The first of those that were collected.
     bound : list
         Its bound variables in canonical order: those of equal monomials correspond.
+    sign : int
+        The sign of `term` beside the canonical form, which `coefficient` is about.
     """
 
     coefficient: Fraction
     term: Any
     bound: list[Any]
+    sign: int
 
 
 @dataclass
@@ -100,7 +103,7 @@ class Replay(checker.Checker):
             for piece in pieces:
                 self.spend()
                 mono, sign = self.canonical(piece)
-                found = side.monomials.setdefault(mono, Monomial(Fraction(0), piece, self.order))
+                found = side.monomials.setdefault(mono, Monomial(Fraction(0), piece, self.order, sign))
                 found.coefficient += sign * Fraction(piece.coefficient)
         side.monomials = {mono: found for mono, found in side.monomials.items() if found.coefficient}
         return side
@@ -127,7 +130,7 @@ class Replay(checker.Checker):
     def shown(self, monomial: Monomial, names: Mapping[Any, Iterable[str]]) -> Any:
         """Return a monomial as a term, its chains apart."""
         term, to = monomial.term, self.called(monomial.term, names)
-        c = Fraction(monomial.coefficient)
+        c = monomial.sign * Fraction(monomial.coefficient)
         factors = [c.numerator if c.denominator == 1 else ("num", c.numerator, c.denominator)]
         bodies = list(self.bodies)
         shown = [(atom, power) for atom, power in term.powers.items() if not self._chained(atom, term)]

@@ -151,6 +151,14 @@ def test_an_odd_automorphism_leaves_nothing():
     assert "equal ones collected, 0 and 0" in ta.prove(skew, 0).explain()
 
 
+def test_a_monomial_is_shown_with_the_sign_that_it_has():
+    """The canonical form may have the other one, by antisymmetric legs."""
+    for first, second in (("E[j,i]", "-1*E[i,j]"), ("E[i,j]", "-1*E[j,i]")):
+        texts = [f"O[] = {factor}*x[i]*y[j]" for factor in (first, second)]
+        shown = ta.prove(*(parse(text, SQUARE, symmetry={"E": "antisym"}) for text in texts)).explain()
+        assert f": {first}*x[i]*y[j]" in re.sub(r"sum\(\w,\w: (.*)\)", r": \1", shown.rsplit("right 1:", 1)[1])
+
+
 # bounds
 
 
