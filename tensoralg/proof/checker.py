@@ -546,7 +546,7 @@ class Checker:
         self.spend(1 + weight(term) // 4)
         done: set[Any] = set()
         while deltas := sorted((a for a in term.powers if a[0] == "delta" and a not in done), key=str):
-            self.spend(len(term.powers) + weight(term) // 2)
+            self.spend(max(len(term.powers), weight(term) // 2))
             kept, gone = deltas[0][2:]
             if isinstance(gone, tuple) or (kept in term.bound and gone not in term.bound):
                 kept, gone = gone, kept
