@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import tensoralg as ta
 from tensoralg.claims import claim
-from tensoralg.universal import Law, LinearMap, canonical, same
-from tensoralg.universal.algebra import GradedAlgebra
-from tensoralg.universal.exponential import Exponential
+from tensoralg.universal import Exponential, GradedAlgebra, Law, LinearMap, canonical, same
 from tensoralg.universal.hom import duality, hom, rebracket
 from tensoralg.universal.powers import exterior_power, symmetric_power
 from tensoralg.universal.product import tensor_product

@@ -336,6 +336,7 @@ def conditions(claim: Any, node: Any, scope: Any, spend: Callable[[int], Any]) -
     return here + [condition for inner, _ in found for condition in inner], names
 
 
+# `int` charges nothing: only what reads a certificate has a limit
 def pools(claim: Any, spend: Callable[[int], Any] = int) -> tuple[Any, Any, Any]:
     """Return the conditions of the left side, of the right side, and of the hypotheses, each once."""
     sides = [(one[side], scope_of(claim, one["free"])) for one in (claim, *claim["given"]) for side in ("lhs", "rhs")]

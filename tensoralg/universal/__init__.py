@@ -1,5 +1,6 @@
 """Maps and universal constructions: the arrow of a construction and the factorisation through it."""
 
+from tensoralg.universal.algebra import GradedAlgebra
 from tensoralg.universal.coherence import (
     Structural,
     associator,
@@ -15,6 +16,7 @@ from tensoralg.universal.coherence import (
 )
 from tensoralg.universal.construction import Construction, Law, UniversalProperty, same
 from tensoralg.universal.diagrams import Diagram
+from tensoralg.universal.exponential import Exponential
 from tensoralg.universal.hom import Duality, UniversalHom, curry, duality, hom, rebracket, uncurry
 from tensoralg.universal.linear import LinearMap
 from tensoralg.universal.maps import MultilinearMap, generic_multilinear
@@ -27,6 +29,8 @@ __all__ = [
     "Construction",
     "Diagram",
     "Duality",
+    "Exponential",
+    "GradedAlgebra",
     "Law",
     "LinearMap",
     "MultilinearMap",

@@ -20,12 +20,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from tensoralg.errors import InvalidDimension, SpaceMismatch
+from tensoralg.errors import InvalidExpression, SpaceMismatch
 from tensoralg.expr import Expr
 from tensoralg.expr.nodes import bind, mul
 from tensoralg.spaces import Index, TensorProduct, Unit, VectorSpace, as_space
 from tensoralg.universal.carrier import Names, carrier, identity, product_of, projection
 from tensoralg.universal.construction import Law, generic_space, same
+from tensoralg.universal.hom import rebracket
 from tensoralg.universal.linear import LinearMap
 from tensoralg.universal.maps import tensors_in
 from tensoralg.universal.powers import UniversalPower
@@ -65,7 +66,7 @@ class GradedAlgebra:
     def __post_init__(self) -> None:
         as_space(self.base)
         if self.kind not in KINDS:
-            raise InvalidDimension(
+            raise InvalidExpression(
                 f"{self.kind!r} is no kind of graded algebra", remedy=f"use one of {', '.join(KINDS)}", value=self.kind
             )
         self.part(self.degree)
@@ -141,9 +142,9 @@ class GradedAlgebra:
     def _unit_law(self, j: int, *, left: bool) -> Law:
         part, one = self.part(j), LinearMap.identity(self.part(j))
         if left:
-            inserted = _around(part, Unit @ part) >> (self.unit @ one) >> self.product(0, j)
+            inserted = rebracket(part, Unit @ part) >> (self.unit @ one) >> self.product(0, j)
         else:
-            inserted = _around(part, part @ Unit) >> (one @ self.unit) >> self.product(j, 0)
+            inserted = rebracket(part, part @ Unit) >> (one @ self.unit) >> self.product(j, 0)
         return same(inserted, one)
 
     def associative_law(self, i: int, j: int, k: int) -> Law:
@@ -151,7 +152,7 @@ class GradedAlgebra:
         one = LinearMap.identity
         x, y, z = self.part(i), self.part(j), self.part(k)
         first = (self.product(i, j) @ one(z)) >> self.product(i + j, k)
-        second = _around((x @ y) @ z, x @ (y @ z)) >> (one(x) @ self.product(j, k)) >> self.product(i, j + k)
+        second = rebracket((x @ y) @ z, x @ (y @ z)) >> (one(x) @ self.product(j, k)) >> self.product(i, j + k)
         return same(first, second)
 
     def commutative_law(self, i: int, j: int) -> Law:
@@ -241,7 +242,7 @@ class GradedAlgebra:
         """
         f, m, e = self._generic_algebra()
         parts = self.extend(f, m, e)
-        laws = [same(self.unit >> parts[0], e), same(_around(self.base, self.part(1)) >> parts[1], f)]
+        laws = [same(self.unit >> parts[0], e), same(rebracket(self.base, self.part(1)) >> parts[1], f)]
         for i in range(self.degree + 1):
             laws += [self.multiplicative_law(i, j) for j in range(self.degree + 1 - i)]
         for j in range(2, self.degree + 1):
@@ -264,19 +265,14 @@ class GradedAlgebra:
         a, one = f.target, LinearMap.identity(f.target)
         given = []
         if not i:
-            given.append((_around(a, Unit @ a) >> (e @ one) >> m, one))
+            given.append((rebracket(a, Unit @ a) >> (e @ one) >> m, one))
         elif not j:
-            given.append((_around(a, a @ Unit) >> (one @ e) >> m, one))
+            given.append((rebracket(a, a @ Unit) >> (one @ e) >> m, one))
         elif i + j > 2 and (j > 1 or self.kind != "tensor"):
-            given.append(((m @ one) >> m, _around((a @ a) @ a, a @ (a @ a)) >> (one @ m) >> m))
+            given.append(((m @ one) >> m, rebracket((a @ a) @ a, a @ (a @ a)) >> (one @ m) >> m))
         if i and j and self.kind != "tensor":
             values = (f @ f) >> m
             sign = -1 if self.kind == "exterior" else 1
             given.append((values, (self._swap(self.base, self.base) >> values) * sign))
         hypotheses = [(left.entries(), right.entries()) for left, right in given]
         return same(self.product(i, j) >> parts[i + j], (parts[i] @ parts[j]) >> m, hypotheses)
-
-
-def _around(source: VectorSpace, target: VectorSpace) -> LinearMap:
-    """Return the map that changes brackets and units only; where there are powers, the ends are projected onto."""
-    return LinearMap.from_entries(source, target, lambda i, o, _: identity(i, o), "rebracket")

@@ -23,8 +23,8 @@ from tensoralg.show import triangle
 from tensoralg.spaces import Index, TensorProduct, Unit, VectorSpace, as_space
 from tensoralg.universal.carrier import Names, carrier, has_powers, identity, projection
 from tensoralg.universal.construction import Construction, Law, generic_space, same
-from tensoralg.universal.linear import LinearMap, as_linear, factors
-from tensoralg.universal.maps import MultilinearMap, as_map, tensors_in
+from tensoralg.universal.linear import LinearMap, as_linear, factors, reread
+from tensoralg.universal.maps import MultilinearMap, as_map
 from tensoralg.universal.product import tensor_product
 
 Terms = tuple[Index, ...]
@@ -87,13 +87,7 @@ class UniversalHom(Construction):
             )
         whole = tensor_product(*pair).factor(f) if len(f.sources) == 2 else f
         whole.check()
-        own = whole.entries()
-        taken = [used.name for used in tensors_in(own)]
-
-        def entries(i: Terms, o: Terms, _: Names) -> Expr:
-            return own[(*i, *o)]
-
-        return LinearMap.from_entries(pair[0], self.space, entries, f.value.name, taken=taken, exact=True)
+        return reread(whole, pair[0], self.space)
 
     def triangles(self) -> tuple[str, ...]:
         """Return the triangle of the universal property, as SVG."""

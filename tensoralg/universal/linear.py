@@ -23,7 +23,7 @@ from tensoralg.expr.nodes import as_expr, bind, mul
 from tensoralg.expr.rewrite import names_in
 from tensoralg.spaces import DirectSum, Index, IndexTerm, TensorProduct, Unit, VectorSpace, as_space
 from tensoralg.universal.basis import matrix_of
-from tensoralg.universal.carrier import Names, carrier, identity, product_of, projection, summand
+from tensoralg.universal.carrier import Names, Power, carrier, identity, product_of, projection, summand
 from tensoralg.universal.maps import MultilinearMap, as_map, from_entries, generic_parts, tensors_in
 from tensoralg.universal.substitution import without_deltas
 
@@ -315,8 +315,33 @@ def as_linear(value: object) -> LinearMap:
     return found
 
 
+def reread(f: MultilinearMap, source: VectorSpace, target: VectorSpace, *, outputs: bool = False) -> LinearMap:
+    """Return the linear map between other spaces that has the entries of a map, leg by leg.
+
+    Parameters
+    ----------
+    f : MultilinearMap
+        Its entries have to be those of a map between the spaces, so that projecting these would change nothing.
+    source, target : VectorSpace
+    outputs : bool
+        Whether the legs of the value keep their names, which needs the target to be that of f.
+    """
+    own = f.entries()
+    return LinearMap.from_entries(
+        source,
+        target,
+        lambda i, o, _: own[(*i, *o)],
+        f.value.name,
+        taken=[used.name for used in tensors_in(own)],
+        outputs=f.value.legs if outputs else None,
+        exact=True,
+    )
+
+
 def factors(space: VectorSpace) -> list[VectorSpace]:
-    """Return the factors of a product, brackets dissolved and units left out."""
+    """Return the factors of a product, brackets dissolved and units left out; a first power is its base."""
+    if isinstance(space, Power) and space.k < 2:
+        return factors(space.base) * space.k
     if isinstance(space, TensorProduct):
         return [found for factor in space.factors for found in factors(factor)]
     return [] if space == Unit else [space]

@@ -25,7 +25,7 @@ from tensoralg.show import triangle
 from tensoralg.spaces import Alt, AlternatingPower, Index, Sym, SymmetricPower, VectorSpace, as_space
 from tensoralg.universal.carrier import Names, carrier, identity, product_of, projection
 from tensoralg.universal.construction import Construction, Law, generic_space, same
-from tensoralg.universal.linear import LinearMap
+from tensoralg.universal.linear import LinearMap, reread
 from tensoralg.universal.maps import MultilinearMap, dual_leg, from_entries, tensors_in
 from tensoralg.universal.product import check_sources
 
@@ -124,15 +124,7 @@ class UniversalPower(Construction):
         check_sources(f, self.factors, str(self.space))
         f.check()
         self.check(f)
-        own = f.entries()
-
-        def entries(i: Terms, o: Terms, _: Names) -> Expr:
-            return own[(*i, *o)]
-
-        taken = [used.name for used in tensors_in(own)]
-        return LinearMap.from_entries(
-            self.space, f.target, entries, f.value.name, taken=taken, outputs=f.value.legs, exact=True
-        )
+        return reread(f, self.space, f.target, outputs=True)
 
     def check(self, f: MultilinearMap) -> None:
         """Raise unless swapping neighbouring arguments of a multilinear map leaves it alone (changes its sign).

@@ -20,8 +20,8 @@ from tensoralg.show import triangle
 from tensoralg.spaces import VectorSpace, as_space
 from tensoralg.universal.carrier import identity, product_of
 from tensoralg.universal.construction import Construction, generic_space
-from tensoralg.universal.linear import LinearMap
-from tensoralg.universal.maps import MultilinearMap, as_map, from_entries, generic_multilinear, tensors_in
+from tensoralg.universal.linear import LinearMap, reread
+from tensoralg.universal.maps import MultilinearMap, as_map, from_entries, generic_multilinear
 
 
 @dataclass(frozen=True, repr=False)
@@ -74,16 +74,7 @@ class UniversalProduct(Construction):
         """
         check_sources(f, self.factors, str(self.space))
         f.check()
-        own = f.entries()
-        return LinearMap.from_entries(
-            self.space,
-            f.target,
-            lambda i, o, _: own[(*i, *o)],
-            f.value.name,
-            taken=[used.name for used in tensors_in(own)],
-            outputs=f.value.legs,
-            exact=True,
-        )
+        return reread(f, self.space, f.target, outputs=True)
 
     def triangles(self) -> tuple[str, ...]:
         """Return the triangle of the universal property, as SVG.
