@@ -28,7 +28,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from corruption import corruptions, outcome, valid_certificates  # noqa: E402
-from fuzz import KINDS, in_complete_fragment, judge, made  # noqa: E402
+from fuzz import KINDS, made  # noqa: E402
+from judgement import in_complete_fragment, judge  # noqa: E402
 from limits import OverTime, limit  # noqa: E402
 from slow_certificates import SLOW  # noqa: E402
 

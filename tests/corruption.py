@@ -18,7 +18,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from fuzz import Case, Kind, all_sizes, difference, dimensions
+from fuzz import Case, Kind
+from judgement import all_sizes, difference, dimensions
 from limits import OverTime, limit
 
 import tensoralg as ta

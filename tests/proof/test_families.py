@@ -6,7 +6,8 @@ import pytest
 from draws import draw
 from exact import Evaluator, differ
 from families import all_families, ordered_partitions
-from fuzz import Case, Kind, witness_fault
+from fuzz import Case, Kind
+from judgement import witness_fault
 
 import tensoralg as ta
 

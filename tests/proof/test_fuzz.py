@@ -11,7 +11,8 @@ import flint
 import pytest
 from draws import draw
 from exact import Evaluator, fractions, rational
-from fuzz import KINDS, all_sizes, in_complete_fragment, judge, made
+from fuzz import KINDS, made
+from judgement import all_sizes, in_complete_fragment, judge
 from oracle import oracle
 
 import tensoralg as ta
