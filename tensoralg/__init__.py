@@ -1,5 +1,6 @@
 """tensoralg: claims about attention-like operators, proved on the algebra and verified on the kernels."""
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -134,7 +135,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
-        raise AttributeError(f"module 'tensoralg' has no attribute {name!r}")
+        # name and object let Python propose a similar name
+        raise AttributeError(f"module 'tensoralg' has no attribute {name!r}", name=name, obj=sys.modules[__name__])
     value = getattr(import_module(_LAZY[name]), name)
     globals()[name] = value
     return value
