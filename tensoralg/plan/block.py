@@ -16,12 +16,16 @@ in order.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from tensoralg.errors import InvalidExpression
 from tensoralg.expr.nodes import Expr, as_expr
 from tensoralg.expr.tensor import Tensor
 from tensoralg.spaces import DirectSum, TensorProduct, VectorSpace
+
+Of: TypeAlias = "Callable[[Block], Block]"
 
 ONE = as_expr(1)
 MINUS_ONE = as_expr(-1)
@@ -41,6 +45,10 @@ class Block:
         """The blocks that are read, with labels for their axes."""
         return ()
 
+    def reading(self, of: Of) -> Block:
+        """Return the same operation on other operands, ``of(x)`` in place of x."""
+        return self
+
 
 @dataclass(frozen=True)
 class Operand:
@@ -48,6 +56,15 @@ class Operand:
 
     block: Block
     labels: tuple[int, ...]
+
+    def of(self, other: Of) -> Operand:
+        """Return another block read with the same labels."""
+        return Operand(other(self.block), self.labels)
+
+
+def whole(block: Block) -> Operand:
+    """Return a block as an operand of which label k is axis k."""
+    return Operand(block, tuple(range(len(block.axes))))
 
 
 @dataclass(frozen=True)
@@ -89,7 +106,10 @@ class Split(Block):
 
     @property
     def operands(self) -> tuple[Operand, ...]:
-        return (Operand(self.source, tuple(range(len(self.source.axes)))),)
+        return (whole(self.source),)
+
+    def reading(self, of: Of) -> Block:
+        return replace(self, source=of(self.source))
 
 
 @dataclass(frozen=True)
@@ -110,7 +130,10 @@ class Take(Block):
 
     @property
     def operands(self) -> tuple[Operand, ...]:
-        return (Operand(self.source, tuple(range(len(self.source.axes)))),)
+        return (whole(self.source),)
+
+    def reading(self, of: Of) -> Block:
+        return replace(self, source=of(self.source))
 
 
 @dataclass(frozen=True)
@@ -134,6 +157,9 @@ class Contract(Block):
     def operands(self) -> tuple[Operand, ...]:
         return self.factors
 
+    def reading(self, of: Of) -> Block:
+        return replace(self, factors=tuple(operand.of(of) for operand in self.factors))
+
 
 @dataclass(frozen=True)
 class Total(Block):
@@ -150,6 +176,9 @@ class Total(Block):
     @property
     def operands(self) -> tuple[Operand, ...]:
         return self.terms
+
+    def reading(self, of: Of) -> Block:
+        return replace(self, terms=tuple(operand.of(of) for operand in self.terms))
 
     @property
     def schedule(self) -> list[tuple[Operand, Expr]]:
@@ -172,7 +201,10 @@ class Pointwise(Block):
 
     @property
     def operands(self) -> tuple[Operand, ...]:
-        return (Operand(self.argument, tuple(range(len(self.argument.axes)))),)
+        return (whole(self.argument),)
+
+    def reading(self, of: Of) -> Block:
+        return replace(self, argument=of(self.argument))
 
 
 @dataclass(frozen=True)
@@ -191,6 +223,10 @@ class Quotient(Block):
     def operands(self) -> tuple[Operand, ...]:
         return (self.numerator, *self.denominators)
 
+    def reading(self, of: Of) -> Block:
+        below = tuple(operand.of(of) for operand in self.denominators)
+        return replace(self, numerator=self.numerator.of(of), denominators=below)
+
 
 @dataclass(frozen=True)
 class Softmax(Block):
@@ -208,6 +244,53 @@ class Softmax(Block):
     @property
     def operands(self) -> tuple[Operand, ...]:
         return (self.argument, *self.masks)
+
+    def reading(self, of: Of) -> Block:
+        return replace(self, argument=self.argument.of(of), masks=tuple(operand.of(of) for operand in self.masks))
+
+
+@dataclass(frozen=True)
+class Bundle(Block):
+    """Several results at once; it does nothing and has no axes."""
+
+    parts: tuple[Block, ...]
+
+    @property
+    def axes(self) -> tuple[VectorSpace, ...]:
+        return ()
+
+    @property
+    def operands(self) -> tuple[Operand, ...]:
+        return tuple(whole(part) for part in self.parts)
+
+    def reading(self, of: Of) -> Block:
+        return Bundle(tuple(of(part) for part in self.parts))
+
+
+def results(root: Block) -> tuple[Block, ...]:
+    """Return the arrays that are wanted: the parts of a bundle, or the block itself."""
+    return root.parts if isinstance(root, Bundle) else (root,)
+
+
+def rebuilt(root: Block, change: Of) -> Block:
+    """Return a graph with every block, its operands rebuilt first, replaced by what `change` makes of it.
+
+    Examples
+    --------
+    >>> import tensoralg as ta
+    >>> from tensoralg.plan.blocks import blocks
+    >>> root, _ = blocks(ta.parse("O[i] = exp(x[i])", indices={"i": "n"}))
+    >>> rebuilt(root, lambda block: block.argument if isinstance(block, Pointwise) else block) == root.argument
+    True
+    """
+    done: dict[Block, Block] = {}
+
+    def of(block: Block) -> Block:
+        if block not in done:
+            done[block] = change(block.reading(of))
+        return done[block]
+
+    return of(root)
 
 
 def _product(space: VectorSpace) -> tuple[VectorSpace, ...]:

@@ -32,6 +32,7 @@ from tensoralg.plan.block import (
     MINUS_ONE,
     ONE,
     Block,
+    Bundle,
     Contract,
     Leaf,
     Literal,
@@ -42,10 +43,11 @@ from tensoralg.plan.block import (
     Split,
     Take,
     Total,
+    results,
 )
 from tensoralg.plan.blocks import walk_blocks
 from tensoralg.plan.polynomial import Amount, Polynomial, height, join, raised
-from tensoralg.plan.tree import Network, Priced, Tree
+from tensoralg.plan.tree import Network, Priced, Tree, written
 from tensoralg.spaces import VectorSpace
 
 
@@ -114,10 +116,11 @@ class Graph:
         return product
 
     def price(self, trees: Mapping[Contract, Tree]) -> Priced:
-        """Return the price of the graph with a given tree for each contraction."""
+        """Return the price of the graph with given trees; contractions without one are done left to right."""
         total = self.fixed
         for room in self.rooms:
-            total = both(total, room.place(room.network.price(trees[room.contract])))
+            tree = trees.get(room.contract, written(room.network.count))
+            total = both(total, room.place(room.network.price(tree)))
         return total
 
     def _account(self) -> tuple[Priced, tuple[Room, ...]]:
@@ -127,7 +130,7 @@ class Graph:
         total = Priced(self.zero, self.zero, zero, zero, ())
         rooms = []
         for position, block in enumerate(self.order):
-            if is_view(block):
+            if is_view(block) or isinstance(block, Bundle):
                 continue
             alive = lives.alive(position)
             if isinstance(block, Contract):
@@ -141,8 +144,10 @@ class Graph:
             result = self.volume(block.axes)
             flops, pointwise = self._work(block)
             total = both(total, Priced(flops, pointwise, height(result), height(alive + result), ()))
-        if storage(self.root) is None:
-            result = self.volume(self.root.axes)
+        for output in results(self.root):
+            if storage(output) is not None:
+                continue
+            result = self.volume(output.axes)
             total = both(total, Priced(self.zero, self.zero, height(result), height(result), ()))
         return total, tuple(rooms)
 
@@ -191,9 +196,10 @@ class _Lives:
                 if source is not None:
                     self.last[source] = position
                     self.reads[source] = self.reads.get(source, 0) + 1
-        output = storage(self.graph.root)
-        if output is not None:
-            self.last[output] = len(self.graph.order)
+        for result in results(self.graph.root):
+            output = storage(result)
+            if output is not None:
+                self.last[output] = len(self.graph.order)
 
     def alive(self, position: int) -> Amount:
         """Return the memory of the arrays made before a block that it or a later one reads."""
