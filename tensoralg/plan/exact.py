@@ -17,7 +17,7 @@ past `budget` comparisons of orders the program gives up, and orders are searche
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import TypeAlias
@@ -67,7 +67,13 @@ def add_order(orders: list[Priced], new: Priced, wins: Beats) -> None:
         orders.append(new)
 
 
-def frontier(network: Network, minimize: str = "flops", limit: Height | None = None, budget: int = BUDGET) -> Frontier:
+def frontier(
+    network: Network,
+    minimize: str = "flops",
+    limit: Height | None = None,
+    budget: int = BUDGET,
+    given: Mapping[int, Priced] | None = None,
+) -> Frontier:
     """Return the undominated orders of a contraction.
 
     Parameters
@@ -80,7 +86,11 @@ def frontier(network: Network, minimize: str = "flops", limit: Height | None = N
         Orders whose largest intermediate is not proved to fit are left out.
     budget : int
         Comparisons of orders after which the program gives up; numbers have no limit.
+    given : mapping of int to Priced, optional
+        Subsets of the operands (bit masks) whose result is at hand: the order that stands for each,
+        in the place of all orders that would compute it.
     """
+    given = given or {}
     if network.count == 0:
         return Frontier((network.price(()),), True)
     wins = beats(minimize)
@@ -88,11 +98,15 @@ def frontier(network: Network, minimize: str = "flops", limit: Height | None = N
     def fits(order: Priced) -> bool:
         return limit is None or below(order.largest, limit)
 
-    table: dict[int, list[Priced]] = {
-        1 << position: [leaf for leaf in [network.leaf(position)] if fits(leaf)] for position in range(network.count)
-    }
+    table: dict[int, list[Priced]] = {}
+    for position in range(network.count):
+        leaf = given.get(1 << position) or network.leaf(position)
+        table[1 << position] = [leaf] if fits(leaf) else []
     spent = 0
     for subset in _subsets(network.count):
+        if subset in given:
+            table[subset] = [given[subset]] if fits(given[subset]) else []
+            continue
         orders: list[Priced] = []
         for left, right in _splits(subset):
             for first, second in product(table[left], table[right]):

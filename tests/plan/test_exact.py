@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import opt_einsum
 import pytest
 import sympy
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from plan.oracle import expression, orders, positions, run, trees
+from plan.oracle import Run, expression, orders, positions, run, trees
 
 import tensoralg as ta
 from tensoralg.plan import plan
+from tensoralg.plan.blocks import blocks
+from tensoralg.plan.exact import frontier
+from tensoralg.plan.graph import Graph
+from tensoralg.plan.tree import Priced
 
 SIZES = st.one_of(st.integers(2, 9), st.sampled_from([10**6, 10**12]))
 
@@ -147,3 +154,47 @@ def test_paths_are_opt_einsums() -> None:
         "ab,bc,cd,de->ae", *[tuple(sizes[x] for x in o) for o in operands], shapes=True, optimize=found.path
     )
     assert info.opt_cost == found.flops
+
+
+@settings(max_examples=60)
+@given(networks(4), st.data())
+def test_a_result_at_hand_stands_for_all_orders_of_its_operands(
+    network: tuple[list[str], str], data: st.DataObject
+) -> None:
+    operands, output = network
+    everything = tuple(range(len(operands)))
+    part = data.draw(st.lists(st.sampled_from(everything), min_size=1, unique=True).map(sorted))
+    sizes = {x: data.draw(SIZES) for x in sorted({x for o in operands for x in o})}
+    graph = Graph(blocks(expression(operands, output))[0], sized(output, sizes))
+    for room in graph.rooms:
+        mask = sum(1 << position for position in part)
+        free = Priced(0, 0, 0, 0, "shared")
+        found = frontier(room.network, given={mask: free}).orders[0].flops
+        least = min(_cost(operands, output, sizes, order, frozenset(part)) for order in trees(everything))
+        assert found == least
+
+
+def _cost(operands: list[str], output: str, sizes: dict[str, int], order: Any, free: frozenset[int]) -> float:
+    """Return the FLOPs of the steps of an order that lie outside a group, infinite if the group is no part of it."""
+    if free == frozenset(_members(order)):
+        return 0
+    work = Run(operands, output, sizes)
+    if isinstance(order, int):
+        work.do(order)
+        return work.flops
+    left, right = (frozenset(_members(part)) for part in order)
+    if not free & left or not free & right:
+        inside = sum(_cost(operands, output, sizes, part, free) for part in order if free & frozenset(_members(part)))
+        work.do(order)
+        step = work.flops
+        for part in order:
+            alone = Run(operands, output, sizes)
+            alone.do(part)
+            step -= alone.flops
+            inside += alone.flops if not free & frozenset(_members(part)) else 0
+        return inside + step
+    return math.inf
+
+
+def _members(order: Any) -> tuple[int, ...]:
+    return (order,) if isinstance(order, int) else tuple(m for part in order for m in _members(part))
