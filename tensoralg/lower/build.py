@@ -73,7 +73,7 @@ def compile(
     found = plan(definition, fixed)
     inputs = [(tensor.name, tensor.legs) for tensor in tensors]
     choices = found.programs[:MOST_PROGRAMS]
-    programs = [lower(found.graph.root, inputs, choice.trees, fixed) for choice in choices]
+    programs = [lower(choice.order.root, inputs, choice.order.trees, fixed) for choice in choices]
     costs = [symbolic(choice.price.flops) for choice in choices]
     _check_choice(tensors, costs, fixed)
     source = emit(programs, costs, _header(definition, found))

@@ -2,7 +2,8 @@
 
 A pair is a contraction, left part first.  Other blocks are tuples that begin with a word that names no
 tensor: ``("softmax", argument, masks...)``, ``("exp", x)``, ``("+", terms...)``, ``("/", numerator,
-denominators...)``; literals are ``"le"``, ``"lt"``, ``"near"``, ``"delta"``, an empty product ``"1"``.
+denominators...)``,
+``("results", one, other...)``; literals are ``"le"``, ``"lt"``, ``"near"``, ``"delta"``, an empty product ``"1"``.
 """
 
 from __future__ import annotations
@@ -10,7 +11,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tensoralg.plan.block import Block, Contract, Leaf, Literal, Pointwise, Quotient, Softmax, Split, Take, Total
+from tensoralg.plan.block import (
+    Block,
+    Bundle,
+    Contract,
+    Leaf,
+    Literal,
+    Pointwise,
+    Quotient,
+    Softmax,
+    Split,
+    Take,
+    Total,
+)
 from tensoralg.plan.tree import Tree
 
 
@@ -31,7 +44,7 @@ def tree_of(block: Block, trees: Mapping[Contract, Tree]) -> Any:
 def _word(block: Block) -> str:
     if isinstance(block, Pointwise):
         return block.function
-    return {Softmax: "softmax", Total: "+", Quotient: "/"}[type(block)]
+    return {Softmax: "softmax", Total: "+", Quotient: "/", Bundle: "results"}[type(block)]
 
 
 def _named(tree: Tree, parts: list[Any]) -> Any:

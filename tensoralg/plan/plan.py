@@ -1,40 +1,47 @@
 """Plans: what an expression costs, in which order it should be contracted, and where orders change.
 
 The cost model is that of `plan.tree` (one contraction) and `plan.graph` (everything else); orders come
-from `plan.exact` where networks are small and from `plan.search` where they are not.
+from `plan.orders`.  Plans are remembered by what is computed, in which the names of indices do not occur:
+an expression that differs from an earlier one by these costs a lookup.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import sympy
 
-from tensoralg.errors import InvalidExpression, InvalidSize, MemoryLimit, NeedsSizes, UnknownName, UnknownSize, suggest
+from tensoralg.errors import InvalidExpression, InvalidSize, NeedsSizes, UnknownName, UnknownSize, suggest
 from tensoralg.expr.arrays import all_dimensions
 from tensoralg.expr.nodes import Expr
-from tensoralg.plan.block import Block, Contract, Leaf, Operand
+from tensoralg.plan.block import Block, Bundle, Contract, Leaf, Operand
 from tensoralg.plan.blocks import blocks
-from tensoralg.plan.exact import MINIMIZE, Frontier, frontier
+from tensoralg.plan.exact import MINIMIZE
 from tensoralg.plan.graph import Graph, is_view
 from tensoralg.plan.names import tree_of
-from tensoralg.plan.polynomial import Height, Maximum, Polynomial, below, height
-from tensoralg.plan.regimes import Condition, Regime, best_at, borders, choices, conditions, cover, priorities, symbolic
-from tensoralg.plan.search import EXACT_NUMBERS, EXACT_SYMBOLS, searched
-from tensoralg.plan.tree import Priced, Tree, to_path
+from tensoralg.plan.orders import Task, orders
+from tensoralg.plan.pairs import Order
+from tensoralg.plan.polynomial import Maximum, Polynomial
+from tensoralg.plan.regimes import Condition, Regime, best_at, borders, conditions, priorities, symbolic
+from tensoralg.plan.tree import Priced, to_path
 from tensoralg.spaces import check_sizes
 
 
 @dataclass(frozen=True)
 class Program:
-    """One choice of orders: where it is best, its price, and the tree of every contraction of the graph."""
+    """One order: where it is best, its price, and how it runs."""
 
     condition: Condition
     price: Priced
-    trees: Mapping[Contract, Tree]
+
+    @property
+    def order(self) -> Order:
+        """The graph that runs and the trees of its contractions."""
+        order: Order = self.price.tree
+        return order
 
 
 @dataclass(frozen=True)
@@ -43,8 +50,8 @@ class Plan:
 
     Attributes
     ----------
-    expr : Expr
-        The expression.
+    expr : Expr or sequence of Expr
+        The expression, or several that are computed at once.
     graph : Graph
         Its blocks (see `tensoralg.plan.block`), which lowering follows.
     sizes : dict
@@ -58,7 +65,7 @@ class Plan:
         The choices of trees that are best for some sizes.
     """
 
-    expr: Expr
+    expr: Expr | Sequence[Expr]
     graph: Graph = field(repr=False)
     sizes: Mapping[str, int]
     minimize: str
@@ -77,20 +84,19 @@ class Plan:
     @cached_property
     def programs(self) -> tuple[Program, ...]:
         """The choices of trees, each with the condition under which it is best."""
-        rooms = [room.contract for room in self.graph.rooms]
         return tuple(
-            Program(condition, price, dict(zip(rooms, price.tree, strict=True)))
+            Program(condition, price)
             for price, condition in zip(self.prices, conditions(self.prices, self.minimize), strict=True)
         )
 
     @cached_property
     def _regimes(self) -> tuple[Regime, ...]:
-        return tuple(
-            Regime(
-                program.condition, program.price, _path(self, program), tree_of(self.graph.root, program.trees), seen
-            )
-            for program, seen in zip(self.programs, self.witnesses, strict=True)
-        )
+        found = []
+        for program, seen in zip(self.programs, self.witnesses, strict=True):
+            order = program.order
+            tree = tree_of(order.source, order.trees)
+            found.append(Regime(program.condition, program.price, _path(self, order), tree, seen))
+        return tuple(found)
 
     @property
     def flops(self) -> Any:
@@ -142,7 +148,7 @@ class Plan:
         if len(self.prices) > 1:
             where = "; ".join(str(regime.where) for regime in self._regimes[:4])
             raise NeedsSizes(
-                f"the best order of {self.expr} depends on the sizes: {where}",
+                f"the best order of {'; '.join(self._written())} depends on the sizes: {where}",
                 remedy=f"use .at({', '.join(f'{name}=...' for name in self.graph.names if name not in self.sizes)}), "
                 "or look at .regimes()",
                 regimes=len(self.prices),
@@ -153,13 +159,13 @@ class Plan:
         """Return the plan at the given sizes (of some dimensions: planned over the rest)."""
         return plan(self.expr, {**self.sizes, **sizes}, self.minimize, **self.options)
 
-    def trees_at(self, sizes: Mapping[str, int]) -> Mapping[Contract, Tree]:
-        """Return the tree of every contraction that is best at the given sizes."""
-        known = {**self.sizes, **check_sizes(sizes, all_dimensions(self.expr))}
+    def order_at(self, sizes: Mapping[str, int]) -> Order:
+        """Return the order that is best at the given sizes."""
+        known = {**self.sizes, **check_sizes(sizes, _dimensions(self.expr))}
         if missing := [name for name in self.graph.names if name not in known]:
             raise NeedsSizes(f"the sizes of {', '.join(missing)} are not given", remedy="give every size")
-        chosen = self.prices[best_at(self.prices, priorities(self.minimize), known)[0]]
-        return dict(zip((room.contract for room in self.graph.rooms), chosen.tree, strict=True))
+        order: Order = self.prices[best_at(self.prices, priorities(self.minimize), known)[0]].tree
+        return order
 
     def order_in(self, name: str) -> int:
         """Return the degree of the FLOPs in one size, the other sizes fixed.
@@ -190,10 +196,13 @@ class Plan:
 
     def show(self) -> str:
         """Return a report as plain text."""
-        head = [str(self.expr), f"minimize {self.minimize}" + ("" if self.optimal else " (not proved optimal)")]
+        head = [*self._written(), f"minimize {self.minimize}" + ("" if self.optimal else " (not proved optimal)")]
         if self.sizes:
             head.append("sizes " + ", ".join(f"{name} = {value}" for name, value in self.sizes.items()))
         return "\n".join([*head, *(_report(regime) for regime in self._regimes)])
+
+    def _written(self) -> list[str]:
+        return [str(one) for one in ((self.expr,) if isinstance(self.expr, Expr) else self.expr)]
 
     def __str__(self) -> str:
         return self.show()
@@ -231,9 +240,11 @@ def _drawn(tree: Any) -> str:
     return tree if isinstance(tree, str) else "(" + " ".join(_drawn(part) for part in tree) + ")"
 
 
-def _path(found: Plan, program: Program) -> list[tuple[int, ...]] | None:
+def _path(found: Plan, order: Order) -> list[tuple[int, ...]] | None:
     """Return the path of the one product that the expression is, None if it is more than that."""
-    root = found.graph.root
+    if not isinstance(found.expr, Expr):
+        return None
+    root = order.source
     while is_view(root) and root.operands and not isinstance(root.operands[0].block, Leaf):
         root = root.operands[0].block
     operands = root.operands if isinstance(root, Contract) else (Operand(root, ()),)
@@ -241,7 +252,7 @@ def _path(found: Plan, program: Program) -> list[tuple[int, ...]] | None:
     names = tuple(source.tensor.name for source in sources if isinstance(source, Leaf))
     if len(names) < len(sources) or names != found.expr.tensors:
         return None
-    return to_path(program.trees[root]) if isinstance(root, Contract) and root in program.trees else [(0,)]
+    return to_path(order.trees[root]) if isinstance(root, Contract) and root in order.trees else [(0,)]
 
 
 def _source(block: Block) -> Block:
@@ -252,7 +263,7 @@ def _source(block: Block) -> Block:
 
 
 def plan(
-    expr: Expr,
+    expr: Expr | Sequence[Expr],
     sizes: Mapping[str, int] | None = None,
     minimize: str = "flops",
     memory_limit: Any = None,
@@ -263,8 +274,9 @@ def plan(
 
     Parameters
     ----------
-    expr : Expr
-        What is to be computed: a definition, or a term whose free indices are the axes of the result.
+    expr : Expr or sequence of Expr
+        What is to be computed: a definition, or a term whose free indices are the axes of the result;
+        or several of them, which are computed at once and share what they have in common.
     sizes : mapping of str to int, optional
         Sizes of some or all dimensions; the plan is over the rest.
     minimize : "flops", "largest" or "peak"
@@ -302,68 +314,29 @@ def plan(
     Lam, Sadayappan & Wenger, Parallel Processing Letters 7 (1997); Pfeifer, Haegeman & Verstraete,
     Phys. Rev. E 90, 033315 (2014), for the problem at given sizes.
     """
-    if not isinstance(expr, Expr):
+    if _wrong(expr):
         raise InvalidExpression(f"{expr!r} is no expression", remedy="plan what define, einsum or parse return")
     if minimize not in MINIMIZE:
         raise UnknownName(f"cannot minimize {minimize!r}", remedy=suggest(str(minimize), MINIMIZE), name=str(minimize))
     if seconds is not None and not seconds > 0:
         raise InvalidSize(f"a time of {seconds!r} seconds", remedy="give seconds > 0, or none for no limit")
-    root, _ = blocks(expr)
-    graph = Graph(root)
-    given = check_sizes(sizes, all_dimensions(expr))
-    graph = Graph(root, given)
-    limit = _limit(graph, memory_limit)
-    found = [_orders(graph, room.network, minimize, limit, seconds, seed) for room in graph.rooms]
-    chosen = choices(graph, found, minimize, limit)
-    if not chosen.orders:
-        raise _too_tight(graph, memory_limit, seconds, seed)
-    symbols = [name for name in graph.names if name not in given]
-    kept = cover(symbols, chosen.orders, minimize, seed)
+    exprs = (expr,) if isinstance(expr, Expr) else tuple(expr)
+    roots = [blocks(one)[0] for one in exprs]
+    root = roots[0] if isinstance(expr, Expr) else Bundle(tuple(roots))
+    given = check_sizes(sizes, _dimensions(expr))
+    limit = None if memory_limit is None else Polynomial.of(memory_limit)
+    found = orders(Task(root, tuple(sorted(given.items())), minimize, limit, seconds, seed))
     options = {"memory_limit": memory_limit, "seconds": seconds, "seed": seed}
-    prices, witnesses = zip(*kept, strict=True)
-    return Plan(expr, graph, given, minimize, chosen.exact, prices, witnesses, options)
+    graph = Graph(root, given)
+    return Plan(expr, graph, given, minimize, found.exact, found.prices, found.witnesses, options)
 
 
-def _orders(
-    graph: Graph, network: Any, minimize: str, limit: Height | None, seconds: float | None, seed: int
-) -> Frontier:
-    if network.count <= (EXACT_NUMBERS if graph.numeric else EXACT_SYMBOLS):
-        found = frontier(network, minimize, limit)
-        if found.exact:
-            return found
-    return searched(network, graph.names, minimize, limit, seconds, seed)
+def _dimensions(expr: Expr | Sequence[Expr]) -> set[str]:
+    return {name for one in ((expr,) if isinstance(expr, Expr) else expr) for name in all_dimensions(one)}
 
 
-def _limit(graph: Graph, memory_limit: Any) -> Height | None:
-    """Return the limit as a number or a polynomial, checked against the inputs and the output."""
-    if memory_limit is None:
-        return None
-    limit = Polynomial.of(memory_limit)
-    if not Polynomial.constant(1).below(limit):
-        raise InvalidSize(f"a memory limit of {memory_limit} elements", remedy="give a limit >= 1", value=memory_limit)
-    if not limit.names and not graph.numeric:
-        raise NeedsSizes(
-            f"whether an array fits in {memory_limit} elements depends on the sizes {', '.join(graph.names)}",
-            remedy="give every size, or a limit that is a polynomial in the sizes",
-        )
-    bound: Height = int(limit.value({})) if graph.numeric else height(limit)
-    arrays = [graph.volume(block.axes) for block in graph.order if isinstance(block, Leaf)]
-    for array in [*arrays, graph.volume(graph.root.axes)]:
-        if not below(height(array), bound):
-            raise MemoryLimit(
-                f"a memory limit of {memory_limit} elements is not proved to hold an input or the output of "
-                f"{array} elements",
-                remedy=f"give at least {array}",
-                minimum=symbolic(array),
-            )
-    return bound
-
-
-def _too_tight(graph: Graph, memory_limit: Any, seconds: float | None, seed: int) -> MemoryLimit:
-    found = [_orders(graph, room.network, "largest", None, seconds, seed) for room in graph.rooms]
-    least = sympy.Min(*(symbolic(o.largest) for o in choices(graph, found, "largest", None).orders))
-    return MemoryLimit(
-        f"no order of contraction is proved to keep every intermediate within {memory_limit} elements",
-        remedy=f"the least possible is {least}",
-        minimum=least,
-    )
+def _wrong(expr: Any) -> bool:
+    """Whether what is to be planned is neither an expression nor a nonempty sequence of expressions."""
+    if isinstance(expr, Expr):
+        return False
+    return not isinstance(expr, Sequence) or not expr or not all(isinstance(one, Expr) for one in expr)

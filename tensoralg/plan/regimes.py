@@ -155,10 +155,10 @@ def choices(graph: Graph, frontiers: Sequence[Frontier], minimize: str, limit: H
                 add_order(extended, both(chosen, order), wins)
         exact = exact and len(extended) <= CHOICES
         found = extended[:CHOICES]
-    return Frontier(tuple(_no_later_ties(found, priorities(minimize))), exact)
+    return Frontier(tuple(no_later_ties(found, priorities(minimize))), exact)
 
 
-def _no_later_ties(orders: Sequence[Priced], keys: tuple[str, ...]) -> list[Priced]:
+def no_later_ties(orders: Sequence[Priced], keys: tuple[str, ...]) -> list[Priced]:
     """Drop the choices that are proved no better than another, compared key by key."""
 
     def wins(one: Priced, other: Priced) -> bool:

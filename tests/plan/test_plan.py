@@ -41,9 +41,9 @@ def test_a_plan_at_sizes_is_one_order() -> None:
     assert (at.flops, at.path, at.tree) == (4 * 4096 * 64**2, [(1, 2), (0, 1)], ("A0", ("A1", "A2")))
     assert found.at(n=8).regimes() == plan(ATTENTION, {"n": 8}).regimes()
     assert {r.where for r in found.at(n=8).regimes()} == {sympy.Le(8, d), sympy.Le(d, 8)}
-    (block,) = found.trees_at({"n": 2, "d": 9})
-    assert found.trees_at({"n": 2, "d": 9})[block] == ((0, 1), 2)
-    assert found.trees_at({"n": 9, "d": 2})[block] == (0, (1, 2))
+    ((block, tree),) = found.order_at({"n": 2, "d": 9}).trees.items()
+    assert tree == ((0, 1), 2)
+    assert found.order_at({"n": 9, "d": 2}).trees[block] == (0, (1, 2))
 
 
 def test_programs_pick_by_condition() -> None:
@@ -148,7 +148,7 @@ def test_bad_questions() -> None:
         plan(ATTENTION).order_in("m")
     assert caught.value.name == "m"
     with pytest.raises(ta.errors.NeedsSizes):
-        plan(ATTENTION).trees_at({"n": 3})
+        plan(ATTENTION).order_at({"n": 3})
 
 
 @given(st.lists(st.integers(0, 10**6), min_size=1, max_size=8))
