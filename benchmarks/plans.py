@@ -1,11 +1,15 @@
-"""Contraction orders against opt_einsum's and cotengra's, every order priced by one cost model.
+"""Contraction orders of small networks against opt_einsum's and cotengra's, every order run by one executor.
 
     python benchmarks/plans.py [--quick] [--output benchmarks/results/plans.json]
 
 Before any clock runs, the gate: plans of random networks must equal the least over all orders, run step
-by step.  Then all planners get the same networks in the same run.  Reported are the FLOPs of each
-planner's order over ours (ours is exact on these networks, so 1.0 is optimal) and the medians of the
-planning times.
+by step.  Then all planners get the same networks in the same run: every equation of opt_einsum's own
+tests with at most ten operands, the networks of bug reports to opt_einsum and numpy, the attention
+family, and random hypernetworks.  An order's FLOPs are those of the kernel that follows it, counted
+while it runs on tensors without data.  Reported are every planner's FLOPs over ours and the medians of
+the planning times; then what planning over symbols takes, which no peer does.
+
+Large networks are in networks.py.
 """
 
 from __future__ import annotations
@@ -28,11 +32,18 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 import opt_einsum  # noqa: E402
+import torch  # noqa: E402
+from opt_einsum.parser import parse_einsum_input  # noqa: E402
+from opt_einsum.testing import build_shapes  # noqa: E402
 from plan.oracle import expression, run, trees  # noqa: E402
 
+from tensoralg.lower.build import tensors_of  # noqa: E402
+from tensoralg.lower.emit import emit  # noqa: E402
+from tensoralg.lower.flops import count  # noqa: E402
+from tensoralg.lower.lowering import lower  # noqa: E402
 from tensoralg.plan import plan  # noqa: E402
 from tensoralg.plan.blocks import blocks  # noqa: E402
-from tensoralg.plan.graph import Graph  # noqa: E402
+from tensoralg.plan.orders import orders  # noqa: E402
 from tensoralg.plan.tree import from_path  # noqa: E402
 
 Network = tuple[str, dict[str, int]]
@@ -51,8 +62,38 @@ ATTENTION = {
         {"t": 512, "s": 512, "u": 512, "v": 512, "f": 32, "g": 32, "p": 32, "e": 32},
     ),
     "trilinear": ("tf,sf,uf,se,ue->te", {"t": 256, "s": 256, "u": 256, "f": 32, "e": 32}),
-    "issue 254": ("bgk,bkd,bk->bgd", {"b": 64, "g": 32, "k": 32, "d": 2}),
 }
+REPORTED = {
+    "opt_einsum 99": ("db,cc,fe,fe,aa,ff,fe,cb,ea,ac->d", dict.fromkeys("abcdef", 3)),
+    "opt_einsum 243": ("a,c,d,db,ab,cb,ac,cd,ad,b->dbc", {"a": 2, "b": 20, "c": 200, "d": 30}),
+    "opt_einsum 248": (
+        "iP,sP,PQ,jQ,tQ,ti,sj->",
+        {"i": 300, "j": 300, "P": 2000, "Q": 2000, "s": 50, "t": 50},
+    ),
+    "opt_einsum 254": ("bgk,bkd,bk->bgd", {"b": 64, "g": 8, "k": 4096, "d": 128}),
+    "numpy 9788": (
+        "abc,bdih,dfjm,kfg,chmg->aijk",
+        dict.fromkeys("ackg", 9) | dict.fromkeys("bdf", 5) | dict.fromkeys("ihjm", 2),
+    ),
+    "numpy 32111": ("ijk,klmn,nop,jmp->ilo", dict.fromkeys("ilo", 50) | dict.fromkeys("jknpm", 150)),
+}
+
+
+def own_tests() -> dict[str, Network]:
+    """Return every equation of opt_einsum's tests that has at most ten operands, with its sizes there."""
+    from opt_einsum.tests.test_contract import tests
+
+    found = {}
+    for equation in tests:
+        shapes = build_shapes(equation)
+        inputs, output, _ = parse_einsum_input((equation, *shapes), shapes=True)
+        operands = inputs.split(",")
+        sizes = {
+            x: size for word, shape in zip(operands, shapes, strict=True) for x, size in zip(word, shape, strict=True)
+        }
+        if len(operands) <= 10:
+            found[equation] = (f"{inputs}->{output}", sizes)
+    return found
 
 
 def random_network(rng: random.Random) -> Network:
@@ -73,7 +114,7 @@ def split(equation: str) -> tuple[list[str], str]:
     return left.split(","), right
 
 
-def peers() -> Iterator[tuple[str, Callable[[str, dict[str, int]], Any]]]:
+def peers(count: int) -> Iterator[tuple[str, Callable[[str, dict[str, int]], Any]]]:
     """Yield the planners, each a function from a network to a path."""
 
     def by(optimize: str) -> Callable[[str, dict[str, int]], Any]:
@@ -83,8 +124,9 @@ def peers() -> Iterator[tuple[str, Callable[[str, dict[str, int]], Any]]]:
 
         return path
 
-    for optimize in ("optimal", "dp", "auto-hq", "greedy"):
-        yield f"opt_einsum {optimize}", by(optimize)
+    for optimize in ("optimal", "dp", "auto", "auto-hq", "greedy"):
+        if optimize != "optimal" or count < 10:  # it takes minutes on ten operands
+            yield f"opt_einsum {optimize}", by(optimize)
     if find_spec("cotengra"):
         import cotengra
 
@@ -99,9 +141,21 @@ def peers() -> Iterator[tuple[str, Callable[[str, dict[str, int]], Any]]]:
 
 def timed(call: Callable[[], Any]) -> tuple[Any, float]:
     """Return a result and the seconds it took."""
+    orders.cache_clear()
     start = time.perf_counter()
     result = call()
     return result, time.perf_counter() - start
+
+
+def executed(expr: Any, named: dict[str, int], root: Any, order: Any) -> int:
+    """Return the FLOPs of the kernel that follows an order, counted while it runs on tensors without data."""
+    tensors = tensors_of(expr)
+    program = lower(root, [(tensor.name, tensor.legs) for tensor in tensors], order, named)
+    module: dict[str, Any] = {}
+    exec(compile(emit([program], [0], "a kernel"), "<kernel>", "exec"), module)
+    shapes = [[named[str(leg.dimension)] for leg in tensor.legs] for tensor in tensors]
+    arrays = [torch.empty(shape, device="meta") for shape in shapes]
+    return count(lambda: module["operator"](*arrays)).flops
 
 
 def gate(count: int) -> None:
@@ -125,44 +179,70 @@ def measure(networks: dict[str, Network]) -> dict[str, dict[str, dict[str, float
         operands, output = split(equation)
         expr, named = expression(operands, output), {f"n{x}": size for x, size in sizes.items()}
         ours, seconds = timed(lambda expr=expr, named=named: plan(expr, named))
-        graph = Graph(blocks(expr)[0], named)
-        (room,) = graph.rooms
-        results[name] = {"tensoralg": {"flops": int(ours.flops), "ratio": 1.0, "seconds": seconds}}
-        for peer, search in peers():
+        order = ours.order_at({})
+        flops = executed(expr, named, order.root, order.trees)
+        if flops != ours.flops and min(sizes.values()) > 1:
+            raise SystemExit(f"{equation}: planned {ours.flops}, executed {flops}")
+        results[name] = {"tensoralg": {"flops": flops, "ratio": 1.0, "seconds": seconds}}
+        root = blocks(expr)[0]
+        for peer, search in peers(len(operands)):
             path, seconds = timed(lambda search=search, e=equation, s=sizes: search(e, s))
-            flops = room.network.price(from_path(path, len(operands))).flops
-            results[name][peer] = {"flops": flops, "ratio": flops / int(ours.flops), "seconds": seconds}
+            theirs = executed(expr, named, root, dict.fromkeys(order.trees, from_path(path, len(operands))))
+            ratio = theirs / flops if flops else 1.0
+            results[name][peer] = {"flops": theirs, "ratio": ratio, "seconds": seconds}
     return results
 
 
 def summary(results: dict[str, dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
     """Return, for each planner, how far its orders are from ours and how long it took."""
     found = {}
-    for planner in next(iter(results.values())):
-        ratios = [by[planner]["ratio"] for by in results.values()]
+    for planner in dict.fromkeys(planner for by in results.values() for planner in by):
+        rows = [by[planner] for by in results.values() if planner in by]
+        ratios = [row["ratio"] for row in rows]
         found[planner] = {
-            "not optimal": sum(r > 1 for r in ratios) / len(ratios),
-            "better than ours": sum(r < 1 for r in ratios) / len(ratios),
+            "networks": len(rows),
+            "more FLOPs than ours": sum(r > 1 for r in ratios) / len(ratios),
+            "fewer FLOPs than ours": sum(r < 1 for r in ratios) / len(ratios),
             "worst ratio": max(ratios),
             "geometric mean": math.exp(statistics.fmean(math.log(r) for r in ratios)),
-            "median seconds": statistics.median(by[planner]["seconds"] for by in results.values()),
+            "median seconds": statistics.median(row["seconds"] for row in rows),
         }
     return found
 
 
 def symbolic(networks: dict[str, Network], dimension: dict[str, str]) -> dict[str, dict[str, float]]:
-    """Return regimes and median seconds of planning over symbols, which no peer does."""
+    """Return the regimes over symbols, and median seconds of planning and of stating all regions."""
     found = {}
     for name, (equation, _) in networks.items():
         operands, output = split(equation)
         expr = expression(operands, output, {x: dimension.get(x, x) for o in operands for x in o})
-        runs = [timed(lambda expr=expr: plan(expr)) for _ in range(3)]
+        runs = [timed(lambda expr=expr: [r.where for r in plan(expr).regimes()]) for _ in range(3)]
+        regimes = plan(expr).regimes()
         found[name] = {
-            "regimes": len(runs[0][0].prices),
-            "optimal": runs[0][0].optimal,
+            "operands": len(operands),
+            "symbols": len(plan(expr).graph.names),
+            "regimes": len(regimes),
+            "may be empty": sum(regime.may_be_empty for regime in regimes),
+            "optimal": plan(expr).optimal,
             "median seconds": statistics.median(seconds for _, seconds in runs),
         }
     return found
+
+
+def small() -> dict[str, float]:
+    """Return median seconds for planning four operands with numbers, and for planning them again."""
+    rng, first, again = random.Random(4), [], []
+    for _ in range(100):
+        equation, sizes = random_network(rng)
+        operands, output = split(equation)
+        operands = operands[:4]
+        output = "".join(x for x in output if any(x in o for o in operands))
+        expr, named = expression(operands, output), {f"n{x}": sizes[x] for o in operands for x in o}
+        first.append(timed(lambda expr=expr, named=named: plan(expr, named))[1])
+        start = time.perf_counter()
+        plan(expr, named)
+        again.append(time.perf_counter() - start)
+    return {"first, median seconds": statistics.median(first), "again, median seconds": statistics.median(again)}
 
 
 def cpu() -> str:
@@ -183,27 +263,29 @@ def show(title: str, table: dict[str, dict[str, float]]) -> None:
 def main() -> None:
     """Run the gate and the measurements, and write them as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="20 random networks instead of 200")
+    parser.add_argument("--quick", action="store_true", help="50 random networks instead of 1,000")
     parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results" / "plans.json")
     arguments = parser.parse_args()
-    gate(20 if arguments.quick else 100)
+    gate(20 if arguments.quick else 200)
     rng = random.Random(0)
-    many = {f"random {k}": random_network(rng) for k in range(20 if arguments.quick else 200)}
+    many = {f"random {k}": random_network(rng) for k in range(50 if arguments.quick else 1000)}
     measure(dict(list(many.items())[:2]))  # imports and caches are warm before the clock counts
-    family, hyper = measure(ATTENTION), measure(many)
-    lengths = dict.fromkeys("tsuv", "n") | dict.fromkeys("fgpe", "d") | dict.fromkeys("ijko", "m")
+    suites = {"attention family": ATTENTION, "reported": REPORTED, "opt_einsum's tests": own_tests(), "random": many}
+    measured = {name: measure(networks) for name, networks in suites.items()}
+    one = dict.fromkeys("tsuv", "n") | dict.fromkeys("fgpe", "d") | dict.fromkeys("ijko", "m")
     result = {
         "date": time.strftime("%Y-%m-%d"),
         "cpu": cpu(),
         "python": platform.python_version(),
-        "versions": {p: version(p) for p in ("sympy", "opt_einsum", "cotengra") if find_spec(p)},
-        "attention family": family,
-        "attention family, summary": summary(family),
-        "random hypernetworks": len(many),
-        "random hypernetworks, summary": summary(hyper),
-        "symbolic": symbolic(ATTENTION, lengths),
+        "versions": {p: version(p) for p in ("sympy", "opt_einsum", "cotengra", "torch") if find_spec(p)},
+        "attention family": measured["attention family"],
+        "reported": measured["reported"],
+        **{f"{name}, summary": summary(results) for name, results in measured.items()},
+        "symbols": symbolic(ATTENTION, one),
+        "symbols, all sizes distinct": symbolic(ATTENTION, {}),
+        "four operands with numbers": {"tensoralg": small()},
     }
-    for title in ("attention family, summary", "random hypernetworks, summary", "symbolic"):
+    for title in [f"{name}, summary" for name in suites] + list(result)[-3:]:
         show(title, result[title])
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
