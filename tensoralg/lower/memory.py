@@ -15,6 +15,8 @@ comes out falls into three kinds:
   fill values: whatever is made from no array of numbers.  They depend on sizes alone; `constants` is the
   most elements of them alive at once.
 
+`total` is the most elements of all three alive at once.
+
 The peak is that of a call without gradients: autograd keeps what it needs for the backward pass.  A
 temporary that a torch kernel allocates inside one operation (a matrix product packing its blocks) is no
 tensor and is not seen.  ``torch.einsum`` runs a sum over axes of size 1 as a view, so at such sizes arrays
@@ -50,12 +52,15 @@ class Memory:
         The most elements of copies alive at once.
     constants : int
         The most elements of constants alive at once.
+    total : int
+        The most elements of all kinds alive at once.
     """
 
     largest: int
     peak: int
     copies: int
     constants: int
+    total: int
 
 
 def track(function: Callable[[], torch.Tensor]) -> Memory:
@@ -71,15 +76,17 @@ def track(function: Callable[[], torch.Tensor]) -> Memory:
     >>> import torch
     >>> x = torch.ones(3, 4)
     >>> track(lambda: torch.exp(x @ x.T) * 0.5)
-    Memory(largest=9, peak=18, copies=0, constants=0)
+    Memory(largest=9, peak=18, copies=0, constants=0, total=18)
     >>> track(lambda: x.T)
-    Memory(largest=12, peak=12, copies=0, constants=0)
+    Memory(largest=12, peak=12, copies=0, constants=0, total=12)
     """
     tracker = _Tracker()
     with torch.no_grad(), tracker:
         output = function()
     own = 0 if tracker.kind_of(output) == ARRAY else output.numel()
-    return Memory(max(tracker.largest, own), max(tracker.peak[ARRAY], own), tracker.peak[COPY], tracker.peak[CONSTANT])
+    peak = tracker.peak
+    largest, most, total = (max(amount, own) for amount in (tracker.largest, peak[ARRAY], tracker.total))
+    return Memory(largest, most, peak[COPY], peak[CONSTANT], total)
 
 
 @dataclass
@@ -97,7 +104,7 @@ class _Tracker(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.storages: dict[int, _Storage] = {}
-        self.largest = 0
+        self.largest = self.total = 0
         self.peak = {ARRAY: 0, COPY: 0, CONSTANT: 0}
 
     def kind_of(self, tensor: torch.Tensor) -> str | None:
@@ -114,9 +121,11 @@ class _Tracker(TorchDispatchMode):
         for tensor in _tensors(result):
             if _address(tensor) not in before and _address(tensor) not in self.storages:
                 self._enter(tensor, self._kind(func.overloadpacket.__name__, tensor, operands))
-        for kind in self.peak:
-            alive = sum(s.elements for s in self.storages.values() if s.kind == kind)
-            self.peak[kind] = max(self.peak[kind], alive)
+        alive = dict.fromkeys(self.peak, 0)
+        for storage in self.storages.values():
+            alive[storage.kind] += storage.elements
+        self.peak = {kind: max(most, alive[kind]) for kind, most in self.peak.items()}
+        self.total = max(self.total, sum(alive.values()))
         return result
 
     def _kind(self, name: str, made: torch.Tensor, operands: list[torch.Tensor]) -> str:
