@@ -73,7 +73,10 @@ class RandomTerms:
             case "number":
                 return as_expr(self.rng.choice([2, -1, 3]))
             case "function":
-                return apply(self.rng.choice(["exp", "relu", "sqrt", "log"]), self.again(depth - 1))
+                argument = self.again(depth - 1)
+                # a root or a logarithm of numbers alone may not exist
+                functions = ["exp", "relu", "sqrt", "log"] if argument.tensors else ["relu"]
+                return apply(self.rng.choice(functions), argument)
             case "power":
                 return power(self.again(depth - 1), self.rng.choice([2, 3]))
             case "softmax":
@@ -86,10 +89,11 @@ class RandomTerms:
         return bind(tuple(i for i in inner.free_indices if self.rng.random() < 0.5), inner)
 
     def softmax(self, depth: int) -> Any:
-        over, other = self.rng.sample(TIMES, 2)
+        over, *others = self.rng.sample(TIMES, 3)
         weight = apply("exp", self.again(depth) * self.entry([over, self.rng.choice(INDICES)]))
         for _ in range(self.rng.randrange(3)):
-            weight = weight * self.rng.choice([ta.le[over, other], ta.lt[over, other], Near(over, other, as_expr(2))])
+            other = self.rng.choice(others)
+            weight = weight * self.rng.choice([ta.le[over, other], ta.lt[other, over], Near(over, other, as_expr(2))])
         return weight * reciprocal(bind((over,), weight))
 
     def again(self, depth: int) -> Any:
