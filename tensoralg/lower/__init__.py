@@ -2,7 +2,8 @@
 
 from tensoralg.lower.build import compile
 from tensoralg.lower.flops import Cost, count, custom_mapping
+from tensoralg.lower.memory import Memory, track
 from tensoralg.lower.operator import Operator
 from tensoralg.lower.verify import Report, verify
 
-__all__ = ["Cost", "Operator", "Report", "compile", "count", "custom_mapping", "verify"]
+__all__ = ["Cost", "Memory", "Operator", "Report", "compile", "count", "custom_mapping", "track", "verify"]

@@ -1,8 +1,8 @@
 """Programs as readable torch source.
 
 One line per step, the axes of every value written beside it as an annotation (which Python does not
-evaluate).  The source runs without tensoralg.  Axes are counted from the end, so leading batch axes
-pass through every operation and broadcast.
+evaluate); after it, a line that deletes the values that are not read any more.  The source runs without
+tensoralg.  Axes are counted from the end, so leading batch axes pass through every operation and broadcast.
 """
 
 from __future__ import annotations
@@ -92,7 +92,10 @@ def emit_function(program: Program, name: str) -> str:
     """Return the program as a function of its inputs."""
     writer = Writer(program)
     lines = [writer.signature(name), *(writer.size(s) for s in program.sizes)]
-    lines += [f"{step.name}: {axes_text(step.axes)} = {writer.operation(step)}" for step in program.steps]
+    for step in program.steps:
+        lines.append(f"{step.name}: {axes_text(step.axes)} = {writer.operation(step)}")
+        if step.frees:
+            lines.append(f"del {', '.join(step.frees)}")
     return "\n    ".join([*lines, f"return {program.result}"]) + "\n"
 
 

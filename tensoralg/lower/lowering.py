@@ -4,13 +4,14 @@ The planner searches, lowering obeys: every contraction is done pairwise along i
 runs costs what was planned.  A label that one operand alone carries and that is no output is summed
 out first; a mask that merely multiplies becomes a selection; a scale is one multiplication of the
 finished contraction.  A block that is read twice is computed once, as the plan prices it; two blocks
-that happen to share a step each do it.
+that happen to share a step each do it.  A value is freed after the last step that reads it; one that a
+contraction reads several times is kept to the end of the contraction, as in `plan.schedule`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from keyword import iskeyword
 
 import sympy
@@ -85,7 +86,7 @@ def lower(
     """
     machine = _Lowering(dict(inputs), trees)
     result = machine.number(machine.value(block))
-    steps = _live(machine.steps, result)
+    steps = _freed(_live(machine.steps, result), result, machine.kept)
     return Program(tuple(inputs), _size_sources(inputs, steps, sizes, machine.axes), steps, result)
 
 
@@ -98,6 +99,19 @@ def _live(steps: Sequence[Step], result: str) -> tuple[Step, ...]:
             needed.update(operands_of(step.op))
             kept.append(step)
     return tuple(reversed(kept))
+
+
+def _freed(steps: Sequence[Step], result: str, kept: Mapping[str, str]) -> tuple[Step, ...]:
+    """Return the steps, each with the values that are not read after it (`kept`: nor before a given step)."""
+    position = {step.name: k for k, step in enumerate(steps)}
+    last: dict[str, int] = {}
+    for k, step in enumerate(steps):
+        last.update((name, k) for name in operands_of(step.op) if name in position)
+    for name, until in kept.items():
+        if name in last:
+            last[name] = max(last[name], position[until])
+    ends = sorted((k, position[name], name) for name, k in last.items() if name != result)
+    return tuple(replace(step, frees=tuple(name for end, _, name in ends if end == k)) for k, step in enumerate(steps))
 
 
 def _size_sources(
@@ -143,6 +157,8 @@ class _Lowering:
     names: dict[Op, str] = field(default_factory=dict)
     values: dict[Block, str] = field(default_factory=dict)
     truths: set[str] = field(default_factory=set)
+    arrays: dict[str, str] = field(default_factory=dict)
+    kept: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         sizes = symbols_of(leg for legs in self.axes.values() for leg in legs)
@@ -167,11 +183,17 @@ class _Lowering:
         self.steps.append(Step(name, self.axes[name], op))
         if is_free(op):
             self.names[op] = name
+            for source in operands_of(op):
+                self.arrays[name] = self.array(source)
             if isinstance(op, Literal) or any(source in self.truths for source in operands_of(op)):
                 self.truths.add(name)
             if isinstance(op, Indicator):
                 self.truths.discard(name)
         return name
+
+    def array(self, name: str) -> str:
+        """Return the value in whose memory a view lies."""
+        return self.arrays.get(name, name)
 
     def number(self, name: str) -> str:
         """Return the value as numbers."""
@@ -246,6 +268,10 @@ class _Lowering:
             done = Labelled(self.do(One(), ()), ())
         if block.scale != ONE:
             done = Labelled(self._scale(done.name, block.scale), done.labels)
+        arrays = [self.array(factor.name) for factor in factors]
+        self.kept.update(
+            (f.name, done.name) for f, array in zip(factors, arrays, strict=True) if arrays.count(array) > 1
+        )
         done = self.arrange(done, [label for label in block.output if label in done.labels])
         name = done.name
         for axis, label in enumerate(block.output):

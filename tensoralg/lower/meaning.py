@@ -86,6 +86,10 @@ def read_program(program: Program, tensors: Mapping[str, Tensor], legs: Sequence
         meaning = reader.read(step)
         reader.agree([i.space for i in meaning.indices], step.axes)
         reader.values[step.name] = meaning
+        for name in step.frees:
+            _require(name in reader.values and name not in dict(program.inputs), f"{name} cannot be deleted in {step}")
+            del reader.values[name]
+    _require(program.result in reader.values, f"the result {program.result} is deleted or never computed")
     result = reader.values[program.result]
     _require(not result.truth, f"the result {program.result} holds truth values")
     reader.agree([i.space for i in result.indices], [leg.space for leg in legs])
@@ -134,7 +138,7 @@ class _Reader:
     def read(self, step: Step) -> Meaning:
         op, axes = step.op, step.axes
         for name in operands_of(op):
-            _require(name in self.values, f"{name} is used before it is computed in {step}")
+            _require(name in self.values, f"{name} is used before it is computed or after it is deleted in {step}")
         if isinstance(op, Literal):
             return self.literal(op)
         if isinstance(op, One):

@@ -22,6 +22,9 @@ Softmax          ``m exp(x) / sum(k: m exp(x))``                             |x|
 
 The two operands of a pointwise operation are broadcast: an :class:`Arg` says which axes of the
 result the axes of the operand are.
+
+A step says which values are not read after it; the source deletes them there, so that the arrays that are
+alive when a kernel runs without gradients are those that `plan.schedule` counts.
 """
 
 from __future__ import annotations
@@ -157,11 +160,12 @@ Op = Literal | Indicator | One | Einsum | Split | Take | Repeat | Where | Scale 
 
 @dataclass(frozen=True)
 class Step:
-    """``name = op``, an array with the given axes."""
+    """``name = op``, an array with the given axes; the values `frees` are deleted after it."""
 
     name: str
     axes: Axes
     op: Op
+    frees: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

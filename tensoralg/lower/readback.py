@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from string import ascii_letters
 from typing import NoReturn
 
@@ -104,6 +105,7 @@ class _Reader:
         self.spaces = spaces
         self.names = names
         self.axes: dict[str, Axes] = {}
+        self.freed: set[str] = set()
         self.inputs: list[str] = []
         self.sizes: list[SizeSource] = []
         self.dimensions: dict[str, str] = {}
@@ -125,16 +127,27 @@ class _Reader:
                 case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation, value=ast.expr() as value):
                     axes = self.annotation(annotation)
                     op = self.operation(value, axes)
-                    if name in self.axes or name in self.dimensions:
+                    if name in self.axes or name in self.freed or name in self.dimensions:
                         _refuse(statement)
                     self.axes[name] = axes
                     steps.append(Step(name, axes, op))
+                case ast.Delete(targets=targets) if steps and not steps[-1].frees:
+                    steps[-1] = replace(steps[-1], frees=tuple(self.free(target) for target in targets))
                 case _:
                     _refuse(statement)
         match last:
             case ast.Return(value=ast.Name(id=result)) if result in self.axes:
                 return Program(inputs, tuple(self.sizes), tuple(steps), result)
         _refuse(last)
+
+    def free(self, node: ast.expr) -> str:
+        """Read a value that is deleted: it is not there any more, and its name is not used again."""
+        name = self.name(node)
+        if name in self.inputs:
+            _refuse(node)
+        del self.axes[name]
+        self.freed.add(name)
+        return name
 
     def annotation(self, node: ast.expr | None) -> Axes:
         axes = []

@@ -9,44 +9,31 @@ Contract     see `plan.tree`      see `plan.tree`, and `|axes|` for a scale othe
 Total        none                 per addition the entries so far, and those of a term that is scaled
 Pointwise    none                 `|axes|`
 Quotient     none                 per denominator the entries so far
-Softmax      `|axes|`             `2 |axes|`, and `|axes|` per mask
+Softmax      `|axes|`             `2 |axes|`, and per mask the entries so far
 ============ ==================== ==============================================================
 
-Leaves, literals, splits, slices and a contraction of one operand that sums nothing and has the scale 1
-(a *view*) are free and have no memory of their own.
+Total, Quotient and Softmax make arrays on the way, and a scale makes a copy: in which order all this runs
+and what is alive when, `plan.schedule` says.  Leaves, literals, splits, slices and a contraction of one
+operand that sums nothing and has the scale 1 (a *view*) are free and have no memory of their own.
 
-*Memory*: blocks are computed depth first, operands in the order written, each once.  A block's array
-is alive from its first step to the end of the last block that reads it (an array read once, by a
-contraction: to the end of the step that reads it); the output stays alive.  A scale is multiplied in
-place.  Where the output is a view of an input or of a literal, it counts as an array of its own.
+*Memory* is that of a kernel without gradients: every array that an operation makes counts, inputs and 0/1
+arrays do not, nor do copies that a kernel makes of operands to bring their axes into another order.  An
+array that is constant in a leg has one element along it.  Where the output is a view of an input or of a
+literal, it counts as an array of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 
-from tensoralg.plan.block import (
-    MINUS_ONE,
-    ONE,
-    Block,
-    Bundle,
-    Contract,
-    Leaf,
-    Literal,
-    Operand,
-    Pointwise,
-    Quotient,
-    Softmax,
-    Split,
-    Take,
-    Total,
-    results,
-)
+from tensoralg.plan.block import ONE, Block, Contract, results
 from tensoralg.plan.blocks import walk_blocks
 from tensoralg.plan.polynomial import Amount, Polynomial, height, join, raised
+from tensoralg.plan.schedule import Schedule
+from tensoralg.plan.schedule import is_view as is_view
 from tensoralg.plan.tree import Network, Priced, Tree, written
 from tensoralg.spaces import VectorSpace
 
@@ -64,16 +51,15 @@ class Room:
         if self.contract.scale == ONE:
             return Priced(order.flops, order.pointwise, order.largest, raised(order.peak, self.outer), (order.tree,))
         network = self.network
-        result = network.volume(network.output)
-        copied = network.count < 2 and not any(network.sums_alone(p) for p in range(network.count))
-        beside = result + network.waiting(network.everything) if copied else result
         # legs in which the result is constant are added after scaling, as a view
         scaled = network.volume(network.output & reduce(or_, network.carried, 0))
+        computed = network.count > 1 or any(network.sums_alone(p) for p in range(network.count))
+        source = scaled if computed else network.waiting(network.everything)
         return Priced(
             order.flops,
             order.pointwise + scaled,
-            join(order.largest, height(result)),
-            raised(join(order.peak, height(beside)), self.outer),
+            join(order.largest, height(scaled)),
+            raised(join(order.peak, height(source + scaled)), self.outer),
             (order.tree,),
         )
 
@@ -125,96 +111,29 @@ class Graph:
 
     def _account(self) -> tuple[Priced, tuple[Room, ...]]:
         """Return what does not depend on the orders, and the contractions."""
-        lives = _Lives(self)
+        schedule = Schedule(results(self.root), self.volume)
         zero = height(self.zero)
         total = Priced(self.zero, self.zero, zero, zero, ())
         rooms = []
-        for position, block in enumerate(self.order):
-            if is_view(block) or isinstance(block, Bundle):
-                continue
-            alive = lives.alive(position)
+        for position, (operation, alive) in enumerate(zip(schedule.operations, schedule.alive, strict=True)):
+            block = operation.block
             if isinstance(block, Contract):
-                held = [lives.held(operand) for operand in block.factors]
+                held = schedule.held(position)
                 outer = alive
                 for amount in held:
                     outer = outer + amount * -1
                 dimensions = [self.dimension(space) for space in block.spaces]
                 rooms.append(Room(block, Network(block, dimensions, held, self.one), outer))
                 continue
-            result = self.volume(block.axes)
-            flops, pointwise = self._work(block)
-            total = both(total, Priced(flops, pointwise, height(result), height(alive + result), ()))
+            together = alive + operation.scratch + operation.result
+            price = Priced(operation.flops, operation.pointwise, height(operation.result), height(together), ())
+            total = both(total, price)
         for output in results(self.root):
-            if storage(output) is not None:
+            if schedule.array(output) is not None:
                 continue
             result = self.volume(output.axes)
             total = both(total, Priced(self.zero, self.zero, height(result), height(result), ()))
         return total, tuple(rooms)
-
-    def _work(self, block: Block) -> tuple[Amount, Amount]:
-        """Return the FLOPs and the pointwise operations of a block that is no contraction."""
-        entries = self.volume(block.axes)
-        if isinstance(block, Total):
-            return self.zero, self._additions(block)
-        if isinstance(block, Softmax):
-            return entries, entries * (2 + len(block.masks))
-        if isinstance(block, Quotient):
-            work, labels = self.zero, set(block.numerator.labels)
-            for denominator in block.denominators:
-                labels |= set(denominator.labels)
-                work = work + self.volume(block.spaces[label] for label in labels)
-            return self.zero, work
-        assert isinstance(block, Pointwise)
-        return self.zero, entries
-
-    def _additions(self, block: Total) -> Amount:
-        """Return the pointwise operations of a sum of terms, added one after the other."""
-        work, labels = self.zero, set[int]()
-        for position, (term, scale) in enumerate(block.schedule):
-            labels |= set(term.labels)
-            if position:
-                work = work + self.volume(block.spaces[label] for label in labels)
-            if scale != ONE and not (position and scale == MINUS_ONE):
-                work = work + self.volume(block.spaces[label] for label in set(term.labels))
-        return work
-
-
-@dataclass
-class _Lives:
-    """From where to where the arrays of a graph are alive."""
-
-    graph: Graph
-    last: dict[Block, int] = field(default_factory=dict)
-    reads: dict[Block, int] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for position, block in enumerate(self.graph.order):
-            if is_view(block):
-                continue
-            for operand in block.operands:
-                source = storage(operand.block)
-                if source is not None:
-                    self.last[source] = position
-                    self.reads[source] = self.reads.get(source, 0) + 1
-        for result in results(self.graph.root):
-            output = storage(result)
-            if output is not None:
-                self.last[output] = len(self.graph.order)
-
-    def alive(self, position: int) -> Amount:
-        """Return the memory of the arrays made before a block that it or a later one reads."""
-        total = self.graph.zero
-        for block in self.graph.order[:position]:
-            if self.last.get(block, -1) >= position:
-                total = total + self.graph.volume(_stored(block))
-        return total
-
-    def held(self, operand: Operand) -> Amount:
-        """Return the memory that is given back when the operand of a contraction has been read."""
-        source = storage(operand.block)
-        if source is None or self.reads[source] > 1 or self.last[source] == len(self.graph.order):
-            return self.graph.zero
-        return self.graph.volume(_stored(source))
 
 
 def both(one: Priced, other: Priced) -> Priced:
@@ -226,32 +145,6 @@ def both(one: Priced, other: Priced) -> Priced:
         join(one.peak, other.peak),
         (*one.tree, *other.tree),
     )
-
-
-def is_view(block: Block) -> bool:
-    """Whether a block is free and has no memory of its own."""
-    if isinstance(block, Contract):
-        return block.scale == ONE and (
-            not block.factors or (len(block.factors) == 1 and set(block.factors[0].labels) <= set(block.output))
-        )
-    return isinstance(block, Leaf | Literal | Split | Take)
-
-
-def storage(block: Block) -> Block | None:
-    """Return the block whose memory a block occupies; None for inputs and constants."""
-    while is_view(block):
-        if not block.operands:
-            return None
-        block = block.operands[0].block
-    return block
-
-
-def _stored(block: Block) -> tuple[VectorSpace, ...]:
-    """Return the axes of the array that a block makes; axes in which it is constant take no memory."""
-    if isinstance(block, Contract) and block.scale == ONE:
-        carried = {label for operand in block.factors for label in operand.labels}
-        return tuple(block.spaces[label] for label in block.output if label in carried)
-    return block.axes
 
 
 def _spaces(block: Block) -> Iterator[VectorSpace]:

@@ -13,8 +13,9 @@ and ``|L|`` the product of the sizes of the labels in L.
 
 *Memory*, in elements: every result of a step counts, inputs and 0/1 arrays do not.  `largest` is the
 largest result, `peak` the most that is alive at once when the tree is evaluated depth first, left part
-first: the operands of a step live until it ends (an operand that is an intermediate array read only
-here is alive from the start to the end of the step that reads it).
+first: the operands of a step live until it ends (an operand that is an array of another block is alive
+from the start, and if this contraction reads it once and nothing reads it later, to the end of the step
+that reads it; see `plan.schedule`).
 
 All of this is additive over a tree (or a maximum), which is what makes dynamic programming over
 subsets of operands exact (Bellman, *Dynamic Programming*, 1957; for contractions Lam, Sadayappan &

@@ -45,8 +45,9 @@ def priced(text: str) -> tuple[sympy.Expr, ...]:
         # scales: one multiplication per entry; a sign is free in a sum of terms
         ("O[t,s] = 3*A[t,s]", 0, n**2, n**2, n**2),
         ("O[t,s] = A[t,s] - B[t,s]", 0, n**2, n**2, n**2),
-        ("O[t,s] = A[t,s] + 1/2*x[s]", 0, n**2 + n, n**2, n**2),
-        ("O[t] = 2*A[t,f]*x[f]", 2 * n * d, n, n, n),
+        # (a scaled array is another array)
+        ("O[t,s] = A[t,s] + 1/2*x[s]", 0, n**2 + n, n**2, n**2 + n),
+        ("O[t] = 2*A[t,f]*x[f]", 2 * n * d, n, n, 2 * n),
         # an index that nothing mentions is its size
         ("O[t] = sum(s: x[t])", 0, n, n, n),
         # functions and quotients
