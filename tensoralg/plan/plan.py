@@ -6,9 +6,9 @@ from `plan.exact` where networks are small and from `plan.search` where they are
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any
 
 import sympy
@@ -20,10 +20,23 @@ from tensoralg.plan.block import Block, Contract, Leaf, Operand
 from tensoralg.plan.blocks import blocks
 from tensoralg.plan.exact import MINIMIZE, Frontier, frontier
 from tensoralg.plan.graph import Graph, is_view
-from tensoralg.plan.names import tree_of
-from tensoralg.plan.polynomial import Height, Maximum, Polynomial, below, height
-from tensoralg.plan.regimes import Condition, Regime, best_at, borders, choices, conditions, cover, priorities, symbolic
+from tensoralg.plan.names import slices_of, tree_of
+from tensoralg.plan.polynomial import Height, Maximum, Polynomial, below, height, join
+from tensoralg.plan.regimes import (
+    Condition,
+    Regime,
+    best_at,
+    borders,
+    choices,
+    conditions,
+    cover,
+    least_where,
+    priorities,
+    symbolic,
+)
 from tensoralg.plan.search import EXACT_NUMBERS, EXACT_SYMBOLS, searched
+from tensoralg.plan.slices import keep_to_limit, least_largest
+from tensoralg.plan.slicing import Sliced, unsliced
 from tensoralg.plan.tree import Priced, Tree, to_path
 from tensoralg.spaces import check_sizes
 
@@ -34,7 +47,7 @@ class Program:
 
     condition: Condition
     price: Priced
-    trees: Mapping[Contract, Tree]
+    trees: Mapping[Contract, Tree | Sliced]
 
 
 @dataclass(frozen=True)
@@ -87,10 +100,30 @@ class Plan:
     def _regimes(self) -> tuple[Regime, ...]:
         return tuple(
             Regime(
-                program.condition, program.price, _path(self, program), tree_of(self.graph.root, program.trees), seen
+                program.condition,
+                program.price,
+                _path(self, program),
+                tree_of(self.graph.root, program.trees),
+                seen,
+                tuple((str(s.space), symbolic(self.graph.dimension(s.space))) for s in slices_of(program.trees)),
+                self._overhead(program),
             )
             for program, seen in zip(self.programs, self.witnesses, strict=True)
         )
+
+    @cached_property
+    def _unlimited(self) -> Plan:
+        options = {**self.options, "memory_limit": None}
+        return plan(self.expr, self.sizes, "flops", **options)
+
+    def _overhead(self, program: Program) -> Any:
+        """Return the FLOPs as a multiple of those of the best order without a memory limit."""
+        mine = symbolic(program.price.flops)
+        if not mine or not slices_of(program.trees):
+            return sympy.Integer(1)
+        least = least_where(program.condition, [price.flops for price in self._unlimited.prices])
+        ratios = {sympy.cancel(mine / symbolic(flops)) for flops in least}
+        return ratios.pop() if len(ratios) == 1 else sympy.Max(*ratios, evaluate=False)
 
     @property
     def flops(self) -> Any:
@@ -153,8 +186,8 @@ class Plan:
         """Return the plan at the given sizes (of some dimensions: planned over the rest)."""
         return plan(self.expr, {**self.sizes, **sizes}, self.minimize, **self.options)
 
-    def trees_at(self, sizes: Mapping[str, int]) -> Mapping[Contract, Tree]:
-        """Return the tree of every contraction that is best at the given sizes."""
+    def trees_at(self, sizes: Mapping[str, int]) -> Mapping[Contract, Tree | Sliced]:
+        """Return the tree of every contraction that is best at the given sizes (`Sliced` where it has slices)."""
         known = {**self.sizes, **check_sizes(sizes, all_dimensions(self.expr))}
         if missing := [name for name in self.graph.names if name not in known]:
             raise NeedsSizes(f"the sizes of {', '.join(missing)} are not given", remedy="give every size")
@@ -193,7 +226,19 @@ class Plan:
         head = [str(self.expr), f"minimize {self.minimize}" + ("" if self.optimal else " (not proved optimal)")]
         if self.sizes:
             head.append("sizes " + ", ".join(f"{name} = {value}" for name, value in self.sizes.items()))
-        return "\n".join([*head, *(_report(regime) for regime in self._regimes)])
+        pairs = zip(self._regimes, self.programs, strict=True)
+        return "\n".join([*head, *(_report(regime) + self._slices(program) for regime, program in pairs)])
+
+    def _slices(self, program: Program) -> str:
+        rows = []
+        for contract, order in program.trees.items():
+            if isinstance(order, Sliced):
+                found = slices_of({contract: order})
+                count = symbolic(self.graph.volume(s.space for s in found))
+                rows.append(f"\n  sliced     {count} slices, over {', '.join(map(str, found))}")
+        if rows:
+            rows.append(f"\n  overhead   {_factor(self._overhead(program))} times the FLOPs without a memory limit")
+        return "".join(rows)
 
     def __str__(self) -> str:
         return self.show()
@@ -227,6 +272,10 @@ def _report(regime: Regime) -> str:
     return "\n".join(lines)
 
 
+def _factor(overhead: Any) -> str:
+    return f"{float(overhead):.6g}" if overhead.is_number else str(overhead)
+
+
 def _drawn(tree: Any) -> str:
     return tree if isinstance(tree, str) else "(" + " ".join(_drawn(part) for part in tree) + ")"
 
@@ -241,7 +290,7 @@ def _path(found: Plan, program: Program) -> list[tuple[int, ...]] | None:
     names = tuple(source.tensor.name for source in sources if isinstance(source, Leaf))
     if len(names) < len(sources) or names != found.expr.tensors:
         return None
-    return to_path(program.trees[root]) if isinstance(root, Contract) and root in program.trees else [(0,)]
+    return to_path(unsliced(program.trees[root])) if isinstance(root, Contract) and root in program.trees else [(0,)]
 
 
 def _source(block: Block) -> Block:
@@ -271,6 +320,7 @@ def plan(
         What comes first; ties by the other two, in this order.
     memory_limit : int or sympy polynomial, optional
         Elements that the largest intermediate may have; only orders proved to keep to it are planned.
+        Contractions are sliced where that is needed (`plan.slices`): see `Regime.slices` and `.overhead`.
     seconds : float, optional
         Time for searching orders of networks that are too large for the exact program.
     seed : int
@@ -281,7 +331,8 @@ def plan(
     UnknownSize, InvalidSize
         If a size is given for no dimension of the expression, or is no positive integer.
     MemoryLimit
-        If no order keeps to the limit (`.minimum` is the least limit that is possible).
+        If the limit is below an input, the output, or an array that no slicing divides (`.minimum` is the
+        least limit that is possible).
 
     Examples
     --------
@@ -315,8 +366,6 @@ def plan(
     limit = _limit(graph, memory_limit)
     found = [_orders(graph, room.network, minimize, limit, seconds, seed) for room in graph.rooms]
     chosen = choices(graph, found, minimize, limit)
-    if not chosen.orders:
-        raise _too_tight(graph, memory_limit, seconds, seed)
     symbols = [name for name in graph.names if name not in given]
     kept = cover(symbols, chosen.orders, minimize, seed)
     options = {"memory_limit": memory_limit, "seconds": seconds, "seed": seed}
@@ -327,6 +376,13 @@ def plan(
 def _orders(
     graph: Graph, network: Any, minimize: str, limit: Height | None, seconds: float | None, seed: int
 ) -> Frontier:
+    found = _unsliced_orders(graph, network, minimize, limit, seconds, seed)
+    return found if limit is None else keep_to_limit(network, graph.names, minimize, limit, found, seconds, seed)
+
+
+def _unsliced_orders(
+    graph: Graph, network: Any, minimize: str, limit: Height | None, seconds: float | None, seed: int
+) -> Frontier:
     if network.count <= (EXACT_NUMBERS if graph.numeric else EXACT_SYMBOLS):
         found = frontier(network, minimize, limit)
         if found.exact:
@@ -335,10 +391,16 @@ def _orders(
 
 
 def _limit(graph: Graph, memory_limit: Any) -> Height | None:
-    """Return the limit as a number or a polynomial, checked against the inputs and the output."""
+    """Return the limit as a number or a polynomial, checked against what no slicing makes smaller."""
     if memory_limit is None:
         return None
-    limit = Polynomial.of(memory_limit)
+    limit = graph.at_sizes(Polynomial.of(memory_limit))
+    if unknown := [name for name in limit.names if name not in graph.names]:
+        raise UnknownSize(
+            f"the memory limit {memory_limit} has the size {unknown[0]!r}, which is no dimension here",
+            remedy=suggest(unknown[0], graph.names),
+            name=unknown[0],
+        )
     if not Polynomial.constant(1).below(limit):
         raise InvalidSize(f"a memory limit of {memory_limit} elements", remedy="give a limit >= 1", value=memory_limit)
     if not limit.names and not graph.numeric:
@@ -347,23 +409,24 @@ def _limit(graph: Graph, memory_limit: Any) -> Height | None:
             remedy="give every size, or a limit that is a polynomial in the sizes",
         )
     bound: Height = int(limit.value({})) if graph.numeric else height(limit)
-    arrays = [graph.volume(block.axes) for block in graph.order if isinstance(block, Leaf)]
-    for array in [*arrays, graph.volume(graph.root.axes)]:
-        if not below(height(array), bound):
+    arrays = list(_undivided(graph))
+    for what, array in arrays:
+        if not below(array, bound):
+            least = symbolic(reduce(join, (array for _, array in arrays)))
             raise MemoryLimit(
-                f"a memory limit of {memory_limit} elements is not proved to hold an input or the output of "
-                f"{array} elements",
-                remedy=f"give at least {array}",
-                minimum=symbolic(array),
+                f"a memory limit of {memory_limit} elements is not proved to hold {what} of {symbolic(array)} elements",
+                remedy=f"give at least {least}",
+                minimum=least,
             )
     return bound
 
 
-def _too_tight(graph: Graph, memory_limit: Any, seconds: float | None, seed: int) -> MemoryLimit:
-    found = [_orders(graph, room.network, "largest", None, seconds, seed) for room in graph.rooms]
-    least = sympy.Min(*(symbolic(o.largest) for o in choices(graph, found, "largest", None).orders))
-    return MemoryLimit(
-        f"no order of contraction is proved to keep every intermediate within {memory_limit} elements",
-        remedy=f"the least possible is {least}",
-        minimum=least,
-    )
+def _undivided(graph: Graph) -> Iterator[tuple[str, Height]]:
+    """Yield the arrays that are in memory as a whole, however contractions are sliced."""
+    for block in graph.order:
+        if isinstance(block, Leaf):
+            yield f"the input {block.tensor.name}", height(graph.volume(block.axes))
+    yield "the output", height(graph.volume(graph.root.axes))
+    yield "the result of an operation that is no contraction,", graph.fixed.largest
+    for room in graph.rooms:
+        yield "the result of a contraction,", room.place(least_largest(room.network)).largest
