@@ -48,6 +48,7 @@ from tensoralg.lower.program import (
 from tensoralg.lower.scales import sizes_in
 from tensoralg.plan import block as planned
 from tensoralg.plan.block import MINUS_ONE, ONE, Block, Contract, Operand, Pointwise, Quotient, Total
+from tensoralg.plan.slicing import Sliced
 from tensoralg.plan.tree import Tree, is_mask, leaves, written
 from tensoralg.spaces import VectorSpace
 
@@ -63,7 +64,7 @@ class Labelled:
 def lower(
     block: Block,
     inputs: Sequence[tuple[str, Axes]],
-    trees: Mapping[Contract, Tree],
+    trees: Mapping[Contract, Tree | Sliced],
     sizes: Mapping[str, int],
 ) -> Program:
     """Return the program that computes a block along the given trees.
@@ -152,7 +153,7 @@ def _needed_sizes(step: Step, axes: Mapping[str, Axes]) -> set[str]:
 @dataclass
 class _Lowering:
     axes: dict[str, Axes]
-    trees: Mapping[Contract, Tree]
+    trees: Mapping[Contract, Tree | Sliced]
     steps: list[Step] = field(default_factory=list)
     names: dict[Op, str] = field(default_factory=dict)
     values: dict[Block, str] = field(default_factory=dict)
@@ -263,6 +264,11 @@ class _Lowering:
         factors = [self._factor(factor) for factor in block.factors]
         if factors:
             tree = self.trees.get(block, written(len(factors)))
+            if isinstance(tree, Sliced):
+                raise InvalidExpression(
+                    "an order that is sliced to keep to a memory limit has no program yet",
+                    remedy="plan without a memory limit, or with a larger one",
+                )
             done = self._node(tree, factors, block.output)
         else:
             done = Labelled(self.do(One(), ()), ())

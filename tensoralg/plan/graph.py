@@ -34,6 +34,7 @@ from tensoralg.plan.blocks import walk_blocks
 from tensoralg.plan.polynomial import Amount, Polynomial, height, join, raised
 from tensoralg.plan.schedule import Schedule
 from tensoralg.plan.schedule import is_view as is_view
+from tensoralg.plan.slicing import Sliced, price
 from tensoralg.plan.tree import Network, Priced, Tree, written
 from tensoralg.spaces import VectorSpace
 
@@ -90,9 +91,13 @@ class Graph:
     def dimension(self, space: VectorSpace) -> Amount:
         """Return the dimension of a space, with the given sizes put in."""
         if space not in self._dimensions:
-            self._dimensions[space] = Polynomial.of(space.dimension).substitute(self._sizes)
+            self._dimensions[space] = self.at_sizes(Polynomial.of(space.dimension))
         found = self._dimensions[space]
         return int(found.value({})) if self.numeric else found
+
+    def at_sizes(self, amount: Polynomial) -> Polynomial:
+        """Return a polynomial with the given sizes put in."""
+        return amount.substitute(self._sizes)
 
     def volume(self, spaces: Iterable[VectorSpace]) -> Amount:
         """Return the number of entries of an array with these axes."""
@@ -101,12 +106,12 @@ class Graph:
             product = product * self.dimension(space)
         return product
 
-    def price(self, trees: Mapping[Contract, Tree]) -> Priced:
+    def price(self, trees: Mapping[Contract, Tree | Sliced]) -> Priced:
         """Return the price of the graph with given trees; contractions without one are done left to right."""
         total = self.fixed
         for room in self.rooms:
             tree = trees.get(room.contract, written(room.network.count))
-            total = both(total, room.place(room.network.price(tree)))
+            total = both(total, room.place(price(room.network, tree)))
         return total
 
     def _account(self) -> tuple[Priced, tuple[Room, ...]]:

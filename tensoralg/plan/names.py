@@ -8,7 +8,8 @@ denominators...)``,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from tensoralg.plan.block import (
@@ -24,10 +25,12 @@ from tensoralg.plan.block import (
     Take,
     Total,
 )
+from tensoralg.plan.slicing import Sliced, unsliced
 from tensoralg.plan.tree import Tree
+from tensoralg.spaces import VectorSpace
 
 
-def tree_of(block: Block, trees: Mapping[Contract, Tree]) -> Any:
+def tree_of(block: Block, trees: Mapping[Contract, Tree | Sliced]) -> Any:
     """Return the order in which a block is computed, as nested tuples of names."""
     if isinstance(block, Leaf):
         return block.tensor.name
@@ -37,7 +40,7 @@ def tree_of(block: Block, trees: Mapping[Contract, Tree]) -> Any:
     if isinstance(block, Split | Take):
         return parts[0]
     if isinstance(block, Contract):
-        return _named(trees.get(block, 0 if parts else ()), parts)
+        return _named(unsliced(trees.get(block, 0 if parts else ())), parts)
     return (_word(block), *parts)
 
 
@@ -51,3 +54,35 @@ def _named(tree: Tree, parts: list[Any]) -> Any:
     if isinstance(tree, int):
         return parts[tree]
     return tuple(_named(part, parts) for part in tree) if tree else "1"
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A label over which a contraction is sliced: its space, and the axes that carry it."""
+
+    space: VectorSpace
+    axes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.space} ({', '.join(self.axes)})"
+
+
+def slices_of(trees: Mapping[Contract, Tree | Sliced]) -> list[Slice]:
+    """Return the labels over which contractions are sliced (labels have no names: axes count from 0)."""
+    return [
+        Slice(contract.spaces[label], tuple(_axes(contract, label, trees)))
+        for contract, order in trees.items()
+        if isinstance(order, Sliced)
+        for label in order.labels
+    ]
+
+
+def _axes(contract: Contract, label: int, trees: Mapping[Contract, Tree | Sliced]) -> Iterator[str]:
+    for operand in contract.factors:
+        name = tree_of(operand.block, trees)
+        for axis, carried in enumerate(operand.labels):
+            if carried == label:
+                yield f"axis {axis} of {name if isinstance(name, str) else name[0]}"
+    for axis, carried in enumerate(contract.output):
+        if carried == label:
+            yield f"axis {axis} of the result"

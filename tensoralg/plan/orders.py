@@ -4,7 +4,8 @@ Ways to compute a graph are found on four levels, and the prices of all are comp
 
 1. the graph itself, and those that the distributive law makes of it (`plan.distribute`);
 2. for each contraction of each graph, its undominated trees: all of them where the exact program
-   finishes (`plan.exact`), else those that a search finds (`plan.search`);
+   finishes (`plan.exact`), else those that a search finds (`plan.search`); within a memory limit also
+   those in slices (`plan.slices`);
 3. for each choice of trees, its pairwise form, in which equal steps are done once (`plan.pairs`);
 4. trees chosen so that more steps are equal (`plan.share`).
 
@@ -16,22 +17,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, reduce
 from itertools import islice
 from typing import Any
 
-import sympy
-
-from tensoralg.errors import InvalidSize, MemoryLimit, NeedsSizes
+from tensoralg.errors import InvalidSize, MemoryLimit, NeedsSizes, UnknownSize, suggest
 from tensoralg.plan.block import Block, Contract, Leaf, results
 from tensoralg.plan.distribute import alternatives
 from tensoralg.plan.exact import Frontier, add_order, beats, frontier
 from tensoralg.plan.graph import Graph
 from tensoralg.plan.pairs import Order, paired
-from tensoralg.plan.polynomial import Height, Polynomial, below, height, sample_sizes
+from tensoralg.plan.polynomial import Height, Polynomial, below, height, join, sample_sizes
 from tensoralg.plan.regimes import choices, cover, no_later_ties, priorities, symbolic
 from tensoralg.plan.search import EXACT_NUMBERS, EXACT_SYMBOLS, searched
 from tensoralg.plan.share import Sharing
+from tensoralg.plan.slices import keep_to_limit, least_largest
+from tensoralg.plan.slicing import Sliced
 from tensoralg.plan.tree import Network, Priced
 
 SHARED = 24
@@ -83,7 +84,7 @@ def orders(task: Task) -> Found:
     Raises
     ------
     MemoryLimit
-        If no order is proved to keep to the limit.
+        If the limit is below an input, an output, or an array that no slicing divides.
     """
     return _Planner(task).found()
 
@@ -107,8 +108,6 @@ class _Planner:
         for order in [*self._shared(self.graph, chosen), *self._rewritten(others)]:
             if self.limit is None or below(order.largest, self.limit):
                 add_order(kept, order, beats(self.task.minimize))
-        if not kept:
-            raise self._too_tight()
         kept = no_later_ties(kept, priorities(self.task.minimize))
         prices, witnesses = zip(*cover(self.symbols, kept, self.task.minimize, self.task.seed), strict=True)
         return Found(prices, witnesses, chosen.exact)
@@ -138,6 +137,13 @@ class _Planner:
         return self._frontiers[key]
 
     def _trees(self, graph: Graph, network: Network, minimize: str, limit: Height | None) -> Frontier:
+        found = self._whole(graph, network, minimize, limit)
+        if limit is None:
+            return found
+        return keep_to_limit(network, graph.names, minimize, limit, found, self.task.seconds, self.task.seed)
+
+    def _whole(self, graph: Graph, network: Network, minimize: str, limit: Height | None) -> Frontier:
+        """Return the trees of a contraction that is not sliced."""
         if network.count <= (EXACT_NUMBERS if graph.numeric else EXACT_SYMBOLS):
             found = frontier(network, minimize, limit)
             if found.exact:
@@ -150,6 +156,8 @@ class _Planner:
         if not sharing.places:
             return
         for price in chosen.orders[:SHARED]:
+            if any(isinstance(tree, Sliced) for tree in price.tree.trees.values()):
+                continue
             yield from self._pairs(graph, price.tree.trees)
         if self.task.minimize == "flops":
             for trees in sharing.trees(self._points()):
@@ -166,33 +174,45 @@ class _Planner:
             return [{}]
         return list(islice(sample_sizes(self.symbols, self.task.seed), POINTS))
 
-    def _too_tight(self) -> MemoryLimit:
-        least = sympy.Min(*(symbolic(order.largest) for order in self._of(self.graph, "largest", None).orders))
-        return MemoryLimit(
-            f"no order of contraction is proved to keep every intermediate within {self.task.limit} elements",
-            remedy=f"the least possible is {least}",
-            minimum=least,
-        )
-
 
 def _limit(graph: Graph, limit: Polynomial | None) -> Height | None:
-    """Return the limit as a number or a maximum, checked against the inputs and the output."""
+    """Return the limit as a number or a maximum, checked against what no slicing makes smaller."""
     if limit is None:
         return None
-    if not Polynomial.constant(1).below(limit):
+    known = graph.at_sizes(limit)
+    if unknown := [name for name in known.names if name not in graph.names]:
+        raise UnknownSize(
+            f"the memory limit {limit} has the size {unknown[0]!r}, which is no dimension here",
+            remedy=suggest(unknown[0], graph.names),
+            name=unknown[0],
+        )
+    if not Polynomial.constant(1).below(known):
         raise InvalidSize(f"a memory limit of {limit} elements", remedy="give a limit >= 1", value=limit.sympy())
-    if not limit.names and not graph.numeric:
+    if not known.names and not graph.numeric:
         raise NeedsSizes(
             f"whether an array fits in {limit} elements depends on the sizes {', '.join(graph.names)}",
             remedy="give every size, or a limit that is a polynomial in the sizes",
         )
-    bound: Height = int(limit.value({})) if graph.numeric else height(limit)
-    arrays = [graph.volume(block.axes) for block in graph.order if isinstance(block, Leaf)]
-    for array in [*arrays, *(graph.volume(result.axes) for result in results(graph.root))]:
-        if not below(height(array), bound):
+    bound: Height = int(known.value({})) if graph.numeric else height(known)
+    arrays = list(_undivided(graph))
+    for what, array in arrays:
+        if not below(array, bound):
+            least = symbolic(reduce(join, (array for _, array in arrays)))
             raise MemoryLimit(
-                f"a memory limit of {limit} elements is not proved to hold an input or the output of {array} elements",
-                remedy=f"give at least {array}",
-                minimum=symbolic(array),
+                f"a memory limit of {limit} elements is not proved to hold {what} of {symbolic(array)} elements",
+                remedy=f"give at least {least}",
+                minimum=least,
             )
     return bound
+
+
+def _undivided(graph: Graph) -> Iterator[tuple[str, Height]]:
+    """Yield the arrays that are in memory as a whole, however contractions are sliced."""
+    for block in graph.order:
+        if isinstance(block, Leaf):
+            yield f"the input {block.tensor.name}", height(graph.volume(block.axes))
+    for result in results(graph.root):
+        yield "the output", height(graph.volume(result.axes))
+    yield "the result of an operation that is no contraction,", graph.fixed.largest
+    for room in graph.rooms:
+        yield "the result of a contraction,", room.place(least_largest(room.network)).largest

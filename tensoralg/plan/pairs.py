@@ -21,6 +21,7 @@ from itertools import permutations, product
 
 from tensoralg.plan.block import ONE, Block, Contract, Leaf, Operand, results
 from tensoralg.plan.blocks import walk_blocks
+from tensoralg.plan.slicing import Sliced
 from tensoralg.plan.tree import Tree, leaves, written
 from tensoralg.spaces import VectorSpace
 
@@ -36,13 +37,13 @@ class Order:
     source : Block
         The graph, its contractions with any number of operands.
     trees : mapping of Contract to tree
-        The tree of every contraction of `source`.
+        The tree of every contraction of `source`, `Sliced` where it is done in slices.
     root : Block
         What runs: `source` along its trees, or its pairwise form, whose contractions need no trees.
     """
 
     source: Block
-    trees: Mapping[Contract, Tree]
+    trees: Mapping[Contract, Tree | Sliced]
     root: Block
 
     @property

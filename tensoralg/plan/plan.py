@@ -21,11 +21,12 @@ from tensoralg.plan.block import Block, Bundle, Contract, Leaf, Operand
 from tensoralg.plan.blocks import blocks
 from tensoralg.plan.exact import MINIMIZE
 from tensoralg.plan.graph import Graph, is_view
-from tensoralg.plan.names import tree_of
+from tensoralg.plan.names import slices_of, tree_of
 from tensoralg.plan.orders import Task, orders
 from tensoralg.plan.pairs import Order
 from tensoralg.plan.polynomial import Maximum, Polynomial
-from tensoralg.plan.regimes import Condition, Regime, best_at, borders, conditions, priorities, symbolic
+from tensoralg.plan.regimes import Condition, Regime, best_at, borders, conditions, least_where, priorities, symbolic
+from tensoralg.plan.slicing import Sliced, unsliced
 from tensoralg.plan.tree import Priced, to_path
 from tensoralg.spaces import check_sizes
 
@@ -95,8 +96,24 @@ class Plan:
         for program, seen in zip(self.programs, self.witnesses, strict=True):
             order = program.order
             tree = tree_of(order.source, order.trees)
-            found.append(Regime(program.condition, program.price, _path(self, order), tree, seen))
+            slices = tuple((str(s.space), symbolic(self.graph.dimension(s.space))) for s in slices_of(order.trees))
+            overhead = self._overhead(program)
+            found.append(Regime(program.condition, program.price, _path(self, order), tree, seen, slices, overhead))
         return tuple(found)
+
+    @cached_property
+    def _unlimited(self) -> Plan:
+        options = {**self.options, "memory_limit": None}
+        return plan(self.expr, self.sizes, "flops", **options)
+
+    def _overhead(self, program: Program) -> Any:
+        """Return the FLOPs as a multiple of those of the best order without a memory limit."""
+        mine = symbolic(program.price.flops)
+        if not mine or not slices_of(program.order.trees):
+            return sympy.Integer(1)
+        least = least_where(program.condition, [price.flops for price in self._unlimited.prices])
+        ratios = {sympy.cancel(mine / symbolic(flops)) for flops in least}
+        return ratios.pop() if len(ratios) == 1 else sympy.Max(*ratios, evaluate=False)
 
     @property
     def flops(self) -> Any:
@@ -199,7 +216,19 @@ class Plan:
         head = [*self._written(), f"minimize {self.minimize}" + ("" if self.optimal else " (not proved optimal)")]
         if self.sizes:
             head.append("sizes " + ", ".join(f"{name} = {value}" for name, value in self.sizes.items()))
-        return "\n".join([*head, *(_report(regime) for regime in self._regimes)])
+        pairs = zip(self._regimes, self.programs, strict=True)
+        return "\n".join([*head, *(_report(regime) + self._slices(program) for regime, program in pairs)])
+
+    def _slices(self, program: Program) -> str:
+        rows = []
+        for contract, order in program.order.trees.items():
+            if isinstance(order, Sliced):
+                found = slices_of({contract: order})
+                count = symbolic(self.graph.volume(s.space for s in found))
+                rows.append(f"\n  sliced     {count} slices, over {', '.join(map(str, found))}")
+        if rows:
+            rows.append(f"\n  overhead   {_factor(self._overhead(program))} times the FLOPs without a memory limit")
+        return "".join(rows)
 
     def _written(self) -> list[str]:
         return [str(one) for one in ((self.expr,) if isinstance(self.expr, Expr) else self.expr)]
@@ -236,6 +265,10 @@ def _report(regime: Regime) -> str:
     return "\n".join(lines)
 
 
+def _factor(overhead: Any) -> str:
+    return f"{float(overhead):.6g}" if overhead.is_number else str(overhead)
+
+
 def _drawn(tree: Any) -> str:
     return tree if isinstance(tree, str) else "(" + " ".join(_drawn(part) for part in tree) + ")"
 
@@ -252,7 +285,7 @@ def _path(found: Plan, order: Order) -> list[tuple[int, ...]] | None:
     names = tuple(source.tensor.name for source in sources if isinstance(source, Leaf))
     if len(names) < len(sources) or names != found.expr.tensors:
         return None
-    return to_path(order.trees[root]) if isinstance(root, Contract) and root in order.trees else [(0,)]
+    return to_path(unsliced(order.trees[root])) if isinstance(root, Contract) and root in order.trees else [(0,)]
 
 
 def _source(block: Block) -> Block:
@@ -283,6 +316,7 @@ def plan(
         What comes first; ties by the other two, in this order.
     memory_limit : int or sympy polynomial, optional
         Elements that the largest intermediate may have; only orders proved to keep to it are planned.
+        Contractions are sliced where that is needed (`plan.slices`): see `Regime.slices` and `.overhead`.
     seconds : float, optional
         Time for searching orders of networks that are too large for the exact program.
     seed : int
@@ -293,7 +327,8 @@ def plan(
     UnknownSize, InvalidSize
         If a size is given for no dimension of the expression, or is no positive integer.
     MemoryLimit
-        If no order keeps to the limit (`.minimum` is the least limit that is possible).
+        If the limit is below an input, the output, or an array that no slicing divides (`.minimum` is the
+        least limit that is possible).
 
     Examples
     --------

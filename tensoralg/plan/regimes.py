@@ -94,6 +94,10 @@ class Regime:
         The order, by names.
     witness : dict or None
         Sizes at which it is best; None when none was found, so that it may be best nowhere.
+    slices : tuple of (str, sympy expression)
+        With a memory limit: the spaces over which contractions are sliced, and their sizes.
+    overhead : sympy expression
+        Its FLOPs as a multiple of those of the best order without a memory limit.
     """
 
     condition: Condition
@@ -101,6 +105,8 @@ class Regime:
     path: list[tuple[int, ...]] | None
     tree: Any
     witness: Mapping[str, int] | None = field(default=None)
+    slices: tuple[tuple[str, Any], ...] = ()
+    overhead: Any = sympy.S.One
 
     @property
     def where(self) -> Any:
@@ -325,6 +331,29 @@ def _scaled_below(a: Mapping[Any, Rational], b: Mapping[Any, Rational]) -> bool:
     high = min((Fraction(b[m]) / c for m, c in a.items() if c > 0), default=None)
     low = max((Fraction(c) / a[m] for m, c in b.items() if c < 0), default=Fraction(0))
     return high is None or low <= high
+
+
+def least_where(condition: Condition, amounts: Sequence[Any]) -> list[Any]:
+    """Return the amounts without those that are proved no less than another where a condition holds.
+
+    Examples
+    --------
+    >>> n, d = Polynomial.symbol("n"), Polynomial.symbol("d")
+    >>> print(*least_where(Condition(((d - n,),)), [n * n * d, n * d * d]))
+    d*n**2
+    """
+    known = [clause[0] for clause in condition.clauses if len(clause) == 1]
+
+    def wins(one: Any, other: Any) -> bool:
+        if below(one, other):
+            return True
+        return isinstance(one, Polynomial) and _follows(simplified(other - one), known)
+
+    kept: list[Any] = []
+    for amount in amounts:
+        if not any(wins(other, amount) for other in kept):
+            kept = [other for other in kept if not wins(amount, other)] + [amount]
+    return kept
 
 
 def borders(found: Sequence[Condition]) -> list[Any]:

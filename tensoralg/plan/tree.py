@@ -143,9 +143,14 @@ class Network:
         work = self.volume(mine | theirs)
         if self.kept(left | right) != mine | theirs:
             return work * 2, self.zero
-        if (self._is_mask(left) and not mine & ~theirs) or (self._is_mask(right) and not theirs & ~mine):
+        if self.only_masks(left, right):
             return self.zero, work
         return work, self.zero
+
+    def only_masks(self, left: int, right: int) -> bool:
+        """Whether one of two sets of operands is a 0/1 array over labels that the other has."""
+        mine, theirs = self.kept(left), self.kept(right)
+        return (self._is_mask(left) and not mine & ~theirs) or (self._is_mask(right) and not theirs & ~mine)
 
     def _is_mask(self, operands: int) -> bool:
         position = operands.bit_length() - 1

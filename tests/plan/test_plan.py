@@ -95,8 +95,9 @@ def test_a_limit_that_no_order_meets() -> None:
     with pytest.raises(ta.errors.MemoryLimit) as caught:
         plan(expr, {"n": 10}, memory_limit=50)
     assert caught.value.minimum == 100
-    symbolic = plan(ATTENTION, memory_limit=n * d + d**2)
-    assert symbolic.flops == 4 * n * d**2, "the only order whose largest array is proved to fit"
+    first, second = plan(ATTENTION, memory_limit=n * d + d**2).regimes()
+    assert (first.flops, first.slices) == (4 * n * d**2, ()), "the only order whose largest array is proved to fit"
+    assert (second.flops, second.slices) == (4 * n**2 * d, (("St", n),)), "sliced, the other one fits as well"
     with pytest.raises(ta.errors.NeedsSizes):
         plan(ATTENTION, memory_limit=1000)
     with pytest.raises(ta.errors.InvalidSize):
