@@ -5,10 +5,10 @@ it is proved to beat.  A frontier is built from those of all splits of the subse
 and memory is a maximum, so an order with a beaten part is beaten as a whole (the new part is no worse
 everywhere), and nothing that is optimal somewhere is lost.  Outer products are not excluded.
 
-Orders are compared for all sizes >= 2.  A dimension that is 1 makes a sum trivial, and there the count
-of two operations for each multiplication and addition lets an outer product (one) undercut it: at
-``n = d = 1`` attention would be 3 instead of 4.  Give such a dimension as a number, and the orders are
-compared at that number.
+Orders are compared for all sizes >= `least`, 2 unless told otherwise.  A dimension that is 1 makes a sum
+trivial, and there the count of two operations for each multiplication and addition lets an outer product
+(one) undercut it: at ``n = d = 1`` attention would be 3 instead of 4, and almost every plan would show such
+a regime.  With `least = 1` they are all kept; or give such a dimension as a number.
 
 With numbers the program is the classical one and the frontier of FLOPs is one order.  With symbols
 frontiers can be as large as there are orders (a chain of distinct matrices), so the work is bounded:
@@ -39,7 +39,7 @@ class Frontier:
     exact: bool
 
 
-def beats(minimize: str) -> Beats:
+def beats(minimize: str, least: int = LEAST) -> Beats:
     """Return the test that one order is proved no worse than another, for good as part of a larger one.
 
     FLOPs add up, so fewer FLOPs decide at once; memory is a maximum, so that a part with less memory may
@@ -48,14 +48,14 @@ def beats(minimize: str) -> Beats:
 
     def flops_first(one: Priced, other: Priced) -> bool:
         if one.flops != other.flops:
-            return below(one.flops, other.flops, LEAST)
+            return below(one.flops, other.flops, least)
         # an incomparable peak, the last of three ties, does not keep two orders alive
-        peak = below(one.peak, other.peak, LEAST) or not below(other.peak, one.peak, LEAST)
-        return below(one.largest, other.largest, LEAST) and peak
+        peak = below(one.peak, other.peak, least) or not below(other.peak, one.peak, least)
+        return below(one.largest, other.largest, least) and peak
 
     def memory_first(one: Priced, other: Priced) -> bool:
         mine, theirs = getattr(one, minimize), getattr(other, minimize)
-        return below(mine, theirs, LEAST) and flops_first(one, other)
+        return below(mine, theirs, least) and flops_first(one, other)
 
     return flops_first if minimize == "flops" else memory_first
 
@@ -73,6 +73,7 @@ def frontier(
     limit: Height | None = None,
     budget: int = BUDGET,
     given: Mapping[int, Priced] | None = None,
+    least: int = LEAST,
 ) -> Frontier:
     """Return the undominated orders of a contraction.
 
@@ -89,11 +90,13 @@ def frontier(
     given : mapping of int to Priced, optional
         Subsets of the operands (bit masks) whose result is at hand: the order that stands for each,
         in the place of all orders that would compute it.
+    least : int
+        The least size for which orders are compared.
     """
     given = given or {}
     if network.count == 0:
         return Frontier((network.price(()),), True)
-    wins = beats(minimize)
+    wins = beats(minimize, least)
 
     def fits(order: Priced) -> bool:
         return limit is None or below(order.largest, limit)

@@ -18,11 +18,13 @@ from tensoralg.expr.arrays import all_dimensions
 from tensoralg.expr.nodes import Expr
 from tensoralg.plan.block import Block, Contract, Leaf, Operand
 from tensoralg.plan.blocks import blocks
+from tensoralg.plan.conditions import Condition, borders, conditions, priorities
+from tensoralg.plan.envelope import best_at, cover
 from tensoralg.plan.exact import MINIMIZE, Frontier, frontier
 from tensoralg.plan.graph import Graph, is_view
 from tensoralg.plan.names import tree_of
-from tensoralg.plan.polynomial import Height, Maximum, Polynomial, below, height
-from tensoralg.plan.regimes import Condition, Regime, best_at, borders, choices, conditions, cover, priorities, symbolic
+from tensoralg.plan.polynomial import LEAST, Height, Maximum, Polynomial, Rational, below, height
+from tensoralg.plan.regimes import Regime, choices, symbolic
 from tensoralg.plan.search import EXACT_NUMBERS, EXACT_SYMBOLS, searched
 from tensoralg.plan.tree import Priced, Tree, to_path
 from tensoralg.spaces import check_sizes
@@ -52,8 +54,8 @@ class Plan:
     minimize : str
         What comes first: `"flops"`, `"largest"` or `"peak"`.
     optimal : bool
-        Whether these orders are proved to be the best contraction trees (at all sizes >= 2; where a size
-        is 1, give it as a number: see `plan.exact`), without sharing between the terms of a product.
+        Whether these orders are proved to be the best contraction trees (at all sizes >= 2, or from
+        `least` on: see `plan.exact`), without sharing between the terms of a product.
     prices : tuple of Priced
         The choices of trees that are best for some sizes.
     """
@@ -64,13 +66,14 @@ class Plan:
     minimize: str
     optimal: bool
     prices: tuple[Priced, ...] = field(repr=False)
-    witnesses: tuple[Mapping[str, int] | None, ...] = field(repr=False)
+    witnesses: tuple[Mapping[str, Rational] | None, ...] = field(repr=False)
     options: Mapping[str, Any] = field(repr=False, default_factory=dict)
 
     def regimes(self) -> list[Regime]:
         """Return the regimes; together they cover all sizes >= 1 (on a border, any of the tied).
 
-        At all sizes a regime's order is the best of those of all regimes; where no size is 1, of all orders.
+        At all sizes a regime's order is the best of those of all regimes; from the size 2 on (or `least`), of
+        all orders.
         """
         return list(self._regimes)
 
@@ -258,6 +261,7 @@ def plan(
     memory_limit: Any = None,
     seconds: float | None = None,
     seed: int = 0,
+    least: int = LEAST,
 ) -> Plan:
     """Return the best orders of contraction of an expression, for all sizes or at given ones.
 
@@ -275,6 +279,10 @@ def plan(
         Time for searching orders of networks that are too large for the exact program.
     seed : int
         Seed of that search.
+    least : int
+        The sizes from which on orders are compared, 2 or 1.  At the size 1 sums are trivial, where each
+        costs a multiplication and an addition, so that outer products win there and show as regimes of
+        their own; `least=1` lists these too.
 
     Raises
     ------
@@ -306,6 +314,8 @@ def plan(
         raise InvalidExpression(f"{expr!r} is no expression", remedy="plan what define, einsum or parse return")
     if minimize not in MINIMIZE:
         raise UnknownName(f"cannot minimize {minimize!r}", remedy=suggest(str(minimize), MINIMIZE), name=str(minimize))
+    if least not in (1, 2):
+        raise InvalidSize(f"orders compared from the size {least!r} on", remedy="give least=2 or least=1", value=least)
     if seconds is not None and not seconds > 0:
         raise InvalidSize(f"a time of {seconds!r} seconds", remedy="give seconds > 0, or none for no limit")
     root, _ = blocks(expr)
@@ -313,22 +323,28 @@ def plan(
     given = check_sizes(sizes, all_dimensions(expr))
     graph = Graph(root, given)
     limit = _limit(graph, memory_limit)
-    found = [_orders(graph, room.network, minimize, limit, seconds, seed) for room in graph.rooms]
-    chosen = choices(graph, found, minimize, limit)
+    found = [_orders(graph, room.network, minimize, limit, seconds, seed, least) for room in graph.rooms]
+    chosen = choices(graph, found, minimize, limit, least)
     if not chosen.orders:
         raise _too_tight(graph, memory_limit, seconds, seed)
     symbols = [name for name in graph.names if name not in given]
-    kept = cover(symbols, chosen.orders, minimize, seed)
-    options = {"memory_limit": memory_limit, "seconds": seconds, "seed": seed}
+    kept = cover(symbols, chosen.orders, minimize, seed, least)
+    options = {"memory_limit": memory_limit, "seconds": seconds, "seed": seed, "least": least}
     prices, witnesses = zip(*kept, strict=True)
     return Plan(expr, graph, given, minimize, chosen.exact, prices, witnesses, options)
 
 
 def _orders(
-    graph: Graph, network: Any, minimize: str, limit: Height | None, seconds: float | None, seed: int
+    graph: Graph,
+    network: Any,
+    minimize: str,
+    limit: Height | None,
+    seconds: float | None,
+    seed: int,
+    least: int = LEAST,
 ) -> Frontier:
     if network.count <= (EXACT_NUMBERS if graph.numeric else EXACT_SYMBOLS):
-        found = frontier(network, minimize, limit)
+        found = frontier(network, minimize, limit, least=least)
         if found.exact:
             return found
     return searched(network, graph.names, minimize, limit, seconds, seed)
