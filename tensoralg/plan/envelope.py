@@ -123,7 +123,11 @@ class Envelope:
     ) -> None:
         self.names, self.found, self.keys, self.least = names, found, keys, least
         self.rng = np.random.default_rng(seed)
-        self.heights = [_Heights(names, [getattr(price, key) for price in found]) for key in keys]
+        # different polynomials tie on thin sets only, and there any of the tied will do
+        alone = keys[0] == "flops" and len({price.flops for price in found}) == len(found)
+        self.heights = [
+            _Heights(names, [getattr(price, key) for price in found]) for key in keys[: 1 if alone else None]
+        ]
         self.points = np.zeros((len(found), len(names)))
 
     def cover(self) -> dict[int, Mapping[str, Rational] | None]:

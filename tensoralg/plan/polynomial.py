@@ -167,10 +167,8 @@ class Polynomial:
         >>> (n * n * d - 2 * n * d).nonnegative(), (n * n * d - 2 * n * d).nonnegative(least=2)
         (False, True)
         """
-        negative = sum(1 for c in self.terms.values() if c < 0)
-        if 0 < negative < len(self.terms):
-            return _shift_test(primitive(self), least)
-        return not negative
+        decided = _weighed(self.terms, least)
+        return _shift_test(primitive(self), least) if decided is None else decided
 
     def strictly_below(self, other: Polynomial, least: int = 1) -> bool:
         """Whether the shift test proves ``self < other`` for all sizes >= `least`."""
@@ -260,17 +258,21 @@ def _sizes_of(name: str) -> tuple[float, ...]:
 
 @lru_cache(CACHED)
 def _shift_test(polynomial: Polynomial, least: int) -> bool:
-    """Decide the shift test, by hand where each negative term is plainly outweighed, or has nothing to set against."""
-    positive = [(dict(m), c) for m, c in polynomial.terms.items() if c > 0]
+    return all(c >= 0 for c in polynomial.shifted(least).values())
+
+
+def _weighed(terms: Mapping[Monomial, Rational], least: int) -> bool | None:
+    """Decide the shift test by hand where each negative term is plainly outweighed, or has nothing to set against."""
+    positive = [(dict(m), c) for m, c in terms.items() if c > 0]
     left = [c for _, c in positive]
     outweighed = True
-    for monomial, coefficient in polynomial.terms.items():
+    for monomial, coefficient in terms.items():
         if coefficient < 0:
             over = [k for k, (powers, _) in enumerate(positive) if all(powers.get(x, 0) >= p for x, p in monomial)]
             if not over:
                 return False
             outweighed = outweighed and _outweigh(left, over, monomial, positive, -coefficient, least)
-    return outweighed or all(c >= 0 for c in polynomial.shifted(least).values())
+    return True if outweighed else None
 
 
 def _outweigh(
@@ -284,7 +286,7 @@ def _outweigh(
     """Set multiples of a monomial against it, taking from their coefficients what it needs."""
     for k in over:
         ratio = least ** (sum(positive[k][0].values()) - sum(power for _, power in monomial))
-        taken = min(left[k], Fraction(needed, ratio))
+        taken = left[k] if left[k] * ratio <= needed else Fraction(needed) / ratio
         left[k] -= taken
         needed -= taken * ratio
         if not needed:
