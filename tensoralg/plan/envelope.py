@@ -9,37 +9,42 @@ not share, so that orders with a large common part are told apart.  The search w
 a witness counts when exact arithmetic finds the order best there.  (Where whole sizes are not found,
 fractions are looked at: a region may lie between whole numbers.)
 
-*Proofs* of emptiness are combinations of gaps (`plan.farkas`): where weights make the sum of some gaps
-negative everywhere, one of the gaps is negative, and its order is no worse.  Where a gap is an alternative
-(a maximum of several polynomials), every alternative is refuted in its turn.
+*Proofs* of emptiness are combinations of gaps (`plan.farkas`): where a weighted sum of gaps is negative
+everywhere, one of the gaps is, and its order is better.  Where a gap is an alternative (a maximum of
+several polynomials), every alternative is refuted in its turn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import chain
+from math import log
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tensoralg.plan.conditions import Clause, first_difference, gaps_between, members, priorities
+from tensoralg.plan.conditions import first_difference, gaps_between, members, priorities
 from tensoralg.plan.farkas import weights
-from tensoralg.plan.polynomial import LEAST, Polynomial, Rational, below, value_at
+from tensoralg.plan.polynomial import LEAST, Polynomial, Rational, below, primitive, value_at
 from tensoralg.plan.simplify import simplified
 from tensoralg.plan.tree import Priced
 
 Floats: TypeAlias = "NDArray[np.float64]"
 Sizes: TypeAlias = "Mapping[str, Rational]"
+# alternatives, of each of which all polynomials are positive
+Cases: TypeAlias = "tuple[tuple[Polynomial, ...], ...]"
 
 CLOUD = 2048
 SCALES = (1.0, 3.0, 8.0, 16.0)
-# sizes are multiples of 1 / grid; so many rounds
-SEARCHES = ((1, 40), (1, 200), (64, 100))
+# sizes are multiples of 1 / grid; so many rounds for one order, and for all
+SEARCHES = ((1, 40, 1 << 30), (1, 600, 3000), (64, 300, 1500))
 TRIALS = 32
+STARTS = 256
 STEPS = (0.1, 0.5, 2.0)
-HIGHEST = 25.0
+# logarithms of the largest sizes, beyond the ratio of coefficients, and at all
+HIGHEST, FINITE = 25.0, 600.0
 NEAREST = 24
 BRANCHES = 3
 MULTIPLES = 60
@@ -56,6 +61,11 @@ def best_at(found: Sequence[Priced], keys: Sequence[str], sizes: Mapping[str, An
     return tied
 
 
+def log_of(value: Rational) -> float:
+    """Return the logarithm of a positive number of any length."""
+    return log(value.numerator) - log(value.denominator)
+
+
 class _Heights:
     """One price of every order, as arrays: which polynomials it is the maximum of, and their coefficients."""
 
@@ -70,10 +80,14 @@ class _Heights:
         for monomial, row in monomials.items():
             for name, power in monomial:
                 self.powers[row, names.index(name)] = power
+        found: list[Rational] = [c for group in groups for polynomial in group for c in polynomial.terms.values()]
+        sizes: list[Rational] = sorted(c if c > 0 else -c for c in found) or [1]
+        self.spread = log_of(sizes[-1]) - log_of(sizes[0])
+        # only ratios matter; whole numbers of any length have a quotient
         self.coefficients = np.zeros((len(distinct), len(monomials)))
         for polynomial, row in distinct.items():
             for monomial, coefficient in polynomial.terms.items():
-                self.coefficients[row, monomials[monomial]] = float(coefficient)
+                self.coefficients[row, monomials[monomial]] = float(coefficient / sizes[-1])
 
     def values(self, points: Floats) -> Floats:
         """Return the price of every order (rows) at every point (columns)."""
@@ -128,20 +142,31 @@ class Envelope:
         self.heights = [
             _Heights(names, [getattr(price, key) for price in found]) for key in keys[: 1 if alone else None]
         ]
+        self.highest = min(HIGHEST + self.heights[0].spread, FINITE)
         self.points = np.zeros((len(found), len(names)))
 
-    def cover(self) -> dict[int, Mapping[str, Rational] | None]:
+    def cover(self) -> dict[int, Sizes | None]:
         """Return the orders that are best somewhere, as far as is decided, each with a witness or None."""
-        seen: dict[int, Mapping[str, Rational] | None] = dict(self._look_around())
+        seen: dict[int, Sizes] = self._look_around()
         left = set(range(len(self.found)))
-        for grid, rounds in SEARCHES:
+        for thorough, (grid, most, budget) in enumerate(SEARCHES):
+            rounds = min(most, budget // max(1, len(left - set(seen))))
             for position in sorted(left - set(seen)):
+                if thorough == 1:
+                    self.points[position] = self._start(position)
                 if (sizes := self._climb(position, grid, rounds)) is not None:
                     seen[position] = sizes
-            for position in sorted(left - set(seen)):
-                if self._empty(position, sorted(left - {position}), thorough=rounds > SEARCHES[0][1]):
+            for position in sorted(left):
+                # a witness where the first key ties may lie on a border
+                if (position not in seen or (not thorough and self._ties(position, seen[position]))) and self._empty(
+                    position, sorted(left - {position}), thorough > 0
+                ):
                     left.remove(position)
         return {position: seen.get(position) or self._tied(position) for position in sorted(left)}
+
+    def _ties(self, position: int, sizes: Sizes) -> bool:
+        values = [value_at(getattr(price, self.keys[0]), sizes) for price in self.found]
+        return values.count(values[position]) > 1
 
     def _tied(self, position: int) -> Sizes | None:
         """Return sizes at which an order is as good as the best, if the search ended at such."""
@@ -149,7 +174,8 @@ class Envelope:
         return sizes if position in best_at(self.found, self.keys, sizes) else None
 
     def _look_around(self) -> dict[int, Sizes]:
-        spread = self.rng.choice(SCALES, size=(CLOUD, 1)) * self.rng.random((CLOUD, len(self.names)))
+        scales = [*SCALES, self.highest] if self.highest > 2 * HIGHEST else SCALES
+        spread = self.rng.choice(scales, size=(CLOUD, 1)) * self.rng.random((CLOUD, len(self.names)))
         cloud = self._rounded(np.log(self.least) + spread)
         values = self.heights[0].values(cloud)
         winners, ratios = values.argmin(axis=0), values / values.min(axis=0)
@@ -164,6 +190,13 @@ class Envelope:
             if not tied:
                 seen.setdefault(best, sizes)
         return seen
+
+    def _start(self, position: int) -> Floats:
+        """Return another start: the best of moderate sizes, where a climb has not been lured far out."""
+        spread = self.rng.choice(SCALES[:2], size=(STARTS, 1)) * self.rng.random((STARTS, len(self.names)))
+        starts = self._rounded(log_of(self.least) + spread)
+        best: Floats = starts[self._lead(position, starts).argmax()]
+        return best
 
     def _climb(self, position: int, grid: int, rounds: int) -> Sizes | None:
         """Look for sizes at which an order is best, going where the least gap to another order grows."""
@@ -197,7 +230,7 @@ class Envelope:
 
     def _rounded(self, points: Floats, grid: int = 1) -> Floats:
         """Return the logarithms of the nearest sizes that are multiples of 1 / grid."""
-        sizes = np.maximum(self.least, np.rint(np.exp(np.minimum(points, HIGHEST)) * grid) / grid)
+        sizes = np.maximum(self.least, np.rint(np.exp(np.minimum(points, self.highest)) * grid) / grid)
         found: Floats = np.log(sizes)
         return found
 
@@ -209,51 +242,52 @@ class Envelope:
         }
 
     def _empty(self, position: int, others: Sequence[int], thorough: bool) -> bool:
-        """Whether it is proved that at all sizes >= `least` one of the others is no worse."""
-        one = self.found[position]
-        gaps = self.heights[0].gaps(position, self.points[position][None])[:, 0]
-        near = sorted(others, key=lambda other: (gaps[other], other))
-        weak = [other for other in near if self._decides(self.found[other], one)]
-        # where a tie does not decide, the gap has to be negative
-        cases = [(weak, False)] if len(weak) == len(near) else [(weak, False), (near, True)]
-        for chosen, strict in cases:
-            clauses = [
-                clause
-                for other in chosen[:NEAREST]
-                for clause in gaps_between(one, self.found[other], self.keys, self.least)
-            ]
-            if thorough:
-                clauses = [tuple(simplified(q) for q in clause) for clause in clauses]
-            units = list(dict.fromkeys(clause[0] for clause in clauses if len(clause) == 1))
-            longer = sorted((clause for clause in clauses if len(clause) > 1), key=len)
-            if self._contradict(units, longer, strict, BRANCHES, thorough):
-                return True
-        return False
+        """Whether it is proved that some other order is no worse, at all sizes >= `least` but for thin sets.
 
-    def _contradict(
-        self, units: list[Polynomial], clauses: list[Clause], strict: bool, depth: int, thorough: bool
-    ) -> bool:
-        """Whether it is proved that all of the units, and of every clause one, are nowhere positive together."""
-        if not (strict or all(unit.terms for unit in units)):
+        A thin set is where one of finitely many polynomials vanishes; there, others are no worse in the first key
+        by continuity.
+        """
+        gaps = self.heights[0].gaps(position, self.points[position][None])[:, 0]
+        near = sorted(others, key=lambda other: (gaps[other], other))[:NEAREST]
+        one = self.found[position]
+        cases = dict.fromkeys(case for other in near for case in self._unbeaten(one, self.found[other]))
+        if thorough:
+            cases = dict.fromkeys(tuple(tuple(map(simplified, qs)) for qs in case) for case in cases)
+        units = list(dict.fromkeys(q for case in cases if len(case) == 1 for q in case[0]))
+        longer = sorted((case for case in cases if len(case) != 1), key=len)
+        return self._contradict(units, longer, BRANCHES, thorough)
+
+    def _contradict(self, units: list[Polynomial], cases: list[Cases], depth: int, thorough: bool) -> bool:
+        """Whether it is proved that the units, and one alternative of every case, are nowhere positive together."""
+        if not all(cases) or not all(unit.terms for unit in units) or weights(units, least=self.least) is not None:
             return True
-        if weights(units, least=self.least, strict=strict) is not None:
-            return True
-        if depth and clauses:
-            return all(self._contradict([q, *units], clauses[1:], strict, depth - 1, thorough) for q in clauses[0])
+        if depth and cases:
+            return all(self._contradict([*qs, *units], cases[1:], depth - 1, thorough) for qs in cases[0])
         few = units[: MULTIPLES // len(self.names)]
         multiples = [unit * Polynomial.symbol(name) for unit in few for name in self.names if thorough]
-        return bool(multiples) and weights([*units, *multiples], least=self.least, strict=strict) is not None
+        return bool(multiples) and weights([*units, *multiples], least=self.least) is not None
 
-    def _decides(self, other: Priced, one: Priced) -> bool:
-        """Whether the other wins where the first key that differs ties (polynomials tie on thin sets alone)."""
-        key = first_difference(other, one, self.keys)
-        if key is None or isinstance(getattr(one, key), Polynomial):
-            return True
-        for later in self.keys[self.keys.index(key) + 1 :]:
-            mine, theirs = getattr(other, later), getattr(one, later)
-            if mine != theirs:
-                return below(mine, theirs, self.least)
-        return True
+    def _unbeaten(self, one: Priced, other: Priced) -> Iterator[Cases]:
+        """Yield what is true where one order is not beaten by another: of every case, one alternative is positive."""
+        key = first_difference(one, other, self.keys)
+        if key is None:
+            yield ()
+        elif self._settled(one, other, self.keys[self.keys.index(key) + 1 :]):
+            # a tie decides for the other: some polynomial of it lies above all of this order
+            mine = members(getattr(one, key))
+            yield tuple(
+                tuple(primitive(high - low) for low in mine if not low.strictly_below(high, self.least))
+                for high in members(getattr(other, key))
+                if not any(high.below(low, self.least) for low in mine)
+            )
+        else:
+            for clause in gaps_between(one, other, self.keys, self.least):
+                yield tuple((gap,) for gap in clause)
+
+    def _settled(self, one: Priced, other: Priced, keys: Sequence[str]) -> bool:
+        """Whether the other order is proved no worse by the first of some keys that differs."""
+        key = first_difference(one, other, keys)
+        return key is None or below(getattr(other, key), getattr(one, key), self.least)
 
 
 def cover(
@@ -262,5 +296,6 @@ def cover(
     """Return the orders that are best somewhere (as far as is decided), each with a witness or None."""
     if len(found) == 1:
         return [(found[0], dict.fromkeys(names, least))]
-    kept = Envelope(names, found, priorities(minimize), least, seed).cover()
+    with np.errstate(all="ignore"):  # what is too large for floating point is not found
+        kept = Envelope(names, found, priorities(minimize), least, seed).cover()
     return [(found[position], witness) for position, witness in kept.items()]

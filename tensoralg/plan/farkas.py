@@ -5,8 +5,8 @@ Let p_1, ..., p_k and q be polynomials in the sizes.  If there are weights ``w_j
     ``q - (w_1 p_1 + ... + w_k p_k) >= 0`` at all sizes >= least,
 
 then ``p_j >= 0`` for all j implies ``q >= 0`` there; and if ``w_1 p_1 + ... + w_k p_k <= 0`` with weights
-that are not all zero, then the p_j are nowhere all positive (with ``< 0``: nowhere all >= 0).  Monomials
-are positive, so that a premise may also be used times a monomial.
+that are not all zero, then the p_j are nowhere all positive.  Monomials are
+positive, so that a premise may also be used times a monomial.
 
 The inequality itself is left to the shift test (`plan.polynomial`), which compares coefficients, so the
 weights solve a linear program.  It is solved in floating point; only its final basis is used: the weights
@@ -36,7 +36,7 @@ MULTIPLES = 80
 
 
 def weights(
-    premises: Sequence[Polynomial], goal: Polynomial | None = None, least: int = 1, strict: bool = False
+    premises: Sequence[Polynomial], goal: Polynomial | None = None, least: int = 1
 ) -> tuple[Rational, ...] | None:
     """Return weights that prove the goal from the premises, or that these contradict each other.
 
@@ -50,8 +50,6 @@ def weights(
         The q; without it, weights that are not all zero with ``w_1 p_1 + ... <= 0`` are looked for.
     least : int
         The least size.
-    strict : bool
-        Without a goal: whether the weighted sum is to be negative, so that the premises are nowhere all >= 0.
 
     Examples
     --------
@@ -70,8 +68,6 @@ def weights(
     worth = np.ones(len(columns))
     if goal is not None:
         worth[:-1] = 0
-    elif strict:
-        worth = -table[rows.index(())] if () in rows else np.zeros(len(columns))
     support, tight = _basis(table, worth)
     if len(support) != len(tight) + 1:  # the optimum is zero
         return None
@@ -86,7 +82,7 @@ def weights(
             return None
         scale = Fraction(found.pop())
         found = [_whole(weight / scale) for weight in found]
-    return tuple(found) if proves(found, premises, goal, least, strict) else None
+    return tuple(found) if proves(found, premises, goal, least) else None
 
 
 def proves(
@@ -94,7 +90,6 @@ def proves(
     premises: Sequence[Polynomial],
     goal: Polynomial | None = None,
     least: int = 1,
-    strict: bool = False,
 ) -> bool:
     """Whether weights are a proof: that the goal follows, or that the premises contradict each other."""
     rest = Polynomial({}) if goal is None else goal
@@ -103,7 +98,7 @@ def proves(
             rest = rest - premise * weight
     if min(found, default=0) < 0 or not (goal is not None or any(found)):
         return False
-    return rest.nonnegative(least) and not (strict and rest.shifted(least).get((), 0) <= 0)
+    return rest.nonnegative(least)
 
 
 def follows(goal: Polynomial, premises: Sequence[Polynomial], least: int = 1) -> bool:
