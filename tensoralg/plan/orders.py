@@ -23,12 +23,14 @@ from typing import Any
 
 from tensoralg.errors import InvalidSize, MemoryLimit, NeedsSizes, UnknownSize, suggest
 from tensoralg.plan.block import Block, Contract, Leaf, results
+from tensoralg.plan.conditions import priorities
 from tensoralg.plan.distribute import alternatives
+from tensoralg.plan.envelope import cover
 from tensoralg.plan.exact import Frontier, add_order, beats, frontier
 from tensoralg.plan.graph import Graph
 from tensoralg.plan.pairs import Order, paired
-from tensoralg.plan.polynomial import Height, Polynomial, below, height, join, sample_sizes
-from tensoralg.plan.regimes import choices, cover, no_later_ties, priorities, symbolic
+from tensoralg.plan.polynomial import LEAST, Height, Polynomial, Rational, below, height, join, sample_sizes
+from tensoralg.plan.regimes import choices, no_later_ties, symbolic
 from tensoralg.plan.search import EXACT_NUMBERS, EXACT_SYMBOLS, searched
 from tensoralg.plan.share import Sharing
 from tensoralg.plan.slices import keep_to_limit, least_largest
@@ -58,6 +60,8 @@ class Task:
         Time for searches.
     seed : int
         Seed of searches.
+    least : int
+        The sizes from which on orders are compared.
     """
 
     root: Block
@@ -66,6 +70,7 @@ class Task:
     limit: Polynomial | None = None
     seconds: float | None = None
     seed: int = 0
+    least: int = LEAST
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ class Found:
     """The orders that are best somewhere, sizes at which each is (None where none were found), and exactness."""
 
     prices: tuple[Priced, ...]
-    witnesses: tuple[Mapping[str, int] | None, ...]
+    witnesses: tuple[Mapping[str, Rational] | None, ...]
     exact: bool
 
 
@@ -107,9 +112,11 @@ class _Planner:
         kept = [*chosen.orders]
         for order in [*self._shared(self.graph, chosen), *self._rewritten(others)]:
             if self.limit is None or below(order.largest, self.limit):
-                add_order(kept, order, beats(self.task.minimize))
-        kept = no_later_ties(kept, priorities(self.task.minimize))
-        prices, witnesses = zip(*cover(self.symbols, kept, self.task.minimize, self.task.seed), strict=True)
+                add_order(kept, order, beats(self.task.minimize, self.task.least))
+        kept = no_later_ties(kept, priorities(self.task.minimize), self.task.least)
+        prices, witnesses = zip(
+            *cover(self.symbols, kept, self.task.minimize, self.task.seed, self.task.least), strict=True
+        )
         return Found(prices, witnesses, chosen.exact)
 
     def _rewritten(self, roots: Sequence[Block]) -> Iterator[Priced]:
@@ -122,7 +129,7 @@ class _Planner:
     def _of(self, graph: Graph, minimize: str, limit: Height | None) -> Frontier:
         """Return the choices of trees for the contractions of one graph."""
         frontiers = [self._frontier(graph, room.network, minimize, limit) for room in graph.rooms]
-        chosen = choices(graph, frontiers, minimize, limit)
+        chosen = choices(graph, frontiers, minimize, limit, self.task.least)
         rooms = [room.contract for room in graph.rooms]
         named = (
             replace(price, tree=Order(graph.root, dict(zip(rooms, price.tree, strict=True)), graph.root))
@@ -145,7 +152,7 @@ class _Planner:
     def _whole(self, graph: Graph, network: Network, minimize: str, limit: Height | None) -> Frontier:
         """Return the trees of a contraction that is not sliced."""
         if network.count <= (EXACT_NUMBERS if graph.numeric else EXACT_SYMBOLS):
-            found = frontier(network, minimize, limit)
+            found = frontier(network, minimize, limit, least=self.task.least)
             if found.exact:
                 return found
         return searched(network, graph.names, minimize, limit, self.task.seconds, self.task.seed)

@@ -19,13 +19,15 @@ from tensoralg.expr.arrays import all_dimensions
 from tensoralg.expr.nodes import Expr
 from tensoralg.plan.block import Block, Bundle, Contract, Leaf, Operand
 from tensoralg.plan.blocks import blocks
+from tensoralg.plan.conditions import Condition, borders, conditions, least_where, priorities
+from tensoralg.plan.envelope import best_at
 from tensoralg.plan.exact import MINIMIZE
 from tensoralg.plan.graph import Graph, is_view
 from tensoralg.plan.names import slices_of, tree_of
 from tensoralg.plan.orders import Task, orders
 from tensoralg.plan.pairs import Order
-from tensoralg.plan.polynomial import Maximum, Polynomial
-from tensoralg.plan.regimes import Condition, Regime, best_at, borders, conditions, least_where, priorities, symbolic
+from tensoralg.plan.polynomial import LEAST, Maximum, Polynomial, Rational
+from tensoralg.plan.regimes import Regime, symbolic
 from tensoralg.plan.slicing import Sliced, unsliced
 from tensoralg.plan.tree import Priced, to_path
 from tensoralg.spaces import check_sizes
@@ -60,8 +62,8 @@ class Plan:
     minimize : str
         What comes first: `"flops"`, `"largest"` or `"peak"`.
     optimal : bool
-        Whether these orders are proved to be the best contraction trees (at all sizes >= 2; where a size
-        is 1, give it as a number: see `plan.exact`), without sharing between the terms of a product.
+        Whether these orders are proved to be the best contraction trees (at all sizes >= 2, or from
+        `least` on: see `plan.exact`), without sharing between the terms of a product.
     prices : tuple of Priced
         The choices of trees that are best for some sizes.
     """
@@ -72,13 +74,14 @@ class Plan:
     minimize: str
     optimal: bool
     prices: tuple[Priced, ...] = field(repr=False)
-    witnesses: tuple[Mapping[str, int] | None, ...] = field(repr=False)
+    witnesses: tuple[Mapping[str, Rational] | None, ...] = field(repr=False)
     options: Mapping[str, Any] = field(repr=False, default_factory=dict)
 
     def regimes(self) -> list[Regime]:
         """Return the regimes; together they cover all sizes >= 1 (on a border, any of the tied).
 
-        At all sizes a regime's order is the best of those of all regimes; where no size is 1, of all orders.
+        At all sizes a regime's order is the best of those of all regimes; from the size 2 on (or `least`), of
+        all orders.
         """
         return list(self._regimes)
 
@@ -302,6 +305,7 @@ def plan(
     memory_limit: Any = None,
     seconds: float | None = None,
     seed: int = 0,
+    least: int = LEAST,
 ) -> Plan:
     """Return the best orders of contraction of an expression, for all sizes or at given ones.
 
@@ -321,6 +325,10 @@ def plan(
         Time for searching orders of networks that are too large for the exact program.
     seed : int
         Seed of that search.
+    least : int
+        The sizes from which on orders are compared, 2 or 1.  At the size 1 sums are trivial, where each
+        costs a multiplication and an addition, so that outer products win there and show as regimes of
+        their own; `least=1` lists these too.
 
     Raises
     ------
@@ -353,6 +361,8 @@ def plan(
         raise InvalidExpression(f"{expr!r} is no expression", remedy="plan what define, einsum or parse return")
     if minimize not in MINIMIZE:
         raise UnknownName(f"cannot minimize {minimize!r}", remedy=suggest(str(minimize), MINIMIZE), name=str(minimize))
+    if least not in (1, 2):
+        raise InvalidSize(f"orders compared from the size {least!r} on", remedy="give least=2 or least=1", value=least)
     if seconds is not None and not seconds > 0:
         raise InvalidSize(f"a time of {seconds!r} seconds", remedy="give seconds > 0, or none for no limit")
     exprs = (expr,) if isinstance(expr, Expr) else tuple(expr)
@@ -360,8 +370,8 @@ def plan(
     root = roots[0] if isinstance(expr, Expr) else Bundle(tuple(roots))
     given = check_sizes(sizes, _dimensions(expr))
     limit = None if memory_limit is None else Polynomial.of(memory_limit)
-    found = orders(Task(root, tuple(sorted(given.items())), minimize, limit, seconds, seed))
-    options = {"memory_limit": memory_limit, "seconds": seconds, "seed": seed}
+    found = orders(Task(root, tuple(sorted(given.items())), minimize, limit, seconds, seed, least))
+    options = {"memory_limit": memory_limit, "seconds": seconds, "seed": seed, "least": least}
     graph = Graph(root, given)
     return Plan(expr, graph, given, minimize, found.exact, found.prices, found.witnesses, options)
 

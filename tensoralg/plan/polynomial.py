@@ -16,9 +16,10 @@ import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from itertools import product
 from math import comb, gcd, lcm
+from operator import gt
 from typing import Any, TypeAlias
 
 import sympy
@@ -29,6 +30,9 @@ from tensoralg.spaces import dims
 Monomial: TypeAlias = "tuple[tuple[str, int], ...]"
 Rational: TypeAlias = "int | Fraction"
 LEAST = 2
+SPREADS = (1.0, 3.0, 6.0, 12.0) * 6
+ROUNDING = 1e-9
+CACHED = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +93,13 @@ class Polynomial:
     __rmul__ = __mul__
 
     def __sub__(self, other: Polynomial | Rational) -> Polynomial:
-        return self + _as(other) * -1
+        total = dict(self.terms)
+        for monomial, coefficient in _as(other).terms.items():
+            if left := total.get(monomial, 0) - coefficient:
+                total[monomial] = left
+            else:
+                del total[monomial]
+        return Polynomial(total)
 
     def __pow__(self, exponent: int) -> Polynomial:
         power = Polynomial.constant(1)
@@ -128,17 +138,47 @@ class Polynomial:
 
     def below(self, other: Polynomial, least: int = 1) -> bool:
         """Whether the shift test proves ``self <= other`` for all sizes >= `least`."""
-        mine, theirs = self.shifted(least), other.shifted(least)
-        return all(theirs.get(m, 0) >= c for m, c in mine.items()) and all(
-            c >= 0 for m, c in theirs.items() if m not in mine
-        )
+        if self is other:
+            return True
+        if any(map(gt, self.profile, other._above)):
+            return False
+        return (other - self).nonnegative(least)
 
-    def strictly_below(self, other: Polynomial) -> bool:
-        """Whether the shift test proves ``self < other`` for all sizes >= 1."""
-        return self.below(other) and other.shifted().get((), 0) > self.shifted().get((), 0)
+    @cached_property
+    def profile(self) -> tuple[float, ...]:
+        """Values at a few fixed sizes >= 2, rounded: they refute quickly, and prove nothing."""
+        try:
+            columns = [[float(c) * x for x in _monomial_profile(m)] for m, c in self.terms.items()]
+        except OverflowError:
+            return ()
+        return tuple(map(sum, zip(*columns, strict=True)))
 
-    def value(self, sizes: Mapping[str, int]) -> Rational:
-        """Return the exact value at the given sizes, an int where it is one."""
+    @cached_property
+    def _above(self) -> tuple[float, ...]:
+        # rounding refutes too much only where coefficients are negative and cancel: that costs a proof, no truth
+        return tuple(value + abs(value) * ROUNDING for value in self.profile)
+
+    def nonnegative(self, least: int = 1) -> bool:
+        """Whether the shift test proves ``self >= 0`` for all sizes >= `least`.
+
+        Examples
+        --------
+        >>> n, d = Polynomial.symbol("n"), Polynomial.symbol("d")
+        >>> (n * n * d - 2 * n * d).nonnegative(), (n * n * d - 2 * n * d).nonnegative(least=2)
+        (False, True)
+        """
+        decided = _weighed(self.terms, least)
+        return _shift_test(primitive(self), least) if decided is None else decided
+
+    def strictly_below(self, other: Polynomial, least: int = 1) -> bool:
+        """Whether the shift test proves ``self < other`` for all sizes >= `least`."""
+        if not self.below(other, least):
+            return False
+        difference = other - self
+        return difference.value(dict.fromkeys(difference.names, least)) > 0
+
+    def value(self, sizes: Mapping[str, Rational]) -> Rational:
+        """Return the exact value at the given sizes (whole numbers or fractions), an int where it is one."""
         total: Rational = 0
         for monomial, coefficient in self.terms.items():
             for name, power in monomial:
@@ -203,6 +243,58 @@ def _shift(monomial: Monomial, least: int) -> tuple[tuple[Monomial, int], ...]:
 
 
 @cache
+def _monomial_profile(monomial: Monomial) -> tuple[float, ...]:
+    values = (1.0,) * len(SPREADS)
+    for name, power in monomial:
+        values = tuple(value * size**power for value, size in zip(values, _sizes_of(name), strict=True))
+    return values
+
+
+@cache
+def _sizes_of(name: str) -> tuple[float, ...]:
+    rng = random.Random(name)
+    return tuple(LEAST * 2.0 ** (rng.random() * octaves) for octaves in SPREADS)
+
+
+@lru_cache(CACHED)
+def _shift_test(polynomial: Polynomial, least: int) -> bool:
+    return all(c >= 0 for c in polynomial.shifted(least).values())
+
+
+def _weighed(terms: Mapping[Monomial, Rational], least: int) -> bool | None:
+    """Decide the shift test by hand where each negative term is plainly outweighed, or has nothing to set against."""
+    positive = [(dict(m), c) for m, c in terms.items() if c > 0]
+    left = [c for _, c in positive]
+    outweighed = True
+    for monomial, coefficient in terms.items():
+        if coefficient < 0:
+            over = [k for k, (powers, _) in enumerate(positive) if all(powers.get(x, 0) >= p for x, p in monomial)]
+            if not over:
+                return False
+            outweighed = outweighed and _outweigh(left, over, monomial, positive, -coefficient, least)
+    return True if outweighed else None
+
+
+def _outweigh(
+    left: list[Rational],
+    over: Sequence[int],
+    monomial: Monomial,
+    positive: Sequence[tuple[Mapping[str, int], Rational]],
+    needed: Rational,
+    least: int,
+) -> bool:
+    """Set multiples of a monomial against it, taking from their coefficients what it needs."""
+    for k in over:
+        ratio = least ** (sum(positive[k][0].values()) - sum(power for _, power in monomial))
+        taken = left[k] if left[k] * ratio <= needed else Fraction(needed) / ratio
+        left[k] -= taken
+        needed -= taken * ratio
+        if not needed:
+            return True
+    return False
+
+
+@cache
 def _from_sympy(value: Any) -> Polynomial:
     symbols = sorted(value.free_symbols, key=str)
     if not value.is_polynomial(*symbols) or not all(s.is_integer and s.is_positive for s in symbols):
@@ -239,18 +331,33 @@ class Maximum:
                 kept = [k for k in kept if not k.below(polynomial)] + [polynomial]
         return Maximum(frozenset(kept))
 
+    @cached_property
+    def profile(self) -> tuple[float, ...]:
+        """Values at a few fixed sizes, rounded, as of polynomials."""
+        return tuple(map(max, zip(*(member.profile for member in self.members), strict=False)))
+
+    @cached_property
+    def _above(self) -> tuple[float, ...]:
+        return tuple(map(max, zip(*(member._above for member in self.members), strict=False)))
+
     def below(self, other: Maximum, least: int = 1) -> bool:
         """Whether every member is proved below some member of the other, for all sizes >= `least`."""
+        if self.members <= other.members:
+            return True
+        if any(map(gt, self.profile, other._above)):
+            return False
         return all(any(mine.below(theirs, least) for theirs in other.members) for mine in self.members)
 
     def join(self, other: Maximum) -> Maximum:
         """Return the maximum of both."""
-        return self if other.members <= self.members else Maximum.of([*self.members, *other.members])
+        if other.members <= self.members:
+            return self
+        return other if self.members <= other.members else _joined(self.members, other.members)
 
     def __add__(self, other: Polynomial) -> Maximum:
         return Maximum(frozenset(member + other for member in self.members))
 
-    def value(self, sizes: Mapping[str, int]) -> Rational:
+    def value(self, sizes: Mapping[str, Rational]) -> Rational:
         """Return the exact value at the given sizes."""
         return max(member.value(sizes) for member in self.members)
 
@@ -260,6 +367,11 @@ class Maximum:
 
     def __str__(self) -> str:
         return str(self.sympy())
+
+
+@lru_cache(CACHED)
+def _joined(one: frozenset[Polynomial], other: frozenset[Polynomial]) -> Maximum:
+    return Maximum.of([*one, *other])
 
 
 Amount: TypeAlias = "int | Polynomial"
@@ -287,7 +399,7 @@ def below(left: Any, right: Any, least: int = 1) -> bool:
     return bool(left <= right if isinstance(left, int) else left.below(right, least))
 
 
-def value_at(amount: Any, sizes: Mapping[str, int]) -> Any:
+def value_at(amount: Any, sizes: Mapping[str, Rational]) -> Any:
     """Return the exact value of a number, a polynomial or a maximum at the given sizes."""
     return amount if isinstance(amount, int) else amount.value(sizes)
 
@@ -303,19 +415,21 @@ def primitive(polynomial: Polynomial) -> Polynomial:
     """
     if not polynomial.terms:
         return polynomial
-    common = dict(next(iter(polynomial.terms)))
-    for monomial in polynomial.terms:
+    first, *rest = polynomial.terms
+    common = dict(first)
+    for monomial in rest:
+        if not common:
+            break
         powers = dict(monomial)
         common = {name: min(power, powers[name]) for name, power in common.items() if name in powers}
-    scale = Fraction(
-        gcd(*(c.numerator for c in polynomial.terms.values())), lcm(*(c.denominator for c in polynomial.terms.values()))
-    )
-    return Polynomial(
-        {
-            tuple((name, k) for name, power in monomial if (k := power - common.get(name, 0))): _reduced(c / scale)
-            for monomial, c in polynomial.terms.items()
-        }
-    )
+    terms = polynomial.terms
+    if common:
+        terms = {tuple((x, k) for x, p in m if (k := p - common.get(x, 0))): c for m, c in terms.items()}
+    scale = gcd(*(c.numerator for c in terms.values()))
+    if any(c.denominator != 1 for c in terms.values()):
+        ratio = Fraction(scale, lcm(*(c.denominator for c in terms.values())))
+        return Polynomial({m: _reduced(c / ratio) for m, c in terms.items()})
+    return Polynomial(terms if scale == 1 else {m: c // scale for m, c in terms.items()})
 
 
 def some_below(others: Iterable[Polynomial], polynomial: Polynomial, least: int = 1) -> bool:

@@ -198,3 +198,18 @@ def _cost(operands: list[str], output: str, sizes: dict[str, int], order: Any, f
 
 def _members(order: Any) -> tuple[int, ...]:
     return (order,) if isinstance(order, int) else tuple(m for part in order for m in _members(part))
+
+
+@settings(max_examples=60)
+@given(networks(4), st.integers(1, 400), st.data())
+def test_least_flops_within_a_limit(network: tuple[list[str], str], limit: int, data: st.DataObject) -> None:
+    operands, output = network
+    sizes = {x: data.draw(st.integers(1, 9)) for x in sorted({x for o in operands for x in o})}
+    everything = tuple(range(len(operands)))
+    for room in Graph(blocks(expression(operands, output))[0], sized(output, sizes)).rooms:
+        prices = [run(operands, output, sizes, order) for order in trees(everything)]
+        fitting = [(flops, largest) for flops, largest, _ in prices if largest <= limit]
+        found = frontier(room.network, limit=limit).orders
+        assert bool(found) == bool(fitting)
+        if found:
+            assert min((order.flops, order.largest) for order in found) == min(fitting)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import tensoralg as ta
 from tensoralg.plan.polynomial import Maximum, Polynomial, primitive, some_below
-from tensoralg.plan.regimes import relation, simplified
+from tensoralg.plan.simplify import relation, simplified
 
 NAMES = ("n", "d", "e")
 MONOMIALS = st.dictionaries(st.sampled_from(NAMES), st.integers(1, 2), max_size=3).map(
