@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import sympy
@@ -24,6 +24,7 @@ from tensoralg.plan.names import tree_of
 from tensoralg.plan.polynomial import Height, Maximum, Polynomial, below, height
 from tensoralg.plan.regimes import Condition, Regime, best_at, borders, choices, conditions, cover, priorities, symbolic
 from tensoralg.plan.search import EXACT_NUMBERS, EXACT_SYMBOLS, searched
+from tensoralg.plan.steps import Letters, Step, steps
 from tensoralg.plan.tree import Priced, Tree, to_path
 from tensoralg.spaces import check_sizes
 
@@ -87,7 +88,12 @@ class Plan:
     def _regimes(self) -> tuple[Regime, ...]:
         return tuple(
             Regime(
-                program.condition, program.price, _path(self, program), tree_of(self.graph.root, program.trees), seen
+                program.condition,
+                program.price,
+                _path(self, program),
+                tree_of(self.graph.root, program.trees),
+                seen,
+                partial(_steps, self.expr, self.graph.root, program.trees, self.sizes),
             )
             for program, seen in zip(self.programs, self.witnesses, strict=True)
         )
@@ -201,6 +207,11 @@ class Plan:
     def _repr_latex_(self) -> str:
         rows = (f"{sympy.latex(r.flops)} & {sympy.latex(r.where)}" for r in self._regimes)
         return "$\\displaystyle \\begin{cases}" + r" \\ ".join(rows) + "\\end{cases}$"
+
+
+def _steps(expr: Expr, root: Block, trees: Mapping[Contract, Tree], sizes: Mapping[str, int]) -> tuple[Step, ...]:
+    name = getattr(expr, "name", "out")
+    return steps({name: root}, trees, Letters.of({name: expr}), sizes)
 
 
 def degree(price: Priced, key: str, name: str) -> int:

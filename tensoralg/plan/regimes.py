@@ -15,10 +15,10 @@ proof of emptiness was found stays, without a witness: its region may be empty.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cache
+from functools import cache, cached_property
 from itertools import combinations, product
 from typing import Any, TypeAlias
 
@@ -38,6 +38,7 @@ from tensoralg.plan.polynomial import (
     some_below,
     value_at,
 )
+from tensoralg.plan.steps import Step
 from tensoralg.plan.tree import Priced
 
 Clause: TypeAlias = "tuple[Polynomial, ...]"
@@ -94,6 +95,8 @@ class Regime:
         The order, by names.
     witness : dict or None
         Sizes at which it is best; None when none was found, so that it may be best nowhere.
+    steps : tuple of Step
+        The order as a sequence of array operations, one line of Python each (see `plan.steps`).
     """
 
     condition: Condition
@@ -101,6 +104,12 @@ class Regime:
     path: list[tuple[int, ...]] | None
     tree: Any
     witness: Mapping[str, int] | None = field(default=None)
+    write: Callable[[], tuple[Step, ...]] = field(default=tuple, compare=False, repr=False)
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """The order as a sequence of array operations."""
+        return self.write()
 
     @property
     def where(self) -> Any:
