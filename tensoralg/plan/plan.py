@@ -13,20 +13,33 @@ from typing import Any
 
 import sympy
 
-from tensoralg.errors import InvalidExpression, InvalidSize, MemoryLimit, NeedsSizes, UnknownName, UnknownSize, suggest
+from tensoralg.errors import (
+    InvalidExpression,
+    InvalidSize,
+    MemoryLimit,
+    NeedsSizes,
+    UnknownName,
+    UnknownSize,
+    UsageError,
+    suggest,
+)
 from tensoralg.expr.arrays import all_dimensions
 from tensoralg.expr.nodes import Expr
+from tensoralg.plan.atlas import Atlas, Survey, chart, drawn
 from tensoralg.plan.block import Block, Contract, Leaf, Operand
 from tensoralg.plan.blocks import blocks
+from tensoralg.plan.envelope import borders
 from tensoralg.plan.exact import MINIMIZE, Frontier, frontier
 from tensoralg.plan.graph import Graph, is_view
 from tensoralg.plan.names import tree_of
 from tensoralg.plan.polynomial import Height, Maximum, Polynomial, below, height
-from tensoralg.plan.regimes import Condition, Regime, best_at, borders, choices, conditions, cover, priorities, symbolic
+from tensoralg.plan.regimes import Condition, Regime, best_at, choices, conditions, cover, priorities, symbolic
 from tensoralg.plan.search import EXACT_NUMBERS, EXACT_SYMBOLS, searched
 from tensoralg.plan.steps import Letters, Step, steps
 from tensoralg.plan.tree import Priced, Tree, to_path
 from tensoralg.spaces import check_sizes
+
+FURTHEST = 4096  # where an axis of a map ends if not said otherwise
 
 
 @dataclass(frozen=True)
@@ -191,18 +204,68 @@ class Plan:
         return orders.pop()
 
     def borders(self) -> list[Any]:
-        """Return the equations in the sizes at which the best order changes."""
-        return borders([program.condition for program in self.programs])
+        """Return the equations in the sizes at which the best order changes, each between neighbouring regimes."""
+        return list(self._borders)
 
-    def show(self) -> str:
-        """Return a report as plain text."""
+    @cached_property
+    def _borders(self) -> tuple[Any, ...]:
+        symbols = [name for name in self.graph.names if name not in self.sizes]
+        return tuple(borders(self.prices, self.minimize, symbols, self.witnesses))
+
+    def show(self, x: Any = None, y: Any = None, **sizes: Any) -> Any:
+        """Return a report as plain text, or a map over two sizes.
+
+        Parameters
+        ----------
+        x, y : str, optional
+            The sizes along the axes of a map.
+        **sizes : int or pair of int
+            Of x and y the ends of the axis (1 and 4096 if not given), of the others a size.
+
+        Returns
+        -------
+        str or Atlas
+            Without `x` and `y` the report; else the map, which prints as text and draws itself in notebooks.
+
+        Raises
+        ------
+        UnknownSize, InvalidSize, NeedsSizes
+            If x or y is no symbol of this plan, a range or size is none, or a size is missing.
+
+        Examples
+        --------
+        >>> import tensoralg as ta
+        >>> attention = ta.parse("O[t,e] = Q[t,f]*K[s,f]*V[s,e]", indices={"t,s": "n", "f,e": "d"})
+        >>> shown = ta.plan(attention).show("n", "d", n=(1, 4096), d=(1, 512))
+        >>> shown.borders, [str(regime.tree) for regime in shown.regimes]
+        ((Eq(d, n),), ["(('Q', 'K'), 'V')", "('Q', ('K', 'V'))"])
+        """
+        if x is not None or y is not None or sizes:
+            return self._map(x, y, sizes)
         head = [str(self.expr), f"minimize {self.minimize}" + ("" if self.optimal else " (not proved optimal)")]
         if self.sizes:
             head.append("sizes " + ", ".join(f"{name} = {value}" for name, value in self.sizes.items()))
         return "\n".join([*head, *(_report(regime) for regime in self._regimes)])
 
+    def _map(self, x: Any, y: Any, sizes: dict[str, Any]) -> Atlas:
+        symbols = [name for name in self.graph.names if name not in self.sizes]
+        if x is None or y is None or str(x) == str(y):
+            raise UsageError("a map has two axes", remedy=f"name two of {', '.join(symbols)}: show('n', 'd')")
+        for name in (str(x), str(y), *sizes):
+            if name not in symbols:
+                raise UnknownSize(f"{name!r} is no symbol of this plan", remedy=suggest(name, symbols), name=name)
+        ranges = [_range(name, sizes.pop(name, (1, FURTHEST))) for name in (str(x), str(y))]
+        if missing := [name for name in symbols if name not in (str(x), str(y), *sizes)]:
+            raise NeedsSizes(
+                f"a map over {x} and {y} needs the sizes of {', '.join(missing)}",
+                remedy=f"give them: show({str(x)!r}, {str(y)!r}, {', '.join(f'{name}=64' for name in missing)})",
+            )
+        found = self.at(**sizes) if sizes else self
+        survey = Survey(found.prices, self.minimize, str(x), str(y), ranges[0], ranges[1])
+        return chart(found.regimes(), survey, str(self.expr), found.sizes)
+
     def __str__(self) -> str:
-        return self.show()
+        return str(self.show())
 
     def _repr_latex_(self) -> str:
         rows = (f"{sympy.latex(r.flops)} & {sympy.latex(r.where)}" for r in self._regimes)
@@ -212,6 +275,14 @@ class Plan:
 def _steps(expr: Expr, root: Block, trees: Mapping[Contract, Tree], sizes: Mapping[str, int]) -> tuple[Step, ...]:
     name = getattr(expr, "name", "out")
     return steps({name: root}, trees, Letters.of({name: expr}), sizes)
+
+
+def _range(name: str, ends: Any) -> tuple[int, int]:
+    """Return the ends of an axis, checked."""
+    pair = tuple(ends) if isinstance(ends, tuple | list) else ()
+    if len(pair) != 2 or not all(isinstance(end, int) and end >= 1 for end in pair) or pair[0] >= pair[1]:
+        raise InvalidSize(f"{ends!r} are no ends of the axis of {name}", remedy=f"write for example {name}=(1, 4096)")
+    return pair[0], pair[1]
 
 
 def degree(price: Priced, key: str, name: str) -> int:
@@ -231,15 +302,11 @@ def _report(regime: Regime) -> str:
         f"  pointwise  {regime.pointwise}",
         f"  largest    {regime.largest}",
         f"  peak       {regime.peak}",
-        f"  order      {_drawn(regime.tree)}",
+        f"  order      {drawn(regime.tree)}",
     ]
     if regime.path is not None:
         lines.append(f"  path       {regime.path}")
     return "\n".join(lines)
-
-
-def _drawn(tree: Any) -> str:
-    return tree if isinstance(tree, str) else "(" + " ".join(_drawn(part) for part in tree) + ")"
 
 
 def _path(found: Plan, program: Program) -> list[tuple[int, ...]] | None:

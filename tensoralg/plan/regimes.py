@@ -334,16 +334,3 @@ def _scaled_below(a: Mapping[Any, Rational], b: Mapping[Any, Rational]) -> bool:
     high = min((Fraction(b[m]) / c for m, c in a.items() if c > 0), default=None)
     low = max((Fraction(c) / a[m] for m, c in b.items() if c < 0), default=Fraction(0))
     return high is None or low <= high
-
-
-def borders(found: Sequence[Condition]) -> list[Any]:
-    """Return the equations at which a regime gives way to another."""
-    edges: dict[Any, None] = {}
-    for condition in found:
-        for clause in condition.clauses:
-            for q in clause:
-                low = relation(q)
-                if low.rhs != low.lhs:
-                    small, large = sorted((low.lhs, low.rhs), key=lambda side: sympy.default_sort_key(side))
-                    edges[sympy.Eq(small, large)] = None
-    return list(edges)
