@@ -84,3 +84,25 @@ def _polynomial(node: ast.expr, text: str) -> Polynomial:
     raise InvalidExpression(
         f"{ast.unparse(node)!r} in {text!r} is no polynomial in the sizes", remedy="use sizes, numbers, + - * and **"
     )
+
+
+def amount(text: str) -> Any:
+    """Return a number of elements or operations that a text says, a polynomial in the sizes, as a sympy expression.
+
+    Raises
+    ------
+    InvalidExpression
+        If it says none.
+
+    Examples
+    --------
+    >>> amount("120"), amount("n*d + d**2")
+    (120, d**2 + d*n)
+    """
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError):
+        raise InvalidExpression(
+            f"{text!r} is no polynomial in the sizes", remedy='write 4096 or "n*d + d**2"'
+        ) from None
+    return _polynomial(tree, text).sympy()

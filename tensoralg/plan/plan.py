@@ -21,6 +21,7 @@ from tensoralg.errors import (
     UnknownName,
     UnknownSize,
     UsageError,
+    counted,
     suggest,
 )
 from tensoralg.expr.arrays import all_dimensions
@@ -39,6 +40,7 @@ from tensoralg.plan.steps import Letters, Step, steps
 from tensoralg.plan.tree import Priced, Tree, to_path
 from tensoralg.spaces import check_sizes
 
+SHOWN = 40  # steps of an order that a report shows
 FURTHEST = 4096  # where an axis of a map ends if not said otherwise
 
 
@@ -212,7 +214,7 @@ class Plan:
         symbols = [name for name in self.graph.names if name not in self.sizes]
         return tuple(borders(self.prices, self.minimize, symbols, self.witnesses))
 
-    def show(self, x: Any = None, y: Any = None, **sizes: Any) -> Any:
+    def show(self, x: Any = None, y: Any = None, /, **sizes: Any) -> Any:
         """Return a report as plain text, or a map over two sizes.
 
         Parameters
@@ -306,6 +308,11 @@ def _report(regime: Regime) -> str:
     ]
     if regime.path is not None:
         lines.append(f"  path       {regime.path}")
+    lines += [
+        ("  steps      " if not k else "             ") + str(step) for k, step in enumerate(regime.steps[:SHOWN])
+    ]
+    if (more := len(regime.steps) - SHOWN) > 0:
+        lines.append(f"             ... and {counted(more, 'step')} more: .steps")
     return "\n".join(lines)
 
 
