@@ -28,7 +28,7 @@ CLOSE = Fraction(257, 256)
 STEEP = 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Atlas:
     """Which of several orders is best over two sizes; prints as a map of letters, and draws itself in notebooks.
 
@@ -59,6 +59,9 @@ class Atlas:
 
     def __str__(self) -> str:
         return text_map(self.map)
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 @dataclass(frozen=True)
