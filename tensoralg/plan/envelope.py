@@ -27,14 +27,14 @@ from typing import Any
 
 import sympy
 
-from tensoralg.plan.polynomial import Maximum, Polynomial, primitive, sample_sizes
+from tensoralg.plan.polynomial import Maximum, Polynomial, Rational, primitive, sample_sizes
 from tensoralg.plan.regimes import priorities, relation
 from tensoralg.plan.tree import Priced
 
 GRAIN = 2**16
 FINE = 2**12
 LARGEST = 10**6
-WORK = 3000  # lines times choices that borders are looked for on
+WORK = 6000  # lines times choices that borders are looked for on
 Row = tuple[tuple[int, ...], ...]
 
 
@@ -90,7 +90,7 @@ def along(prices: Sequence[Priced], minimize: str, name: str, others: Mapping[st
     >>> [piece.winner for piece in line.pieces], [float(c.low) <= 64 <= c.high for c in line.crossings]
     ([0, 1], [True])
     """
-    rows = _Rows(prices, priorities(minimize), name, {k: Polynomial.constant(v) for k, v in others.items()})
+    rows = _Rows(prices, priorities(minimize), name, others)
     pieces: list[Piece] = []
     crossings: list[Crossing] = []
     for a, b, winner, attained in _solve(rows, low * GRAIN, high * GRAIN, list(range(len(prices)))):
@@ -108,28 +108,51 @@ class _Rows:
     """The prices of choices as polynomials in one size, with integer coefficients in units of the grain."""
 
     def __init__(
-        self, prices: Sequence[Priced], keys: Sequence[str], name: str, others: Mapping[str, Polynomial]
+        self, prices: Sequence[Priced], keys: Sequence[str], name: str, others: Mapping[str, Rational]
     ) -> None:
-        self.rows: list[list[Row]] = [[] for _ in prices]
-        for key in keys:
-            members = [[p.substitute(others) for p in _members(getattr(price, key))] for price in prices]
-            flat = [p for row in members for p in row]
-            degree = max((p.degree(name) for p in flat), default=0)
-            scale = lcm(*(Fraction(c).denominator for p in flat for c in p.terms.values()))
-            for row, found in zip(self.rows, members, strict=True):
-                row.append(tuple(sorted({_coefficients(p, name, degree, scale) for p in found})))
+        self.prices, self.keys, self.name, self.others = prices, keys, name, others
+        self.made: list[list[Row]] = []
 
-    def value(self, choice: int, y: int) -> tuple[int, ...]:
-        """Return what is compared of a choice at a point."""
-        return tuple(max(_value(member, y) for member in row) for row in self.rows[choice])
+    def level(self, k: int) -> list[Row]:
+        """Return the polynomials of every choice for the k-th key, made when they are first needed."""
+        while len(self.made) <= k:
+            key = self.keys[len(self.made)]
+            members = [[self.powers(p) for p in _members(getattr(price, key))] for price in self.prices]
+            flat = [powers for row in members for powers in row]
+            degree = max((k for powers in flat for k in powers), default=0)
+            scale = lcm(*(c.denominator for powers in flat for c in powers.values()))
+            self.made.append([tuple(sorted({_coefficients(p, degree, scale) for p in row})) for row in members])
+        return self.made[k]
+
+    def powers(self, polynomial: Polynomial) -> dict[int, Rational]:
+        """Return the coefficient of every power of the size."""
+        found: dict[int, Rational] = {}
+        for monomial, c in polynomial.terms.items():
+            power = 0
+            for name, k in monomial:
+                if name == self.name:
+                    power = k
+                else:
+                    c = c * self.others[name] ** k
+            found[power] = found.get(power, 0) + c
+        return found
 
     def best(self, choices: Sequence[int], y: int) -> int:
         """Return the best choice at a point."""
-        return min(choices, key=lambda choice: self.value(choice, y))
+        tied = list(choices)
+        for k in range(len(self.keys)):
+            if len(tied) == 1:
+                break
+            rows = self.level(k)
+            values = {choice: max(_value(member, y) for member in rows[choice]) for choice in tied}
+            least = min(values.values())
+            tied = [choice for choice in tied if values[choice] == least]
+        return tied[0]
 
     def no_worse(self, one: int, other: int, a: int, b: int) -> bool:
         """Whether Bernstein's coefficients prove that a choice is no worse than another on an interval."""
-        for mine, theirs in zip(self.rows[one], self.rows[other], strict=True):
+        for k in range(len(self.keys)):
+            mine, theirs = self.level(k)[one], self.level(k)[other]
             if mine != theirs:
                 if not _below(mine, theirs, a, b):
                     return False
@@ -166,13 +189,9 @@ def _members(amount: Any) -> list[Polynomial]:
     return [amount if isinstance(amount, Polynomial) else Polynomial.constant(amount)]
 
 
-def _coefficients(polynomial: Polynomial, name: str, degree: int, scale: int) -> tuple[int, ...]:
+def _coefficients(powers: Mapping[int, Rational], degree: int, scale: int) -> tuple[int, ...]:
     """Return the integer coefficients of ``scale GRAIN^degree p(y/GRAIN)``, the lowest power first."""
-    found = [0] * (degree + 1)
-    for monomial, c in polynomial.terms.items():
-        power = dict(monomial).get(name, 0)
-        found[power] += int(c * scale) * GRAIN ** (degree - power)
-    return tuple(found)
+    return tuple(int(powers.get(k, 0) * scale) * GRAIN ** (degree - k) for k in range(degree + 1))
 
 
 def _value(member: Sequence[int], y: int) -> int:
@@ -283,6 +302,6 @@ def _lines(names: Sequence[str], seen: Sequence[Mapping[str, int]]) -> Iterator[
                 if low < high:
                     yield name, {k: here[k] for k in names if k != name}, low, high
                 here[name] = other[name]
-    for sizes in sample_sizes(names, 1, 16):
+    for sizes in sample_sizes(names, 1, 30):
         for name in names:
             yield name, {k: sizes[k] for k in names if k != name}, 1, max(LARGEST, 2 * sizes[name])
