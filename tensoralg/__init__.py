@@ -32,7 +32,7 @@ from tensoralg.expr import (
 )
 from tensoralg.expr import to_einsum as einsum_string
 from tensoralg.expr import to_latex as latex
-from tensoralg.plan import Plan, Regime, cost, plan
+from tensoralg.plan import Plan, Regime, cost, plan, prove_cost
 from tensoralg.proof import Counterexample, Verdict, check, prove
 from tensoralg.spaces import Alt, Index, Space, Sym, Unit, dims
 
@@ -121,6 +121,7 @@ __all__ = [
     "parse",
     "plan",
     "prove",
+    "prove_cost",
     "relu",
     "softmax",
     "sqrt",

@@ -71,7 +71,11 @@ PLAN_EXAMPLES = f"""\
 examples:
   tensoralg plan "t f, s f, s e -> t e" --indices "t,s: n; f,e: d"
   tensoralg plan "O[t,e] = Q[t,f]*K[s,f]*V[s,e]" --indices "t,s: n; f,e: d" --size n=4096 d=64
-  tensoralg plan "Q[t,f]*K[s,f]*V[s,e]" --indices "t,s: n; f: d; e: c" --free t,e --json"""
+  tensoralg plan "O[t,e] = Q[t,f]*K[s,f]*V[s,e]" --indices "t,s: n; f,e: d" --map n,d --svg attention.svg
+  tensoralg plan "ab,bc,cd->ad" --size a=30,b=2,c=40,d=3 --minimize largest --memory-limit 120
+  tensoralg plan "Q[t,f]*K[s,f]*V[s,e]" --indices "t,s: n; f: d; e: c" --free t,e --json
+
+exit codes: 0 planned, 2 input that cannot be used"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -190,6 +194,13 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument(
         "--minimize", choices=("flops", "largest", "peak"), default="flops", help="what comes first [flops]"
     )
+    plan.add_argument(
+        "--memory-limit", metavar="N", help="elements that an intermediate may have: a number, or a polynomial in sizes"
+    )
+    plan.add_argument("--seconds", type=float, metavar="S", help="time for searching orders of large networks")
+    plan.add_argument("--seed", type=int, default=0, metavar="N", help="seed of that search [0]")
+    plan.add_argument("--map", metavar="n,d", help="draw which order is best over two sizes: n,d or n=1..4096,d=1..512")
+    plan.add_argument("--svg", metavar="FILE", help="write the map as a picture")
     plan.add_argument("--json", action="store_true", help="print JSON and nothing else")
     return parser
 
@@ -325,37 +336,43 @@ def _verdict_json(claim: Any, verdict: Any) -> dict[str, Any]:
 def _plan(arguments: argparse.Namespace) -> int:
     from tensoralg.claims import read_operator
     from tensoralg.plan import plan
+    from tensoralg.plan.comparisons import amount
+    from tensoralg.plan.report import plan_json, print_plan
 
     operator = read_operator(arguments.expression, arguments.indices, arguments.tensors, arguments.free)
     sizes = read_sizes(arguments.size, "--size")
-    found = plan(operator, sizes or None, minimize=arguments.minimize)
+    axes = read_axes(arguments.map) if arguments.map else {}
+    if arguments.svg and not axes:
+        raise UsageError("--svg writes a map, and none is asked for", remedy="name its axes: --map n,d")
+    limit = None if arguments.memory_limit is None else amount(arguments.memory_limit)
+    found = plan(operator, sizes or None, arguments.minimize, limit, arguments.seconds, arguments.seed)
+    shown = found.show(*axes, **{name: ends for name, ends in axes.items() if ends}) if axes else None
+    if arguments.svg and shown is not None:
+        Path(arguments.svg).write_text(shown.svg(), encoding="utf-8")
     if arguments.json:
-        _print_json(_plan_json(operator, found))
+        _print_json(plan_json(found, shown))
     else:
-        print(found.show())
+        print_plan(found, shown)
     return 0
 
 
-def _plan_json(operator: Any, found: Any) -> dict[str, Any]:
-    return {
-        "expression": str(operator),
-        "flops": str(found.flops),
-        "pointwise": str(found.pointwise),
-        "largest": str(found.largest),
-        "peak": str(found.peak),
-        "optimal": found.optimal,
-        "regimes": [
-            {
-                "where": str(regime.where),
-                "flops": str(regime.flops),
-                "largest": str(regime.largest),
-                "peak": str(regime.peak),
-                "path": regime.path,
-                "tree": regime.tree,
-            }
-            for regime in found.regimes()
-        ],
-    }
+def read_axes(text: str) -> dict[str, tuple[int, int] | None]:
+    """Return the axes of a map that a text such as ``n,d`` or ``n=1..4096,d=1..512`` names, with their ends.
+
+    Examples
+    --------
+    >>> read_axes("n,d=1..512")
+    {'n': None, 'd': (1, 512)}
+    """
+    axes: dict[str, tuple[int, int] | None] = {}
+    for part in text.split(","):
+        found = re.fullmatch(r"\s*(\w+)\s*(?:=\s*(\d+)\s*\.\.\s*(\d+)\s*)?", part)
+        if not found or found[1] in axes:
+            raise UsageError(f"--map {text!r} names no two axes", remedy="write --map n,d or --map n=1..4096,d=1..512")
+        axes[found[1]] = (int(found[2]), int(found[3])) if found[2] else None
+    if len(axes) != 2:
+        raise UsageError(f"--map {text!r} names no two axes", remedy="write --map n,d or --map n=1..4096,d=1..512")
+    return axes
 
 
 def _print_json(value: Mapping[str, Any]) -> None:

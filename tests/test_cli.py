@@ -147,6 +147,86 @@ def test_plan_prints_a_report(capsys: pytest.CaptureFixture[str]) -> None:
     assert "largest" in out
 
 
+ATTENTION = ["plan", "O[t,e] = Q[t,f]*K[s,f]*V[s,e]", "--indices", "t,s: n; f,e: d"]
+
+
+def test_plan_reports_regimes_orders_degrees_and_borders(capsys: pytest.CaptureFixture[str], golden: Any) -> None:
+    assert main([*ATTENTION, "--map", "n=1..4096,d=1..512"]) == 0
+    out = capsys.readouterr().out
+    golden("plan_command.txt", "\n".join(line.rstrip() for line in out.splitlines()) + "\n")
+    for said in ("n <= d", "(Q (K V))", "[(1, 2), (0, 1)]", "O = einsum('tf,fe->te', Q, x0)", "borders  d = n"):
+        assert said in out
+
+
+def test_plan_json_has_these_fields(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    picture = tmp_path / "map.svg"
+    assert main([*ATTENTION, "--json", "--map", "n,d", "--svg", str(picture)]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    fields = ["expression", "sizes", "minimize", "optimal", "flops", "pointwise", "largest", "peak"]
+    assert list(answer) == [*fields, "written", "degrees", "borders", "regimes", "map"]
+    assert answer["flops"] == "Min(4*d*n**2, 4*d**2*n)"
+    assert answer["written"] == {
+        "flops": "4*d*n**2",
+        "pointwise": "0",
+        "largest": "Max(n**2, d*n)",
+        "peak": "d*n + n**2",
+    }
+    assert answer["degrees"] == {"d": {"best": 1, "written": 1}, "n": {"best": 1, "written": 2}}
+    assert answer["borders"] == ["d == n"]
+    second = answer["regimes"][1]
+    amounts = ["flops", "pointwise", "largest", "peak"]
+    assert list(second) == ["where", "may_be_empty", *amounts, "tree", "path", "slices", "overhead", "steps"]
+    assert (second["where"], second["tree"], second["path"]) == ("d <= n", ["Q", ["K", "V"]], [[1, 2], [0, 1]])
+    assert second["steps"][0] == {"step": "x0 = einsum('sf,se->fe', K, V)", "shape": ["d", "d"], "flops": "2*d**2*n"}
+    assert list(answer["map"]) == ["x", "y", "borders", "regimes", "columns"]
+    assert all(set(column) == {"x", "pieces"} for column in answer["map"]["columns"])
+    assert picture.read_text(encoding="utf-8").startswith("<svg")
+
+
+def test_plan_options(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--size", "a=30,b=2,c=40,d=3", "--memory-limit", "120", "--seconds", "2", "--seed", "1", "--json"]
+    assert main(["plan", "ab,bc,cd->ad", *options]) == 0
+    assert int(json.loads(capsys.readouterr().out)["largest"]) <= 120
+    assert main([*ATTENTION, "--memory-limit", "n*d + d**2", "--json"]) == 0
+    second, first = json.loads(capsys.readouterr().out)["regimes"]
+    assert (first["slices"], first["flops"], first["overhead"]) == ([["n", "n"]], "4*d*n**2", "1")
+    assert (second["slices"], second["flops"]) == ([], "4*d**2*n")
+    assert main([*ATTENTION, "--memory-limit", "n*d + d**2"]) == 0
+    assert "sliced over n (n): the steps run n times" in capsys.readouterr().out
+    chain = ",".join(f"i{k} i{k + 1}" for k in range(30)) + " -> i0 i30"
+    assert main(["plan", chain, "--size", ",".join(f"i{k}=2" for k in range(31))]) == 0
+    assert "A29" in capsys.readouterr().out
+    assert main(["plan", "O[] = 3"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--map", "n"], "names no two axes"),
+        (["--map", "n,n"], "names no two axes"),
+        (["--map", "n,m"], "is no symbol of this plan"),
+        (["--map", "n=4..2,d"], "no ends of the axis"),
+        (["--map", "n,d", "--size", "n=3"], "is no symbol of this plan"),
+        (["--svg", "a.svg"], "none is asked for"),
+        (["--memory-limit", "lots of"], "no polynomial"),
+        (["--memory-limit", "0", "--size", "n=3", "d=3"], "memory limit of 0"),
+        (["--memory-limit", "10", "--size", "n=30", "d=3"], "give at least"),
+        (["--memory-limit", "10"], "depends on the sizes"),
+        (["--seconds", "0"], "seconds"),
+        (["--seconds", "nan"], "seconds"),
+        (["--size", "n=0"], "n"),
+        (["--size", "m=3"], "no dimension"),
+        (["--map", "n,d", "--svg", "/nowhere/a.svg"], "/nowhere/a.svg"),
+    ],
+)
+def test_plan_says_what_is_wrong(options: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*ATTENTION, *options]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert said in captured.err
+    assert "Traceback" not in captured.err
+
+
 # verify
 
 

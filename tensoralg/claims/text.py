@@ -103,8 +103,8 @@ def read_operator(
 ) -> Definition:
     """Return the operator that a text says: statements, one side with its free indices, or an einsum string.
 
-    In an einsum string the operands are called A, B, ..., and an index that is not declared has the
-    dimension of its own name.
+    In an einsum string the operands are called A, B, ... (more than 26: A0, A1, ...), and an index that is not
+    declared has the dimension of its own name.
 
     Examples
     --------
@@ -132,8 +132,7 @@ def _read_einsum(text: str, indices: Mapping[str, str] | str | None) -> Definiti
     words = {name: value.split() for name, value in read_table(indices, "indices").items()}
     rows = {name: words.get(name) or [name] for group in groups for name in group}
     spaces = {name: Space(row[0], row[0], ordered="ordered" in row) for name, row in rows.items()}
-    if len(groups) > len(NAMES):
-        raise UsageError(f"{len(groups)} operands are too many to be named", remedy=f"give at most {len(NAMES)}")
-    operands = [tensor(name, [spaces[i] for i in group]) for name, group in zip(NAMES, groups, strict=False)]
+    names = NAMES if len(groups) <= len(NAMES) else [f"A{k}" for k in range(len(groups))]
+    operands = [tensor(name, [spaces[i] for i in group]) for name, group in zip(names, groups, strict=False)]
     made = einsum(text, *operands)
     return Definition(made.legs, made.term, "O")  # type: ignore[no-any-return]

@@ -182,16 +182,3 @@ def least_where(condition: Condition, amounts: Sequence[Any]) -> list[Any]:
         if not any(wins(other, amount) for other in kept):
             kept = [other for other in kept if not wins(amount, other)] + [amount]
     return kept
-
-
-def borders(found: Sequence[Condition]) -> list[Any]:
-    """Return the equations at which a regime gives way to another."""
-    edges: dict[Any, None] = {}
-    for condition in found:
-        for clause in condition.clauses:
-            for q in clause:
-                low = relation(q)
-                if low.rhs != low.lhs:
-                    small, large = sorted((low.lhs, low.rhs), key=lambda side: sympy.default_sort_key(side))
-                    edges[sympy.Eq(small, large)] = None
-    return list(edges)

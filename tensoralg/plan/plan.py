@@ -9,28 +9,43 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import sympy
 
-from tensoralg.errors import InvalidExpression, InvalidSize, NeedsSizes, UnknownName, UnknownSize, suggest
+from tensoralg.errors import (
+    InvalidExpression,
+    InvalidSize,
+    NeedsSizes,
+    UnknownName,
+    UnknownSize,
+    UsageError,
+    counted,
+    suggest,
+)
 from tensoralg.expr.arrays import all_dimensions
 from tensoralg.expr.nodes import Expr
-from tensoralg.plan.block import Block, Bundle, Contract, Leaf, Operand
+from tensoralg.plan.atlas import Atlas, Survey, chart, drawn
+from tensoralg.plan.block import Block, Bundle, Contract, Leaf, Operand, results
 from tensoralg.plan.blocks import blocks
-from tensoralg.plan.conditions import Condition, borders, conditions, least_where, priorities
+from tensoralg.plan.conditions import Condition, conditions, least_where, priorities
 from tensoralg.plan.envelope import best_at
 from tensoralg.plan.exact import MINIMIZE
 from tensoralg.plan.graph import Graph, is_view
+from tensoralg.plan.lines import borders
 from tensoralg.plan.names import slices_of, tree_of
 from tensoralg.plan.orders import Task, orders
 from tensoralg.plan.pairs import Order
 from tensoralg.plan.polynomial import LEAST, Maximum, Polynomial, Rational
 from tensoralg.plan.regimes import Regime, symbolic
 from tensoralg.plan.slicing import Sliced, unsliced
+from tensoralg.plan.steps import Letters, Step, steps
 from tensoralg.plan.tree import Priced, to_path
 from tensoralg.spaces import check_sizes
+
+SHOWN = 40  # steps of an order that a report shows
+FURTHEST = 4096  # where an axis of a map ends if not said otherwise
 
 
 @dataclass(frozen=True)
@@ -100,8 +115,9 @@ class Plan:
             order = program.order
             tree = tree_of(order.source, order.trees)
             slices = tuple((str(s.space), symbolic(self.graph.dimension(s.space))) for s in slices_of(order.trees))
-            overhead = self._overhead(program)
-            found.append(Regime(program.condition, program.price, _path(self, order), tree, seen, slices, overhead))
+            write = partial(_steps, self.expr, order, self.sizes)
+            path, overhead = _path(self, order), self._overhead(program)
+            found.append(Regime(program.condition, program.price, path, tree, seen, slices, overhead, write))
         return tuple(found)
 
     @cached_property
@@ -211,11 +227,44 @@ class Plan:
         return orders.pop()
 
     def borders(self) -> list[Any]:
-        """Return the equations in the sizes at which the best order changes."""
-        return borders([program.condition for program in self.programs])
+        """Return the equations in the sizes at which the best order changes, each between neighbouring regimes."""
+        return list(self._borders)
 
-    def show(self) -> str:
-        """Return a report as plain text."""
+    @cached_property
+    def _borders(self) -> tuple[Any, ...]:
+        symbols = [name for name in self.graph.names if name not in self.sizes]
+        return tuple(borders(self.prices, self.minimize, symbols, self.witnesses))
+
+    def show(self, x: Any = None, y: Any = None, /, **sizes: Any) -> Any:
+        """Return a report as plain text, or a map over two sizes.
+
+        Parameters
+        ----------
+        x, y : str, optional
+            The sizes along the axes of a map.
+        **sizes : int or pair of int
+            Of x and y the ends of the axis (1 and 4096 if not given), of the others a size.
+
+        Returns
+        -------
+        str or Atlas
+            Without `x` and `y` the report; else the map, which prints as text and draws itself in notebooks.
+
+        Raises
+        ------
+        UnknownSize, InvalidSize, NeedsSizes
+            If x or y is no symbol of this plan, a range or size is none, or a size is missing.
+
+        Examples
+        --------
+        >>> import tensoralg as ta
+        >>> attention = ta.parse("O[t,e] = Q[t,f]*K[s,f]*V[s,e]", indices={"t,s": "n", "f,e": "d"})
+        >>> shown = ta.plan(attention).show("n", "d", n=(1, 4096), d=(1, 512))
+        >>> shown.borders, [str(regime.tree) for regime in shown.regimes]
+        ((Eq(d, n),), ["(('Q', 'K'), 'V')", "('Q', ('K', 'V'))"])
+        """
+        if x is not None or y is not None or sizes:
+            return self._map(x, y, sizes)
         head = [*self._written(), f"minimize {self.minimize}" + ("" if self.optimal else " (not proved optimal)")]
         if self.sizes:
             head.append("sizes " + ", ".join(f"{name} = {value}" for name, value in self.sizes.items()))
@@ -233,15 +282,50 @@ class Plan:
             rows.append(f"\n  overhead   {_factor(self._overhead(program))} times the FLOPs without a memory limit")
         return "".join(rows)
 
+    def _map(self, x: Any, y: Any, sizes: dict[str, Any]) -> Atlas:
+        symbols = [name for name in self.graph.names if name not in self.sizes]
+        if x is None or y is None or str(x) == str(y):
+            raise UsageError("a map has two axes", remedy=f"name two of {', '.join(symbols)}: show('n', 'd')")
+        for name in (str(x), str(y), *sizes):
+            if name not in symbols:
+                raise UnknownSize(f"{name!r} is no symbol of this plan", remedy=suggest(name, symbols), name=name)
+        ranges = [_range(name, sizes.pop(name, (1, FURTHEST))) for name in (str(x), str(y))]
+        if missing := [name for name in symbols if name not in (str(x), str(y), *sizes)]:
+            raise NeedsSizes(
+                f"a map over {x} and {y} needs the sizes of {', '.join(missing)}",
+                remedy=f"give them: show({str(x)!r}, {str(y)!r}, {', '.join(f'{name}=64' for name in missing)})",
+            )
+        found = self.at(**sizes) if sizes else self
+        survey = Survey(found.prices, self.minimize, str(x), str(y), ranges[0], ranges[1])
+        return chart(found.regimes(), survey, "; ".join(self._written()), found.sizes)
+
     def _written(self) -> list[str]:
         return [str(one) for one in ((self.expr,) if isinstance(self.expr, Expr) else self.expr)]
 
     def __str__(self) -> str:
-        return self.show()
+        return str(self.show())
 
     def _repr_latex_(self) -> str:
         rows = (f"{sympy.latex(r.flops)} & {sympy.latex(r.where)}" for r in self._regimes)
         return "$\\displaystyle \\begin{cases}" + r" \\ ".join(rows) + "\\end{cases}$"
+
+
+def _steps(expr: Expr | Sequence[Expr], order: Order, sizes: Mapping[str, int]) -> tuple[Step, ...]:
+    exprs = [expr] if isinstance(expr, Expr) else expr
+    names = [getattr(one, "name", "out") for one in exprs]
+    if len(set(names)) < len(names):
+        names = [f"{name}{k}" for k, name in enumerate(names)]
+    trees = {block: unsliced(tree) for block, tree in order.trees.items()}
+    outputs = dict(zip(names, results(order.root), strict=True))
+    return steps(outputs, trees, Letters.of(dict(zip(names, exprs, strict=True))), sizes)
+
+
+def _range(name: str, ends: Any) -> tuple[int, int]:
+    """Return the ends of an axis, checked."""
+    pair = tuple(ends) if isinstance(ends, tuple | list) else ()
+    if len(pair) != 2 or not all(isinstance(end, int) and end >= 1 for end in pair) or pair[0] >= pair[1]:
+        raise InvalidSize(f"{ends!r} are no ends of the axis of {name}", remedy=f"write for example {name}=(1, 4096)")
+    return pair[0], pair[1]
 
 
 def degree(price: Priced, key: str, name: str) -> int:
@@ -261,19 +345,20 @@ def _report(regime: Regime) -> str:
         f"  pointwise  {regime.pointwise}",
         f"  largest    {regime.largest}",
         f"  peak       {regime.peak}",
-        f"  order      {_drawn(regime.tree)}",
+        f"  order      {drawn(regime.tree)}",
     ]
     if regime.path is not None:
         lines.append(f"  path       {regime.path}")
+    lines += [
+        ("  steps      " if not k else "             ") + str(step) for k, step in enumerate(regime.steps[:SHOWN])
+    ]
+    if (more := len(regime.steps) - SHOWN) > 0:
+        lines.append(f"             ... and {counted(more, 'step')} more: .steps")
     return "\n".join(lines)
 
 
 def _factor(overhead: Any) -> str:
     return f"{float(overhead):.6g}" if overhead.is_number else str(overhead)
-
-
-def _drawn(tree: Any) -> str:
-    return tree if isinstance(tree, str) else "(" + " ".join(_drawn(part) for part in tree) + ")"
 
 
 def _path(found: Plan, order: Order) -> list[tuple[int, ...]] | None:

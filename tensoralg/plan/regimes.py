@@ -10,8 +10,9 @@ proof of emptiness was found stays, without a witness: its region may be empty.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -21,6 +22,7 @@ from tensoralg.plan.conditions import Condition, priorities
 from tensoralg.plan.exact import Frontier, add_order, beats
 from tensoralg.plan.graph import Graph, both
 from tensoralg.plan.polynomial import LEAST, Height, Maximum, Polynomial, Rational, below
+from tensoralg.plan.steps import Step
 from tensoralg.plan.tree import Priced
 
 CHOICES = 400
@@ -47,6 +49,8 @@ class Regime:
         With a memory limit: the spaces over which contractions are sliced, and their sizes.
     overhead : sympy expression
         Its FLOPs as a multiple of those of the best order without a memory limit.
+    steps : tuple of Step
+        The order as a sequence of array operations, one line of Python each (see `plan.steps`).
     """
 
     condition: Condition
@@ -56,6 +60,12 @@ class Regime:
     witness: Mapping[str, Rational] | None = field(default=None)
     slices: tuple[tuple[str, Any], ...] = ()
     overhead: Any = sympy.S.One
+    write: Callable[[], tuple[Step, ...]] = field(default=tuple, compare=False, repr=False)
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """The order as a sequence of array operations."""
+        return self.write()
 
     @property
     def where(self) -> Any:

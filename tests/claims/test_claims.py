@@ -323,8 +323,7 @@ def test_operators_from_statements_sides_and_einsum_strings() -> None:
         assert made.legs[0].space.ordered
     with pytest.raises(ParseError, match=r"unexpected '\.'"):
         read_operator("...f,sf->...s")
-    with pytest.raises(UsageError, match="27 operands"):
-        read_operator(",".join(["i"] * 27) + "->i")
+    assert len(read_operator(",".join(["i"] * 30) + "->i").tensors) == 30
     with pytest.raises(UnknownName, match="index g is not declared"):
         read_operator("O[t] = A[t,g]", "t: n")
 

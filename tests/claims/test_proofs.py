@@ -1,4 +1,4 @@
-"""The claim files about linear algebra and about scores: every claim gets the verdict that its file expects."""
+"""The claim files about linear algebra, scores and costs: every claim gets the verdict that its file expects."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from tensoralg.claims import FileReport, run
+from tensoralg.claims.claim import Equation
+from tensoralg.claims.collect import load_claims
 
 PROOFS = Path(__file__).resolve().parents[2] / "proofs"
 
@@ -19,6 +21,7 @@ FILES = {  # how many claims are proved, refuted and run as kernels, at least
     "multilinear": (25, 9, 4),
     "block_matrices": (6, 2, 2),
     "universal_property": (25, 9, 12),
+    "complexity": (100, 4, 0),
 }
 
 
@@ -45,3 +48,20 @@ def test_kernels_stay_within_their_bounds(report: FileReport) -> None:
     kernels = [result.kernel for result in report.results if result.kernel is not None]
     assert len(kernels) >= FILES[Path(report.file).stem][2]
     assert all(kernel.ok and kernel.error <= kernel.bound for kernel in kernels)
+
+
+NO_OPERATORS = {  # claims of the Deep Tensor Network that state no operator with a cost
+    "factors_through_the_tensor_product_exist",
+    "factors_through_the_tensor_product_are_unique",
+    "the_dot_product_is_the_form_of_the_metric",
+}
+
+
+def test_every_operator_of_the_deep_tensor_network_is_priced() -> None:
+    operators = [claim for claim in load_claims(PROOFS / "deep_tensor_network.py") if claim.expected == "proved"]
+    stated = {claim.name for claim in operators if isinstance(claim.statement(), Equation)}
+    (module,) = {
+        id(c.function.__globals__): c.function.__globals__ for c in load_claims(PROOFS / "complexity.py")
+    }.values()
+    rows = module["OPERATORS"]
+    assert {name for row in rows for name in (row.claim, *row.also)} == stated - NO_OPERATORS
