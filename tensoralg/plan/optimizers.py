@@ -19,11 +19,13 @@ from typing import Any
 import opt_einsum
 from opt_einsum.paths import PathOptimizer, ssa_to_linear
 
+from tensoralg.plan.bounded import MOST, proved
 from tensoralg.plan.hypergraph import Hypergraph, Rooted, bits
 from tensoralg.plan.portfolio import Effort, portfolio
 from tensoralg.plan.tree import Tree, from_path, to_path
 
 REPEATS = 8
+QUICK = 60_000
 COTENGRA_MOST = 400
 COTENGRA_LEAST_SECONDS = 4.0
 COTENGRA_SHARE = 0.08
@@ -67,7 +69,7 @@ class Optimizer(PathOptimizer):  # type: ignore[misc]
         # what follows the search, and a clock read late, are paid from the budget
         stop = None if self.seconds is None else begun + 0.97 * self.seconds
         limit = memory_limit if memory_limit is not None and memory_limit > 0 else None
-        trees = search(graph, self.minimize, limit, self.seed, Effort(stop=stop, begun=begun))
+        trees, _ = search(graph, self.minimize, limit, self.seed, Effort(stop=stop, begun=begun))
         best = min(trees, key=lambda tree: _key(graph, tree, self.minimize, limit))
         if limit is not None and largest(graph, best) > limit:
             return [tuple(range(len(inputs)))]
@@ -92,11 +94,22 @@ def search(
     seed: int,
     effort: Effort,
     begin: Callable[[str], None] = lambda description: None,
-) -> list[Rooted]:
-    """Return trees from the portfolio, with the proposals of other packages among its starts."""
-    return portfolio(
+) -> tuple[list[Rooted], bool]:
+    """Return trees, and whether the first is proved to have the least FLOPs.
+
+    Small networks are proved optimal where that takes little; for the others a portfolio is searched, the
+    proposals of other packages among its starts.
+    """
+    if minimize == "flops" and 2 < graph.count <= MOST:
+        begin("looking for a proof")
+        quick = portfolio(graph, minimize, limit, seed, Effort(QUICK, effort.until(0.2), effort.begun))
+        best = proved(graph, quick[0], limit, stop=effort.until(0.6))
+        if best is not None:
+            return [best], True
+    found = portfolio(
         graph, minimize, limit, seed, effort, lambda effort: proposals(graph, minimize, seed, effort), begin
     )
+    return found, False
 
 
 def proposals(graph: Hypergraph, minimize: str, seed: int, effort: Effort) -> Iterator[Rooted]:

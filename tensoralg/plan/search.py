@@ -61,7 +61,7 @@ def searched(
     stop = None if seconds is None else begun + 0.95 * seconds
     numeric = isinstance(network.one, int)
     points = [{}] if numeric else list(sample_sizes(names, seed, POINTS))[-POINTS:]
-    found = [_arranged(network, written(network.count))]
+    found, exact = [_arranged(network, written(network.count))], False
     moves = MOVES if numeric else MOVES // (4 * POINTS)
     steps = rounds_of(network.count, Effort(moves, stop, begun)) if numeric else POINTS
     with progress(steps, enabled=seconds is not None and seconds >= SHOWN_FROM) as begin:
@@ -74,19 +74,22 @@ def searched(
             level = value_at(limit, sizes) if limit is not None else None
             until = None if stop is None else now + (stop - now) / (len(points) - number)
             effort = Effort(moves, until, now)
-            for tree in _trees(network.at(sizes), minimize, level, seed, effort, begin if numeric else _silent):
+            trees, exact = _trees(network.at(sizes), minimize, level, seed, effort, begin if numeric else _silent)
+            for tree in trees:
                 add_order(found, _arranged(network, tree), beats(minimize))
     kept = [order for order in found if limit is None or below(order.largest, limit)]
-    return Frontier(tuple(kept), False)
+    return Frontier(tuple(kept), numeric and exact)
 
 
 def _trees(
     network: Network, minimize: str, limit: int | None, seed: int, effort: Effort, begin: Callable[[str], None]
-) -> list[Tree]:
-    """Return orders of a network whose sizes are numbers."""
+) -> tuple[list[Tree], bool]:
+    """Return orders of a network whose sizes are numbers, and whether the first has the least FLOPs for certain."""
     if network.count <= EXACT_SAMPLES:
-        return [order.tree for order in frontier(network, minimize, limit).orders]
-    return [tree.tree() for tree in search(Hypergraph.of_network(network), minimize, limit, seed, effort, begin)[:3]]
+        return [order.tree for order in frontier(network, minimize, limit).orders], True
+    found, exact = search(Hypergraph.of_network(network), minimize, limit, seed, effort, begin)
+    # a step that only applies a 0/1 operand is free of FLOPs, which the search does not know
+    return [tree.tree() for tree in found[:3]], exact and not any(network.masked)
 
 
 def _silent(description: str) -> None:
