@@ -5,7 +5,8 @@ A move takes a join p with a part that is itself a join, ``((a b) c)``, and make
 probability ``min(1, (old / new) ** beta)``, where `old` and `new` are the costs of those two steps.  The
 ratio is local: with the cost of the whole tree, what is cheap would drift until it is not (measured: on
 lattices of 144 tensors trees end three times as expensive).  The inverse temperature `beta` grows
-linearly.  One *sweep* tries a move at every join.
+linearly, from 2 to 12 unless told otherwise (below 2 most of a good start is lost, above 12 little moves:
+measured on lattices and random regular graphs of 144 to 216 tensors).  One *sweep* tries a move at every join.
 
 The method is that of Kalachev, Panteleev & Yung, arXiv 2108.05665 (2021), with the local rotations and
 sweeps of `TreeSA` in OMEinsumContractionOrders.jl (Liu, Gao, Cain, Lukin & Wang, arXiv 2205.03718).
@@ -36,8 +37,8 @@ class Schedule:
 
     sweeps: int = 1000
     stop: float | None = None
-    hot: float = 1.0
-    cold: float = 30.0
+    hot: float = 2.0
+    cold: float = 12.0
 
 
 def anneal(objective: Objective, tree: Rooted, schedule: Schedule, rng: Random) -> tuple[float, Rooted]:
@@ -48,8 +49,9 @@ def anneal(objective: Objective, tree: Rooted, schedule: Schedule, rng: Random) 
     >>> from tensoralg.plan.hypergraph import Hypergraph
     >>> graph = Hypergraph.of(["ab", "bc", "cd"], "ad", {"a": 2, "b": 3, "c": 5, "d": 7})
     >>> start = Rooted.of(graph, (0, (1, 2)))
-    >>> anneal(Objective(graph, start), start, Schedule(50), Random(0))[1].tree()
-    ((0, 1), 2)
+    >>> _, found = anneal(Objective(graph, start), start, Schedule(50), Random(0))
+    >>> graph.flops(start.tree()), graph.flops(found.tree())
+    (294, 200)
     """
     work = tree.copy()
     costs = objective.steps(work)

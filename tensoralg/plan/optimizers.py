@@ -25,7 +25,7 @@ from tensoralg.plan.portfolio import Effort, portfolio
 from tensoralg.plan.tree import Tree, from_path, to_path
 
 REPEATS = 8
-QUICK = 60_000
+QUICK = 1_500  # moves for each operand before a proof is tried
 COTENGRA_MOST = 400
 COTENGRA_LEAST_SECONDS = 4.0
 COTENGRA_SHARE = 0.08
@@ -102,7 +102,7 @@ def search(
     """
     if minimize == "flops" and 2 < graph.count <= MOST:
         begin("looking for a proof")
-        quick = portfolio(graph, minimize, limit, seed, Effort(QUICK, effort.until(0.2), effort.begun))
+        quick = portfolio(graph, minimize, limit, seed, Effort(QUICK * graph.count, effort.until(0.2), effort.begun))
         best = proved(graph, quick[0], limit, stop=effort.until(0.6))
         if best is not None:
             return [best], True

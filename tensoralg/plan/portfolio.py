@@ -27,6 +27,7 @@ from tensoralg.plan.linear import in_a_row, leaves_in_order
 from tensoralg.plan.subtrees import reoptimised
 
 MOVES = 1_500_000
+MOVES_PER_OPERAND = 40_000
 ROUND = 600_000
 ROUNDS = 8
 PART = 8
@@ -100,7 +101,7 @@ def portfolio(
     objective = Objective(graph, starts[0], minimize, limit)
     best = [starts[0]]
     rounds = rounds_of(graph.count, effort)
-    sweeps = max(20, effort.moves // (rounds * (graph.count - 1)))
+    sweeps = max(20, min(effort.moves, MOVES_PER_OPERAND * graph.count) // (rounds * (graph.count - 1)))
     for number in range(rounds):
         begin(f"annealing, round {number + 1} of {rounds}")
         hot, start = _round(number, starts, best[0])
@@ -128,8 +129,8 @@ def rounds_of(count: int, effort: Effort) -> int:
 def _round(number: int, starts: list[Rooted], best: Rooted) -> tuple[float, Rooted]:
     """Return the inverse temperature at which a round begins, and the tree."""
     if number % 2:
-        return 3.0, best
-    return 1.0, starts[(number // 2) % len(starts)]
+        return 4.0, best
+    return 2.0, starts[(number // 2) % len(starts)]
 
 
 def _starts(
