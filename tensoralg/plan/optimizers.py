@@ -26,9 +26,8 @@ from tensoralg.plan.tree import Tree, from_path, to_path
 
 REPEATS = 8
 QUICK = 1_500  # moves for each operand before a proof is tried
-COTENGRA_MOST = 400
-COTENGRA_LEAST_SECONDS = 4.0
-COTENGRA_SHARE = 0.08
+COTENGRA_SHARE = 0.06
+COTENGRA_COUNT = 12  # operands for each second: a trial of cotengra is not interrupted, and may take that long
 
 
 class Optimizer(PathOptimizer):  # type: ignore[misc]
@@ -102,7 +101,7 @@ def search(
     """
     if minimize == "flops" and 2 < graph.count <= MOST:
         begin("looking for a proof")
-        quick = portfolio(graph, minimize, limit, seed, Effort(QUICK * graph.count, effort.until(0.2), effort.begun))
+        quick = portfolio(graph, minimize, limit, seed, Effort(QUICK * graph.count))
         best = proved(graph, quick[0], limit, stop=effort.until(0.6))
         if best is not None:
             return [best], True
@@ -123,7 +122,7 @@ def proposals(graph: Hypergraph, minimize: str, seed: int, effort: Effort) -> It
         trials._repeats_start = REPEATS * seed
         yield Rooted.of(graph, from_path(trials(inputs, output, sizes), graph.count))
     # the work of cotengra cannot be fixed by a seed, so it has a part only where the clock decides
-    if seconds is not None and seconds >= COTENGRA_LEAST_SECONDS and graph.count <= COTENGRA_MOST:
+    if seconds is not None and graph.count <= COTENGRA_COUNT * seconds:
         yield from from_cotengra(graph, inputs, output, sizes, minimize, COTENGRA_SHARE * seconds)
 
 

@@ -35,7 +35,8 @@ LAST_PART = 10
 GREEDY = 12
 IN_A_ROW = 450
 BISECTED = 900
-FIRST, LAST = 0.1, 0.95  # the shares of the time after which the starts and the rounds are over
+FIRST, LAST = 0.2, 0.95  # the shares of the time after which the starts and the rounds are over
+POLISH = 0.06  # the share of a round in which parts are made optimal
 SPEED = 700_000  # moves in a second, to choose the number of rounds
 
 
@@ -57,7 +58,14 @@ class Effort:
 
     def over(self, share: float = 1.0) -> bool:
         """Whether a share of the time has passed."""
-        return self.stop is not None and time.monotonic() - self.begun >= share * (self.stop - self.begun)
+        return self.stop is not None and self.passed() >= share
+
+    def passed(self) -> float:
+        """Return the share of the time that has passed (none where there is no limit)."""
+        if self.stop is None:
+            return 0.0
+        span = self.stop - self.begun
+        return (time.monotonic() - self.begun) / span if span > 0 else 1.0
 
     def until(self, share: float) -> float | None:
         """Return the time at which a share of the time will have passed."""
@@ -102,13 +110,14 @@ def portfolio(
     best = [starts[0]]
     rounds = rounds_of(graph.count, effort)
     sweeps = max(20, min(effort.moves, MOVES_PER_OPERAND * graph.count) // (rounds * (graph.count - 1)))
+    opening = effort.passed()
     for number in range(rounds):
         begin(f"annealing, round {number + 1} of {rounds}")
         hot, start = _round(number, starts, best[0])
         done = (number + 1) / rounds
-        schedule = Schedule(sweeps, effort.until(FIRST + (LAST - FIRST) * (done - 0.06 / rounds)), hot)
+        schedule = Schedule(sweeps, effort.until(opening + (LAST - opening) * (done - POLISH / rounds)), hot)
         _, found = anneal(objective, start, schedule, rng)
-        found = reoptimised(objective, found, PART, effort.until(FIRST + (LAST - FIRST) * done))
+        found = reoptimised(objective, found, PART, effort.until(opening + (LAST - opening) * done))
         best = _sorted(objective, [*best, found])
         if effort.over(LAST):
             break
@@ -143,19 +152,25 @@ def _starts(
     """Yield trees to start from, the quickest first."""
     graph = objective.graph
     light = effort.stop is None and effort.moves < MOVES
-    for number in range(2 if light else GREEDY):
-        if effort.over(FIRST / 2):
-            break
+    yield greedy(graph, rng, 0.2, 1.0)
+    if not light:
+        yield from _in_order(objective, rng, effort)
+    for number in range(1 if light else GREEDY):
+        if effort.over(FIRST):
+            return
         yield greedy(graph, rng, 0.1 * 2.0 ** (number % 4), 0.5 + 0.5 * (number % 3))
-    if light:
-        return
-    if graph.count <= IN_A_ROW and not effort.over(FIRST / 2):
+    if others is not None and not light and not effort.over(FIRST):
+        yield from others(effort)
+
+
+def _in_order(objective: Objective, rng: Random, effort: Effort) -> Iterator[Rooted]:
+    """Yield trees from the order in which operands are written, and from bisections."""
+    graph = objective.graph
+    if graph.count <= IN_A_ROW:
         yield in_a_row(objective, range(graph.count))
-    for noise in (0.0, 0.5):
-        if graph.count <= BISECTED and not effort.over(FIRST / 2):
+    for noise in (0.5, 0.0):
+        if graph.count <= BISECTED and not effort.over(FIRST):
             tree = bisected(graph, rng, noise)
             yield tree
             if graph.count <= IN_A_ROW and not effort.over(FIRST):
                 yield in_a_row(objective, leaves_in_order(tree))
-    if others is not None and not effort.over(FIRST):
-        yield from others(effort)
