@@ -58,7 +58,7 @@ def proved(
     >>> graph.flops(known.tree()), graph.flops(proved(graph, known).tree())
     (294, 200)
     """
-    if not 2 <= graph.count <= MOST:
+    if not 2 <= graph.count <= MOST or 1 << graph.count > pairs:
         return None
     objective = Objective(graph, known)
     fits = limit is None or all(graph.volume(known.kept[node]) <= limit for node in known.joins())

@@ -19,9 +19,9 @@ from typing import Any
 import opt_einsum
 from opt_einsum.paths import PathOptimizer, ssa_to_linear
 
-from tensoralg.plan.bounded import MOST, proved
+from tensoralg.plan.bounded import MOST, PAIRS, proved
 from tensoralg.plan.hypergraph import Hypergraph, Rooted, bits
-from tensoralg.plan.portfolio import Effort, portfolio
+from tensoralg.plan.portfolio import MOVES, Effort, portfolio
 from tensoralg.plan.tree import Tree, from_path, to_path
 
 REPEATS = 8
@@ -101,13 +101,21 @@ def search(
     """
     if minimize == "flops" and 2 < graph.count <= MOST:
         begin("looking for a proof")
-        quick = portfolio(graph, minimize, limit, seed, Effort(QUICK * graph.count))
-        best = proved(graph, quick[0], limit, stop=effort.until(0.6))
+        quick = portfolio(graph, minimize, limit, seed, Effort(min(QUICK * graph.count, effort.moves)))
+        best = proved(graph, quick[0], limit, PAIRS * effort.moves // MOVES, effort.until(0.6))
         if best is not None:
             return [best], True
-    found = portfolio(
-        graph, minimize, limit, seed, effort, lambda effort: proposals(graph, minimize, seed, effort), begin
-    )
+
+    def others(effort: Effort) -> Iterator[Rooted]:
+        return proposals(graph, minimize, seed, effort)
+
+    if minimize == "flops":
+        return portfolio(graph, minimize, limit, seed, effort, others, begin), False
+    # trees of few FLOPs are often those of a small peak, which no sum over steps describes
+    half = Effort(effort.moves // 2, effort.until(0.5), effort.begun)
+    found = portfolio(graph, minimize, limit, seed, half, others, begin)
+    rest = Effort(effort.moves // 2, effort.stop)
+    found += portfolio(graph, "flops", limit, seed, rest, None, begin)
     return found, False
 
 

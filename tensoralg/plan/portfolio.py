@@ -26,13 +26,14 @@ from tensoralg.plan.hypergraph import Hypergraph, Objective, Rooted
 from tensoralg.plan.linear import in_a_row, leaves_in_order
 from tensoralg.plan.subtrees import reoptimised
 
-MOVES = 1_500_000
+MOVES = 1_000_000
 MOVES_PER_OPERAND = 40_000
 ROUND = 600_000
 ROUNDS = 8
 PART = 8
 LAST_PART = 10
 GREEDY = 12
+KEPT = 3
 IN_A_ROW = 450
 BISECTED = 900
 FIRST, LAST = 0.2, 0.95  # the shares of the time after which the starts and the rounds are over
@@ -122,7 +123,7 @@ def portfolio(
         if effort.over(LAST):
             break
     best = [reoptimised(objective, best[0], LAST_PART, effort.until(1.0), rounds=2), *best, starts[0]]
-    return _sorted(objective, best)
+    return _sorted(objective, best)[:KEPT]
 
 
 def _sorted(objective: Objective, trees: list[Rooted]) -> list[Rooted]:
@@ -151,7 +152,7 @@ def _starts(
 ) -> Iterator[Rooted]:
     """Yield trees to start from, the quickest first."""
     graph = objective.graph
-    light = effort.stop is None and effort.moves < MOVES
+    light = effort.stop is None and effort.moves < MOVES // 2
     yield greedy(graph, rng, 0.2, 1.0)
     if not light:
         yield from _in_order(objective, rng, effort)

@@ -89,7 +89,7 @@ def _trees(
         return [order.tree for order in frontier(network, minimize, limit).orders], True
     found, exact = search(Hypergraph.of_network(network), minimize, limit, seed, effort, begin)
     # a step that only applies a 0/1 operand is free of FLOPs, which the search does not know
-    return [tree.tree() for tree in found[:3]], exact and not any(network.masked)
+    return [tree.tree() for tree in found], exact and not any(network.masked)
 
 
 def _silent(description: str) -> None:
