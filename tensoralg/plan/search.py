@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
+from tensoralg.plan.descent import arranged, descended
 from tensoralg.plan.exact import Frontier, add_order, beats, frontier
 from tensoralg.plan.hypergraph import Hypergraph
 from tensoralg.plan.optimizers import search
 from tensoralg.plan.polynomial import Height, below, sample_sizes, value_at
 from tensoralg.plan.portfolio import MOVES, Effort, rounds_of
-from tensoralg.plan.tree import Network, Priced, Tree, postorder, written
+from tensoralg.plan.regimes import priorities
+from tensoralg.plan.tree import Network, Priced, Tree, written
 from tensoralg.show.progress import progress
 
 EXACT_NUMBERS = 10
 EXACT_SYMBOLS = 10
 EXACT_SAMPLES = 8
 POINTS = 24
+DESCENDED = 150
 SHOWN_FROM = 2.0
 """Seconds from which a bar shows the progress of a search."""
 
@@ -58,12 +62,14 @@ def searched(
         `exact` only where the sizes are numbers and the best FLOPs are proved.
     """
     begun = time.monotonic()
-    stop = None if seconds is None else begun + 0.95 * seconds
     numeric = isinstance(network.one, int)
+    by_memory = numeric and minimize != "flops" and EXACT_SAMPLES < network.count <= DESCENDED
+    last = None if seconds is None else begun + 0.95 * seconds
+    stop = None if seconds is None else begun + (0.8 if by_memory else 0.95) * seconds
     points = [{}] if numeric else list(sample_sizes(names, seed, POINTS))[-POINTS:]
-    found, exact = [_arranged(network, written(network.count))], False
+    found, exact = [arranged(network, written(network.count))], False
     moves = MOVES if numeric else MOVES // (4 * POINTS)
-    steps = rounds_of(network.count, Effort(moves, stop, begun)) if numeric else POINTS
+    steps = rounds_of(network.count, Effort(moves, stop, begun)) + by_memory if numeric else POINTS
     with progress(steps, enabled=seconds is not None and seconds >= SHOWN_FROM) as begin:
         for number, sizes in enumerate(points):
             now = time.monotonic()
@@ -76,7 +82,12 @@ def searched(
             effort = Effort(moves, until, now)
             trees, exact = _trees(network.at(sizes), minimize, level, seed, effort, begin if numeric else _silent)
             for tree in trees:
-                add_order(found, _arranged(network, tree), beats(minimize))
+                add_order(found, arranged(network, tree), beats(minimize))
+        if by_memory:
+            begin("improving the memory")
+            start = min(found, key=lambda order: _rank(order, minimize, limit))
+            better = descended(network, start.tree, lambda order: _rank(order, minimize, limit), stop=last)
+            add_order(found, better, beats(minimize))
     kept = [order for order in found if limit is None or below(order.largest, limit)]
     return Frontier(tuple(kept), numeric and exact)
 
@@ -92,24 +103,10 @@ def _trees(
     return [tree.tree() for tree in found], exact and not any(network.masked)
 
 
+def _rank(order: Priced, minimize: str, limit: Any) -> tuple[Any, ...]:
+    """Return what orders are sorted by where sizes are numbers: those over the limit come last."""
+    return (limit is not None and order.largest > limit, *(getattr(order, key) for key in priorities(minimize)))
+
+
 def _silent(description: str) -> None:
     """Draw nothing."""
-
-
-def _arranged(network: Network, tree: Tree) -> Priced:
-    """Return the price of a tree whose joins compute first whichever part makes the peak lower.
-
-    What a part needs does not depend on what is above it, so the choice at every join is the best for all.
-    """
-    if tree == ():
-        return network.price(tree)
-    made: list[tuple[int, Priced]] = []
-    for part in postorder(tree):
-        if isinstance(part, int):
-            made.append((1 << part, network.leaf(part)))
-            continue
-        (left, first), (right, second) = made[-2:]
-        one = network.join(left, first, right, second)
-        other = network.join(right, second, left, first)
-        made[-2:] = [(left | right, one if below(one.peak, other.peak) else other)]
-    return made[0][1]

@@ -20,6 +20,7 @@ from tensoralg.plan.anneal import Schedule, anneal
 from tensoralg.plan.bisection import bisected
 from tensoralg.plan.blocks import blocks
 from tensoralg.plan.bounded import proved
+from tensoralg.plan.descent import arranged, descended
 from tensoralg.plan.graph import Graph
 from tensoralg.plan.greedy import greedy
 from tensoralg.plan.hypergraph import Hypergraph, Objective, Rooted
@@ -171,6 +172,25 @@ def test_searched_orders_of_a_chain(minimize: str) -> None:
             )
     if minimize == "flops":
         assert min(order.flops for order in found.orders) == least[0, 11]
+
+
+@given(networks(3, 5))
+@settings(max_examples=40)
+def test_parts_are_computed_in_the_better_order_and_descent_ends_at_no_worse(network: Any) -> None:
+    operands, output, sizes = network
+    core = numbers(network)
+    for tree in list(trees(tuple(range(len(operands)))))[:6]:
+        price = arranged(core, tree)
+        assert (price.flops, price.largest, price.peak) == run(operands, output, sizes, price.tree)
+        same = [t for t in orders(tuple(range(len(operands)))) if unordered(t) == unordered(tree)]
+        assert price.peak == min(run(operands, output, sizes, t)[2] for t in same)
+        better = descended(core, tree, lambda order: (order.peak, order.flops))
+        assert (better.flops, better.largest, better.peak) == run(operands, output, sizes, better.tree)
+        assert (better.peak, better.flops) <= (price.peak, price.flops)
+
+
+def unordered(tree: Any) -> Any:
+    return tree if isinstance(tree, int) else frozenset(map(unordered, tree))
 
 
 def test_a_limit_filters_orders() -> None:
