@@ -21,7 +21,7 @@ from opt_einsum.paths import PathOptimizer, ssa_to_linear
 
 from tensoralg.plan.bounded import MOST, PAIRS, proved
 from tensoralg.plan.hypergraph import Hypergraph, Rooted, bits
-from tensoralg.plan.portfolio import MOVES, Effort, portfolio
+from tensoralg.plan.portfolio import LARGE, MOVES, Effort, portfolio
 from tensoralg.plan.tree import Tree, from_path, to_path
 
 REPEATS = 8
@@ -126,8 +126,9 @@ def proposals(graph: Hypergraph, minimize: str, seed: int, effort: Effort) -> It
     sizes = {opt_einsum.get_symbol(label): size for label, size in enumerate(graph.sizes)}
     seconds = None if effort.stop is None else effort.stop - effort.begun
     with _global_chance_kept():
-        trials = PricedGreedy(graph, max_repeats=REPEATS, max_time=seconds and 0.02 * seconds)
-        trials._repeats_start = REPEATS * seed
+        repeats = max(1, min(REPEATS, LARGE // graph.count))
+        trials = PricedGreedy(graph, max_repeats=repeats, max_time=seconds and 0.02 * seconds)
+        trials._repeats_start = repeats * seed
         yield Rooted.of(graph, from_path(trials(inputs, output, sizes), graph.count))
     # the work of cotengra cannot be fixed by a seed, so it has a part only where the clock decides
     if seconds is not None and graph.count <= COTENGRA_COUNT * seconds:

@@ -32,7 +32,9 @@ ROUND = 600_000
 ROUNDS = 8
 PART = 8
 LAST_PART = 10
+PARTS = 400  # that are made optimal after each round, where there is no time limit
 GREEDY = 12
+LARGE = 2400  # operands of all greedy orders together
 KEPT = 3
 IN_A_ROW = 450
 BISECTED = 900
@@ -112,17 +114,18 @@ def portfolio(
     rounds = rounds_of(graph.count, effort)
     sweeps = max(20, min(effort.moves, MOVES_PER_OPERAND * graph.count) // (rounds * (graph.count - 1)))
     opening = effort.passed()
+    parts = None if effort.stop is not None else PARTS
     for number in range(rounds):
         begin(f"annealing, round {number + 1} of {rounds}")
         hot, start = _round(number, starts, best[0])
         done = (number + 1) / rounds
         schedule = Schedule(sweeps, effort.until(opening + (LAST - opening) * (done - POLISH / rounds)), hot)
         _, found = anneal(objective, start, schedule, rng)
-        found = reoptimised(objective, found, PART, effort.until(opening + (LAST - opening) * done))
+        found = reoptimised(objective, found, PART, effort.until(opening + (LAST - opening) * done), parts)
         best = _sorted(objective, [*best, found])
         if effort.over(LAST):
             break
-    best = [reoptimised(objective, best[0], LAST_PART, effort.until(1.0), rounds=2), *best, starts[0]]
+    best = [reoptimised(objective, best[0], LAST_PART, effort.until(1.0), parts), *best, starts[0]]
     return _sorted(objective, best)[:KEPT]
 
 
@@ -156,7 +159,7 @@ def _starts(
     yield greedy(graph, rng, 0.2, 1.0)
     if not light:
         yield from _in_order(objective, rng, effort)
-    for number in range(1 if light else GREEDY):
+    for number in range(1 if light else max(1, min(GREEDY, LARGE // graph.count))):
         if effort.over(FIRST):
             return
         yield greedy(graph, rng, 0.1 * 2.0 ** (number % 4), 0.5 + 0.5 * (number % 3))

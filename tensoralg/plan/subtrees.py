@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
-from random import Random
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,34 +137,49 @@ def _amounts(objective: Objective, data: Subsets, cost: Floats, subsets: Places,
 
 
 def reoptimised(
-    objective: Objective,
-    tree: Rooted,
-    size: int,
-    stop: float | None = None,
-    rounds: int = 10,
-    rng: Random | None = None,
+    objective: Objective, tree: Rooted, size: int, stop: float | None = None, parts: int | None = None
 ) -> Rooted:
-    """Return a tree no part of which, of up to `size` operands, can be improved; or what was reached in time."""
+    """Return a tree no part of which can be improved, or what was reached.
+
+    Parameters
+    ----------
+    objective : Objective
+        What is minimised.
+    tree : Rooted
+        Where to begin; it is left alone.
+    size : int
+        The operands that a part may have.
+    stop : float, optional
+        The time of `time.monotonic()` at which to end.
+    parts : int, optional
+        The parts that may be looked at, the costliest first.
+
+    Examples
+    --------
+    >>> graph = Hypergraph.of(["ab", "bc", "cd"], "ad", {"a": 2, "b": 3, "c": 5, "d": 7})
+    >>> start = Rooted.of(graph, (0, (1, 2)))
+    >>> graph.flops(start.tree()), graph.flops(reoptimised(Objective(graph, start), start, 3).tree())
+    (294, 200)
+    """
     found = tree.copy()
-    if found.count < 3:
-        return found
-    for _ in range(rounds):
+    improved = found.count > 2
+    while improved:
+        improved = False
         costs = objective.steps(found)
         least = sum(costs) * MATTERS / found.count
-        improved = False
         for node in sorted(found.joins(), key=lambda node: -costs[node]):
-            if stop is not None and time.monotonic() > stop:
+            if costs[node] < least:
+                continue
+            if (stop is not None and time.monotonic() > stop) or parts == 0:
                 return found
-            if costs[node] >= least:
-                improved |= _replace(objective, found, costs, node, size, rng)
-        if not improved:
-            break
+            parts = None if parts is None else parts - 1
+            improved |= _replace(objective, found, costs, node, size)
     return found
 
 
-def _replace(objective: Objective, tree: Rooted, costs: list[float], node: int, size: int, rng: Random | None) -> bool:
+def _replace(objective: Objective, tree: Rooted, costs: list[float], node: int, size: int) -> bool:
     """Replace the part of a tree below a node by the best one; say whether that is an improvement."""
-    inside, below = _part(tree, costs, node, size, rng)
+    inside, below = _part(tree, costs, node, size)
     if len(inside) < 2:
         return False
     least, order = best_of_few(objective, [tree.kept[operand] for operand in below], tree.kept[node])
@@ -177,14 +191,14 @@ def _replace(objective: Objective, tree: Rooted, costs: list[float], node: int, 
     return True
 
 
-def _part(tree: Rooted, costs: list[float], node: int, size: int, rng: Random | None) -> tuple[list[int], list[int]]:
+def _part(tree: Rooted, costs: list[float], node: int, size: int) -> tuple[list[int], list[int]]:
     """Return the joins of a part below a node, and what hangs below it; costly joins are taken in first."""
     inside, below = [node], [tree.left[node], tree.right[node]]
     while len(below) < size:
         joins = [join for join in below if join >= tree.count]
         if not joins:
             break
-        chosen = rng.choice(joins) if rng is not None else max(joins, key=lambda join: (costs[join], join))
+        chosen = max(joins, key=lambda join: (costs[join], join))
         below.remove(chosen)
         below += [tree.left[chosen], tree.right[chosen]]
         inside.append(chosen)
