@@ -2,6 +2,7 @@
 
 from tensoralg.plan.conditions import Condition
 from tensoralg.plan.cost import Cost, cost
+from tensoralg.plan.optimizers import Optimizer
 from tensoralg.plan.plan import Plan, Program, plan
 from tensoralg.plan.regimes import Regime
 from tensoralg.plan.statement import CostStatement, CostVerdict, Quantity, prove_cost
@@ -12,6 +13,7 @@ __all__ = [
     "Cost",
     "CostStatement",
     "CostVerdict",
+    "Optimizer",
     "Plan",
     "Program",
     "Quantity",

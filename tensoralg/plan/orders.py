@@ -103,6 +103,7 @@ class _Planner:
         self.graph = Graph(task.root, self.sizes)
         self.limit = _limit(self.graph, task.limit)
         self.symbols = [name for name in self.graph.names if name not in self.sizes]
+        self._exact = EXACT_NUMBERS if self.graph.numeric else EXACT_SYMBOLS
         self._frontiers: dict[Any, Frontier] = {}
 
     def found(self) -> Found:
@@ -122,6 +123,8 @@ class _Planner:
     def _rewritten(self, roots: Sequence[Block]) -> Iterator[Priced]:
         for root in roots:
             graph = Graph(root, self.sizes)
+            if any(room.network.count > self._exact for room in graph.rooms):
+                continue  # time for searches goes to the graph as it is written
             chosen = self._of(graph, self.task.minimize, self.limit)
             yield from chosen.orders
             yield from self._shared(graph, chosen)
@@ -151,11 +154,16 @@ class _Planner:
 
     def _whole(self, graph: Graph, network: Network, minimize: str, limit: Height | None) -> Frontier:
         """Return the trees of a contraction that is not sliced."""
-        if network.count <= (EXACT_NUMBERS if graph.numeric else EXACT_SYMBOLS):
+        if network.count <= self._exact:
             found = frontier(network, minimize, limit, least=self.task.least)
             if found.exact:
                 return found
-        return searched(network, graph.names, minimize, limit, self.task.seconds, self.task.seed)
+        return searched(network, graph.names, minimize, limit, self._seconds(graph), self.task.seed)
+
+    def _seconds(self, graph: Graph) -> float | None:
+        """Return the time for one search: the contractions that are searched share it."""
+        count = sum(room.network.count > self._exact for room in graph.rooms)
+        return self.task.seconds and self.task.seconds / max(count, 1)
 
     def _shared(self, graph: Graph, chosen: Frontier) -> Iterator[Priced]:
         """Yield the orders in which equal steps are done once, where there are any."""

@@ -24,6 +24,7 @@ Wenger, Parallel Processing Letters 7, 1997).
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -174,13 +175,14 @@ class Network:
         """Return the price of a tree; `()` is the tree of a contraction without operands."""
         if tree == ():
             return Priced(self.zero, self.zero, height(self.zero), height(self.zero), ())
-        return self._price(tree)[1]
-
-    def _price(self, tree: Tree) -> tuple[int, Priced]:
-        if isinstance(tree, int):
-            return 1 << tree, self.leaf(tree)
-        (left, first), (right, second) = self._price(tree[0]), self._price(tree[1])
-        return left | right, self.join(left, first, right, second)
+        made: list[tuple[int, Priced]] = []
+        for part in postorder(tree):
+            if isinstance(part, int):
+                made.append((1 << part, self.leaf(part)))
+            else:
+                (left, first), (right, second) = made[-2:]
+                made[-2:] = [(left | right, self.join(left, first, right, second))]
+        return made[0][1]
 
 
 def _mask(labels: Sequence[int]) -> int:
@@ -223,20 +225,22 @@ def to_path(tree: Tree) -> list[tuple[int, ...]]:
     """
     if not isinstance(tree, tuple):
         return [(tree,)]
+    # operands have their positions as names, results are named in the order in which they are made
     path: list[tuple[int, ...]] = []
-    present: list[Tree] = sorted(leaves(tree))
-
-    def visit(part: Tree) -> None:
-        if isinstance(part, tuple) and part:
-            visit(part[0])
-            visit(part[1])
-            pair = tuple(sorted((present.index(part[0]), present.index(part[1]))))
-            path.append(pair)
-            for position in reversed(pair):
-                del present[position]
-            present.append(part)
-
-    visit(tree)
+    present = sorted(leaves(tree))
+    made: list[int] = []
+    fresh = max(present, default=0)
+    for part in postorder(tree) if tree else ():
+        if isinstance(part, int):
+            made.append(part)
+            continue
+        # names only grow, so that the list stays sorted
+        first, second = sorted(bisect_left(present, name) for name in made[-2:])
+        path.append((first, second))
+        del present[second], present[first]
+        fresh += 1
+        present.append(fresh)
+        made[-2:] = [fresh]
     return path
 
 
@@ -265,4 +269,24 @@ def from_path(path: Sequence[Sequence[int]], count: int) -> Tree:
 
 def leaves(tree: Tree) -> list[int]:
     """Return the operand positions of a tree, from left to right."""
-    return [tree] if isinstance(tree, int) else [leaf for part in tree for leaf in leaves(part)]
+    return [part for part in postorder(tree) if isinstance(part, int)]
+
+
+def postorder(tree: Tree) -> list[Tree]:
+    """Return a tree's leaves and joins, every join after its left and its right part.
+
+    Trees may be as deep as there are operands, so that nothing here may recurse.
+
+    Examples
+    --------
+    >>> postorder(((0, 1), 2))
+    [0, 1, (0, 1), 2, ((0, 1), 2)]
+    """
+    found: list[Tree] = []
+    stack = [tree]
+    while stack:
+        part = stack.pop()
+        found.append(part)
+        if not isinstance(part, int):
+            stack.extend(part)
+    return found[::-1]
