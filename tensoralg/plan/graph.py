@@ -74,16 +74,18 @@ class Graph:
         The block of the output.
     sizes : mapping of str to int
         Sizes of dimensions; the others stay symbols.
+    symbolic : bool
+        Whether amounts are polynomials even where no symbol is left.
     """
 
-    def __init__(self, root: Block, sizes: Mapping[str, int] | None = None) -> None:
+    def __init__(self, root: Block, sizes: Mapping[str, int] | None = None, symbolic: bool = False) -> None:
         self.root = root
         self.order = tuple(walk_blocks(root))
         self._sizes = {name: Polynomial.constant(value) for name, value in (sizes or {}).items()}
         self._dimensions: dict[VectorSpace, Polynomial] = {}
         spaces = {space for block in self.order for space in _spaces(block)}
         self.names = tuple(sorted({name for s in spaces for name in Polynomial.of(s.dimension).names}))
-        self.numeric = set(self.names) <= set(self._sizes)
+        self.numeric = not symbolic and set(self.names) <= set(self._sizes)
         self.one: Amount = 1 if self.numeric else Polynomial.constant(1)
         self.zero: Amount = self.one * 0
         self.fixed, self.rooms = self._account()

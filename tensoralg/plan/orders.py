@@ -2,10 +2,12 @@
 
 Ways to compute a graph are found on four levels, and the prices of all are compared as polynomials:
 
-1. the graph itself, and those that the distributive law makes of it (`plan.distribute`);
+1. the graph itself, and those that the distributive law makes of it (`plan.distribute`) and that are
+   better than it at some of a few sample sizes;
 2. for each contraction of each graph, its undominated trees: all of them where the exact program
-   finishes (`plan.exact`), else those that a search finds (`plan.search`); within a memory limit also
-   those in slices (`plan.slices`);
+   finishes (`plan.exact`), else those that a search finds (`plan.search`), and of rewritten graphs with
+   larger contractions those that are best at the samples; within a memory limit also those in slices
+   (`plan.slices`);
 3. for each choice of trees, its pairwise form, in which equal steps are done once (`plan.pairs`);
 4. trees chosen so that more steps are equal (`plan.share`).
 
@@ -39,6 +41,7 @@ from tensoralg.plan.tree import Network, Priced
 
 SHARED = 24
 POINTS = 6
+SMALL = 5
 REMEMBERED = 512
 
 
@@ -121,13 +124,38 @@ class _Planner:
         return Found(prices, witnesses, chosen.exact)
 
     def _rewritten(self, roots: Sequence[Block]) -> Iterator[Priced]:
-        for root in roots:
-            graph = Graph(root, self.sizes)
-            if any(room.network.count > self._exact for room in graph.rooms):
-                continue  # time for searches goes to the graph as it is written
-            chosen = self._of(graph, self.task.minimize, self.limit)
+        for graph in self._promising(roots):
+            small = all(room.network.count <= SMALL for room in graph.rooms)
+            chosen = self._of(graph, self.task.minimize, self.limit) if small else self._sampled(graph)
             yield from chosen.orders
             yield from self._shared(graph, chosen)
+
+    def _promising(self, roots: Sequence[Block]) -> list[Graph]:
+        """Return the graphs that beat the one as written at some of the points at which is looked."""
+        graphs = [Graph(root, self.sizes, bool(self.symbols)) for root in roots]
+        # time for searches goes to the graph as it is written
+        graphs = [g for g in graphs if all(room.network.count <= self._exact for room in g.rooms)]
+        if not self.symbols or not graphs:
+            return graphs
+        winners: dict[int, None] = {}
+        for point in self._points():
+            values = [getattr(self._at(graph, point), self.task.minimize) for graph in (self.graph, *graphs)]
+            winners[values.index(min(values))] = None
+        return [graphs[k - 1] for k in winners if k]
+
+    def _sampled(self, graph: Graph) -> Frontier:
+        """Return the orders of a graph that are best at the points at which is looked."""
+        found: list[Priced] = []
+        for point in self._points():
+            trees = self._at(graph, point).tree.trees
+            price = replace(graph.price(trees), tree=Order(graph.root, trees, graph.root))
+            add_order(found, price, beats(self.task.minimize, self.task.least))
+        return Frontier(tuple(found), False)
+
+    def _at(self, graph: Graph, point: Mapping[str, int]) -> Priced:
+        """Return the best order of a graph at given sizes."""
+        chosen = self._of(Graph(graph.root, {**self.sizes, **point}), self.task.minimize, None)
+        return min(chosen.orders, key=lambda order: getattr(order, self.task.minimize))
 
     def _of(self, graph: Graph, minimize: str, limit: Height | None) -> Frontier:
         """Return the choices of trees for the contractions of one graph."""
@@ -141,7 +169,7 @@ class _Planner:
         return Frontier(tuple(named), chosen.exact)
 
     def _frontier(self, graph: Graph, network: Network, minimize: str, limit: Height | None) -> Frontier:
-        key = (network.contract, tuple(network.held), minimize, limit)
+        key = (network.contract, network.one, tuple(network.sizes), tuple(network.held), minimize, limit)
         if key not in self._frontiers:
             self._frontiers[key] = self._trees(graph, network, minimize, limit)
         return self._frontiers[key]
@@ -180,7 +208,7 @@ class _Planner:
 
     def _pairs(self, graph: Graph, trees: Mapping[Contract, Any]) -> Iterator[Priced]:
         root = paired(graph.root, trees)
-        price = Graph(root, self.sizes).price({})
+        price = Graph(root, self.sizes, bool(self.symbols)).price({})
         yield replace(price, tree=Order(graph.root, trees, root))
 
     def _points(self) -> list[dict[str, int]]:

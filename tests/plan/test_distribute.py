@@ -9,6 +9,7 @@ from plan.repeats import definition, inputs
 from plan.values import value
 
 import tensoralg as ta
+from tensoralg.plan import plan
 from tensoralg.plan.block import Contract, Total
 from tensoralg.plan.blocks import blocks
 from tensoralg.plan.distribute import alternatives
@@ -42,3 +43,10 @@ def test_a_sum_inside_a_product_is_expanded() -> None:
     root, _ = blocks(ta.parse(text, indices={"i,j": "n", "r": "r"}))
     assert isinstance(root, Contract)
     assert any(isinstance(block, Total) for block in alternatives(root))
+
+
+def test_a_rewritten_graph_may_have_lost_a_dimension() -> None:
+    # I x x^T y for constant x: rewritten, a sum over all of n is a number
+    text = "y[i] = (delta[i,j] - 1/n)*sum(k: delta[j,k])"
+    found = plan(ta.parse(text, indices={"i,j,k": "n"}))
+    assert found.regimes()
