@@ -297,13 +297,20 @@ def main() -> None:
                 write(options.output, results)
 
 
+def cpu() -> str:
+    """Return the model of the processor."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor())
+
+
 def write(output: Path, results: dict[str, Any]) -> None:
     """Write what has been measured so far, with the versions it was measured with."""
     measured = {budget: {name: runs for name, runs in networks.items() if runs} for budget, networks in results.items()}
     measured = {budget: networks for budget, networks in measured.items() if networks}
     packages = ("opt_einsum", "cotengra", *(name for name in OPTIONAL if find_spec(name)))
     found = {
-        "machine": {"python": platform.python_version(), "processors": os.cpu_count()},
+        "machine": {"cpu": cpu(), "python": platform.python_version(), "processors": os.cpu_count()},
         "versions": {name: version(name) for name in packages},
         "summary": summary(measured),
         "results": measured,
