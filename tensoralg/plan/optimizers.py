@@ -19,6 +19,7 @@ from typing import Any
 import opt_einsum
 from opt_einsum.paths import PathOptimizer, ssa_to_linear
 
+from tensoralg.plan.beside import beside
 from tensoralg.plan.bounded import MOST, PAIRS, proved
 from tensoralg.plan.hypergraph import Hypergraph, Rooted, bits
 from tensoralg.plan.portfolio import LARGE, MOVES, Effort, portfolio
@@ -110,7 +111,10 @@ def search(
         return proposals(graph, minimize, seed, effort)
 
     if minimize == "flops":
-        return portfolio(graph, minimize, limit, seed, effort, others, begin), False
+        with beside(graph, minimize, limit, seed, effort) as elsewhere:
+            trees = portfolio(graph, minimize, limit, seed, effort, others, begin)
+            trees += elsewhere()
+        return sorted(trees, key=lambda tree: _key(graph, tree, minimize, limit)), False
     # trees of few FLOPs are often those of a small peak, which no sum over steps describes
     half = Effort(effort.moves // 2, effort.until(0.5), effort.begun)
     found = portfolio(graph, minimize, limit, seed, half, others, begin)
