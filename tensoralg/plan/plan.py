@@ -269,7 +269,8 @@ class Plan:
         if self.sizes:
             head.append("sizes " + ", ".join(f"{name} = {value}" for name, value in self.sizes.items()))
         pairs = zip(self._regimes, self.programs, strict=True)
-        return "\n".join([*head, *(_report(regime) + self._slices(program) for regime, program in pairs)])
+        everywhere = "at these sizes" if self.sizes and self.graph.numeric else "for all sizes"
+        return "\n".join([*head, *(_report(regime, everywhere) + self._slices(program) for regime, program in pairs)])
 
     def _slices(self, program: Program) -> str:
         rows = []
@@ -293,7 +294,7 @@ class Plan:
         if missing := [name for name in symbols if name not in (str(x), str(y), *sizes)]:
             raise NeedsSizes(
                 f"a map over {x} and {y} needs the sizes of {', '.join(missing)}",
-                remedy=f"give them: show({str(x)!r}, {str(y)!r}, {', '.join(f'{name}=64' for name in missing)})",
+                remedy=f"give them, for example {', '.join(f'{name}=64' for name in missing)}",
             )
         found = self.at(**sizes) if sizes else self
         survey = Survey(found.prices, self.minimize, str(x), str(y), ranges[0], ranges[1])
@@ -336,8 +337,8 @@ def degree(price: Priced, key: str, name: str) -> int:
     return amount.degree(name) if isinstance(amount, Polynomial) else 0
 
 
-def _report(regime: Regime) -> str:
-    lines = ["", f"where {regime.where}" if regime.condition.clauses else "for all sizes"]
+def _report(regime: Regime, everywhere: str) -> str:
+    lines = ["", f"where {regime.where}" if regime.condition.clauses else everywhere]
     if regime.condition.clauses and regime.may_be_empty:
         lines[-1] += "   (may be empty)"
     lines += [

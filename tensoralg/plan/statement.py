@@ -173,7 +173,7 @@ def _times(one: Quantity, other: Quantity) -> Quantity:
     return _joined([one, other], _product)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class CostVerdict:
     """What was decided about a statement.
 
@@ -200,6 +200,9 @@ class CostVerdict:
 
     def __bool__(self) -> bool:
         return self.status == "proved"
+
+    def __repr__(self) -> str:
+        return f"CostVerdict({self.explain()!r})"
 
     def explain(self) -> str:
         """Return the verdict in words."""
