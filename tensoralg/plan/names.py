@@ -26,7 +26,7 @@ from tensoralg.plan.block import (
     Total,
 )
 from tensoralg.plan.slicing import Sliced, unsliced
-from tensoralg.plan.tree import Tree
+from tensoralg.plan.tree import Tree, written
 from tensoralg.spaces import VectorSpace
 
 
@@ -40,7 +40,7 @@ def tree_of(block: Block, trees: Mapping[Contract, Tree | Sliced]) -> Any:
     if isinstance(block, Split | Take):
         return parts[0]
     if isinstance(block, Contract):
-        return _named(unsliced(trees.get(block, 0 if parts else ())), parts)
+        return _named(unsliced(trees.get(block, written(len(parts)))), parts)
     return (_word(block), *parts)
 
 

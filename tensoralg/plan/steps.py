@@ -38,7 +38,7 @@ from tensoralg.plan.block import (
 )
 from tensoralg.plan.blocks import walk_blocks
 from tensoralg.plan.polynomial import Polynomial
-from tensoralg.plan.tree import Network, Tree
+from tensoralg.plan.tree import Network, Tree, written
 from tensoralg.spaces import Index, VectorSpace, atoms
 
 Labels = tuple[int, ...]
@@ -243,7 +243,7 @@ class _Writer:
         carried = {label for operand in block.factors for label in operand.labels}
         wanted = tuple(label for label in block.output if label in carried)
         constant = len(wanted) < len(block.output)
-        tree = self.trees.get(block, 0 if block.factors else ())
+        tree = self.trees.get(block, written(len(block.factors)))
         text, flops = _Contraction(self, block, letters).expression(tree, wanted)
         text = _scaled(text, block.scale)
         if not constant:

@@ -14,6 +14,7 @@ import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plan.oracle import expression
+from plan.repeats import definition, inputs
 
 import tensoralg as ta
 from tensoralg.expr.arrays import all_dimensions
@@ -142,6 +143,24 @@ def test_steps_compute_the_expression(text: str) -> None:
 def test_steps_compute_random_contractions(words: list[str], output: set[str], seed: int) -> None:
     kept = "".join(sorted(output & set("".join(words))))
     check(expression(words, kept), {"na": 2, "nb": 3, "nc": 1, "nd": 2}, seed)
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 10**6))
+def test_steps_that_are_shared_are_written_once(seed: int) -> None:
+    expr, sizes = definition(seed, terms=2, count=4), {"n": 3, "d": 2}
+    arrays = {name: np.array(value, dtype=object) for name, value in inputs(seed, sizes).items()}
+    known = {name: sizes[name] for name in all_dimensions(expr)}
+    expected = np.asarray(expr.evaluate(known, **{x: arrays[x].tolist() for x in expr.tensors}))
+    for regime in plan(expr).regimes():
+        assert (execute(regime.steps, arrays, sizes) == expected).all(), [str(s) for s in regime.steps]
+        assert sympy.expand(sum(step.flops for step in regime.steps) - regime.flops) == 0
+
+
+def test_the_scores_of_second_order_attention_are_one_step() -> None:
+    expr = ta.parse("O[t,c] = Q[t,f]*K[s,f]*Q[u,g]*K[s,g]*V[u,c]", indices=TOKENS | {"u": "n", "g": "d", "c": "e"})
+    lines = [[str(step) for step in regime.steps] for regime in plan(expr, {"d": 64, "e": 64}).regimes()]
+    assert any(sum("Q, K" in line for line in order) == 1 and len(order) == 3 for order in lines)
 
 
 def test_views_of_product_and_sum_spaces() -> None:
