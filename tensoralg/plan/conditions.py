@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import combinations
 from typing import Any
 
@@ -51,6 +51,10 @@ class Condition:
 
     def sympy(self) -> Any:
         """Return the condition as a sympy formula."""
+        return self._formula
+
+    @cached_property
+    def _formula(self) -> Any:
         return sympy.And(*(sympy.Or(*(relation(q) for q in clause)) for clause in self.clauses))
 
 
