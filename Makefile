@@ -12,7 +12,7 @@ STAMP := $(VENV)/.installed
 help:
 	@echo "make verify   set up, then check the claims in proofs/"
 	@echo "make test     set up, then ruff, mypy and pytest (doctests and notebooks included)"
-	@echo "make bench    set up, then measure: against peers, at scale, and soundness (about an hour)"
+	@echo "make bench    set up, then measure: against peers, at scale, and soundness (about two hours)"
 	@echo "make setup    only the set-up, in $(VENV)/ (PYTHON=python3.12 chooses the interpreter)"
 	@echo "make clean    remove caches and build products; $(VENV)/ stays"
 
@@ -33,6 +33,7 @@ test: $(STAMP)
 bench: $(STAMP)
 	$(PY) benchmarks/identities.py
 	$(PY) benchmarks/plans.py
+	$(PY) benchmarks/networks.py --budget 5 --workers
 	$(PY) benchmarks/refutation.py
 	$(PY) benchmarks/scale.py
 	$(PY) benchmarks/soundness.py --cases 100000 --jobs 2
