@@ -21,6 +21,7 @@ from pathlib import Path
 from random import Random
 
 import sympy
+from machine import cpu
 
 import tensoralg as ta
 from tensoralg.errors import ImplicitSumWarning
@@ -138,7 +139,7 @@ def run(repetitions: int) -> dict[str, object]:
         "repetitions": repetitions,
         "versions": {name: version(name) for name in ("tensoralg", "sympy", "igraph")},
         "python": platform.python_version(),
-        "machine": f"{platform.machine()}, {platform.processor() or 'unnamed processor'}",
+        "machine": f"{platform.machine()}, {cpu()}",
         "date": time.strftime("%Y-%m-%d"),
     }
 

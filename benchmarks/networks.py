@@ -40,6 +40,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 import cotengra  # noqa: E402
 import opt_einsum  # noqa: E402
 from cotengra.utils import lattice_equation, randreg_equation  # noqa: E402
+from machine import cpu  # noqa: E402
 from opt_einsum.testing import rand_equation  # noqa: E402
 from plan.oracle import run  # noqa: E402
 
@@ -295,13 +296,6 @@ def main() -> None:
                 )
                 print(f"{budget:g} s, {name}, seed {seed}: ratio {ratio(runs[str(seed)]):.3f}; {line}", flush=True)
                 write(options.output, results)
-
-
-def cpu() -> str:
-    """Return the model of the processor."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor())
 
 
 def write(output: Path, results: dict[str, Any]) -> None:

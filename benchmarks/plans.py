@@ -33,6 +33,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 import opt_einsum  # noqa: E402
 import torch  # noqa: E402
+from machine import cpu  # noqa: E402
 from opt_einsum.parser import parse_einsum_input  # noqa: E402
 from opt_einsum.testing import build_shapes  # noqa: E402
 from plan.oracle import expression, run, trees  # noqa: E402
@@ -244,14 +245,6 @@ def small() -> dict[str, float]:
         plan(expr, named)
         again.append(time.perf_counter() - start)
     return {"first, median seconds": statistics.median(first), "again, median seconds": statistics.median(again)}
-
-
-def cpu() -> str:
-    """Return the model of the processor."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    return next(
-        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor()
-    )
 
 
 def show(title: str, table: dict[str, dict[str, float]]) -> None:

@@ -23,6 +23,7 @@ from random import Random
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+from machine import cpu  # noqa: E402
 from networks import Edges, brick_wall, cubic, network, rewired, tree, word  # noqa: E402
 
 import tensoralg as ta  # noqa: E402
@@ -123,7 +124,7 @@ def run(sizes: list[int], seeds: int) -> dict[str, object]:
         "rows": rows,
         "versions": {name: version(name) for name in ("tensoralg", "numpy", "opt_einsum")},
         "python": platform.python_version(),
-        "machine": f"{platform.machine()}, {platform.processor() or 'unnamed processor'}",
+        "machine": f"{platform.machine()}, {cpu()}",
         "date": time.strftime("%Y-%m-%d"),
     }
 

@@ -29,6 +29,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from machine import cpu  # noqa: E402
+
 import tensoralg as ta  # noqa: E402
 from tensoralg.expr.nodes import add, bind, mul, power  # noqa: E402
 from tensoralg.show.progress import progress  # noqa: E402
@@ -457,7 +459,7 @@ def main() -> None:
         "limit_seconds": options.limit,
         "versions": {name: version(name) for name in ("tensoralg", "sympy", "igraph")},
         "python": platform.python_version(),
-        "machine": f"{platform.machine()}, {platform.processor() or 'unnamed processor'}",
+        "machine": f"{platform.machine()}, {cpu()}",
         "date": time.strftime("%Y-%m-%d"),
     }
     options.output.parent.mkdir(exist_ok=True)

@@ -31,6 +31,7 @@ from corruption import corruptions, outcome, valid_certificates  # noqa: E402
 from fuzz import KINDS, made  # noqa: E402
 from judgement import in_complete_fragment, judge  # noqa: E402
 from limits import OverTime, limit  # noqa: E402
+from machine import cpu  # noqa: E402
 from slow_certificates import SLOW  # noqa: E402
 
 import tensoralg as ta  # noqa: E402
@@ -142,7 +143,7 @@ def report(found: dict[str, list[dict[str, Any]]], seed: int, jobs: int, wall: f
         "undecided": listed,
         "versions": {name: version(name) for name in ("tensoralg", "sympy", "igraph", "python-flint")},
         "python": platform.python_version(),
-        "machine": f"{platform.machine()}, {platform.processor() or 'unnamed processor'}",
+        "machine": f"{platform.machine()}, {cpu()}",
         "date": time.strftime("%Y-%m-%d"),
     }
 

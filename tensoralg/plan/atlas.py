@@ -190,7 +190,15 @@ def drawn(tree: Any) -> str:
     >>> drawn(("Q", ("K", "V")))
     '(Q (K V))'
     """
-    return tree if isinstance(tree, str) else "(" + " ".join(drawn(part) for part in tree) + ")"
+    words: list[str] = []
+    stack = [tree]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, str):
+            words.append(part)
+        else:
+            stack += [")", *reversed(part), "("]
+    return " ".join(words).replace("( ", "(").replace(" )", ")")
 
 
 def _order(line: Line) -> tuple[int, ...]:

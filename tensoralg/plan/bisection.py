@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from tensoralg.plan.greedy import greedy
 from tensoralg.plan.hypergraph import Hypergraph, Rooted, bits
-from tensoralg.plan.tree import Tree
+from tensoralg.plan.tree import Tree, named
 
 SMALL = 6
 MOST = 1500
@@ -76,7 +76,8 @@ class _Bisection:
         for labels in carried:
             inside |= labels
         part = greedy(Hypergraph(carried, outside & inside, self.graph.sizes)).tree()
-        return _renamed(part, members)
+        renamed: Tree = named(part, members)
+        return renamed
 
     def split(self, members: list[int]) -> tuple[list[int], list[int]]:
         order = self.sorted(members)
@@ -106,7 +107,3 @@ class _Bisection:
             found.append(self.graph.log2(before & after[place]))
             before |= kept[position] if position >= 0 else 0
         return found
-
-
-def _renamed(tree: Tree, names: list[int]) -> Tree:
-    return names[tree] if isinstance(tree, int) else tuple(_renamed(part, names) for part in tree)

@@ -15,8 +15,6 @@ from random import Random
 
 from tensoralg.plan.hypergraph import Hypergraph, Rooted, bits
 
-BIG = 1000.0
-
 
 def greedy(graph: Hypergraph, rng: Random | None = None, temperature: float = 0.0, alpha: float = 1.0) -> Rooted:
     """Return the tree of a greedy order.

@@ -26,7 +26,7 @@ from tensoralg.plan.block import (
     Total,
 )
 from tensoralg.plan.slicing import Sliced, unsliced
-from tensoralg.plan.tree import Tree, written
+from tensoralg.plan.tree import Tree, named, written
 from tensoralg.spaces import VectorSpace
 
 
@@ -40,7 +40,7 @@ def tree_of(block: Block, trees: Mapping[Contract, Tree | Sliced]) -> Any:
     if isinstance(block, Split | Take):
         return parts[0]
     if isinstance(block, Contract):
-        return _named(unsliced(trees.get(block, written(len(parts)))), parts)
+        return named(unsliced(trees.get(block, written(len(parts)))), parts) or "1"
     return (_word(block), *parts)
 
 
@@ -48,12 +48,6 @@ def _word(block: Block) -> str:
     if isinstance(block, Pointwise):
         return block.function
     return {Softmax: "softmax", Total: "+", Quotient: "/", Bundle: "results"}[type(block)]
-
-
-def _named(tree: Tree, parts: list[Any]) -> Any:
-    if isinstance(tree, int):
-        return parts[tree]
-    return tuple(_named(part, parts) for part in tree) if tree else "1"
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ from tensoralg.plan.tree import Network, Priced
 SHARED = 24
 POINTS = 6
 SMALL = 5
+PAIRED = 100  # operands: the steps of a chain of more would lie too deep in each other
 REMEMBERED = 512
 
 
@@ -196,7 +197,7 @@ class _Planner:
     def _shared(self, graph: Graph, chosen: Frontier) -> Iterator[Priced]:
         """Yield the orders in which equal steps are done once, where there are any."""
         sharing = Sharing(graph)
-        if not sharing.places:
+        if not sharing.repeats or any(room.network.count > PAIRED for room in graph.rooms):
             return
         for price in chosen.orders[:SHARED]:
             if any(isinstance(tree, Sliced) for tree in price.tree.trees.values()):
@@ -212,7 +213,7 @@ class _Planner:
         yield replace(price, tree=Order(graph.root, trees, root))
 
     def _points(self) -> list[dict[str, int]]:
-        """Return sizes at which to look for trees that share values."""
+        """Return the sizes at which to look for graphs and trees."""
         if not self.symbols:
             return [{}]
         return list(islice(sample_sizes(self.symbols, self.task.seed), POINTS))

@@ -78,7 +78,8 @@ class Plan:
         What comes first: `"flops"`, `"largest"` or `"peak"`.
     optimal : bool
         Whether these orders are proved to be the best contraction trees (at all sizes >= 2, or from
-        `least` on: see `plan.exact`), without sharing between the terms of a product.
+        `least` on: see `plan.exact`).  Orders that do equal steps once or multiply out sums are looked for as well,
+        and are taken where they are cheaper; no proof says that no other of these is cheaper still.
     prices : tuple of Priced
         The choices of trees that are best for some sizes.
     """
@@ -135,6 +136,11 @@ class Plan:
         return ratios.pop() if len(ratios) == 1 else sympy.Max(*ratios, evaluate=False)
 
     @property
+    def symbols(self) -> list[str]:
+        """The names of the sizes that were not given."""
+        return [name for name in self.graph.names if name not in self.sizes]
+
+    @property
     def flops(self) -> Any:
         """The FLOPs, a sympy expression (a multiply-add counts two)."""
         return self._amount("flops")
@@ -185,8 +191,7 @@ class Plan:
             where = "; ".join(str(regime.where) for regime in self._regimes[:4])
             raise NeedsSizes(
                 f"the best order of {'; '.join(self._written())} depends on the sizes: {where}",
-                remedy=f"use .at({', '.join(f'{name}=...' for name in self.graph.names if name not in self.sizes)}), "
-                "or look at .regimes()",
+                remedy=f"use .at({', '.join(f'{name}=...' for name in self.symbols)}), or look at .regimes()",
                 regimes=len(self.prices),
             )
         return self._regimes[0]
@@ -212,9 +217,8 @@ class Plan:
             If the plan has no such symbol.
         """
         name = str(name)
-        symbols = [n for n in self.graph.names if n not in self.sizes]
-        if name not in symbols:
-            raise UnknownSize(f"{name!r} is no symbol of this plan", remedy=suggest(name, symbols), name=name)
+        if name not in self.symbols:
+            raise UnknownSize(f"{name!r} is no symbol of this plan", remedy=suggest(name, self.symbols), name=name)
         # far out in one size, the first key of lowest degree wins
         leading = min(degree(price, self.minimize, name) for price in self.prices)
         orders = {
@@ -232,8 +236,7 @@ class Plan:
 
     @cached_property
     def _borders(self) -> tuple[Any, ...]:
-        symbols = [name for name in self.graph.names if name not in self.sizes]
-        return tuple(borders(self.prices, self.minimize, symbols, self.witnesses))
+        return tuple(borders(self.prices, self.minimize, self.symbols, self.witnesses))
 
     def show(self, x: Any = None, y: Any = None, /, **sizes: Any) -> Any:
         """Return a report as plain text, or a map over two sizes.
@@ -284,7 +287,7 @@ class Plan:
         return "".join(rows)
 
     def _map(self, x: Any, y: Any, sizes: dict[str, Any]) -> Atlas:
-        symbols = [name for name in self.graph.names if name not in self.sizes]
+        symbols = self.symbols
         if x is None or y is None or str(x) == str(y):
             raise UsageError("a map has two axes", remedy=f"name two of {', '.join(symbols)}: show('n', 'd')")
         for name in (str(x), str(y), *sizes):

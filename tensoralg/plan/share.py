@@ -62,11 +62,24 @@ class Sharing:
                 yield dict(zip((room.contract for room in self.graph.rooms), found, strict=True))
 
     @cached_property
+    def _factors(self) -> list[list[Operand]]:
+        return [[through(operand) for operand in room.contract.factors] for room in self.graph.rooms]
+
+    @cached_property
+    def _count(self) -> Counter[Block]:
+        return Counter(operand.block for factors in self._factors for operand in factors)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether some array is an operand twice, without which no two steps are equal."""
+        return any(count > 1 for count in self._count.values())
+
+    @cached_property
     def places(self) -> dict[Key, list[_Place]]:
-        """Where each value occurs, for those that occur at least twice without overlap."""
-        rooms = self.graph.rooms
-        factors = [[through(o) for o in room.contract.factors] for room in rooms]
-        count = Counter(o.block for room in factors for o in room)
+        """Where each value of several operands occurs, for those that occur at least twice without overlap."""
+        if not self.repeats:
+            return {}
+        rooms, factors, count = self.graph.rooms, self._factors, self._count
         number = {block: k for k, block in enumerate(count)}
         rough: dict[Any, list[tuple[int, tuple[int, ...]]]] = {}
         for k, room in enumerate(rooms):
@@ -83,9 +96,15 @@ class Sharing:
                     mask = sum(1 << p for p in members)
                     key, order = _canonical(factors[k], members, rooms[k].network.kept(mask), number)
                     found.setdefault(key, []).append(_Place(k, mask, order))
-        several = {key: places for key, places in found.items() if _apart(places) > 1}
-        ranked = sorted(several, key=lambda key: (-_apart(several[key]), len(several[key][0].order)))
+        several = {key: places for key, places in found.items() if _two_apart(places)}
+        ranked = sorted(several, key=lambda key: (-self._most(several[key]), len(several[key][0].order)))
         return {key: several[key] for key in ranked[:MOST_KEYS]}
+
+    def _most(self, places: list[_Place]) -> int:
+        """Return a bound of how many of the places can lie side by side."""
+        size = len(places[0].order)
+        rooms = Counter(place.room for place in places)
+        return sum(min(count, self.graph.rooms[k].network.count // size) for k, count in rooms.items())
 
     @cached_property
     def _keys(self) -> list[dict[int, tuple[Key, _Place]]]:
@@ -99,7 +118,7 @@ class Sharing:
         """Return the trees that share most at the given sizes, one for each contraction; None if nothing is gained."""
         self._orders.clear()
         networks = [room.network.at(sizes) for room in self.graph.rooms]
-        apart = {key: _apart(places) for key, places in self.places.items()}
+        most = {key: self._most(places) for key, places in self.places.items()}
         alone: dict[Key, Any] = {key: self._value(networks, key, {}).flops for key in self.places}
         shared: list[Key] = []
         least, best = self._total(networks, shared)
@@ -108,7 +127,7 @@ class Sharing:
             gains: list[tuple[Any, int, Key, tuple[Tree, ...]]] = []
             for key in self.places:
                 # a value cannot save more than it costs at every place but one
-                if key not in shared and (apart[key] - 1) * alone[key] > max((g for g, *_ in gains), default=0):
+                if key not in shared and (most[key] - 1) * alone[key] > max((g for g, *_ in gains), default=0):
                     total, trees = self._total(networks, [*shared, key])
                     gains.append((least - total, len(gains), key, trees))
             gain, _, key, trees = max(gains, default=(0, 0, (), ()))
@@ -169,15 +188,9 @@ def _connected(room: Room, positions: list[int]) -> Iterator[tuple[int, ...]]:
                 yield members
 
 
-def _apart(places: list[_Place]) -> int:
-    """Return how many of the places do not overlap (found greedily)."""
-    taken: dict[int, int] = {}
-    count = 0
-    for place in places:
-        if not taken.get(place.room, 0) & place.members:
-            taken[place.room] = taken.get(place.room, 0) | place.members
-            count += 1
-    return count
+def _two_apart(places: list[_Place]) -> bool:
+    """Whether two of the places do not overlap."""
+    return any(one.room != other.room or not one.members & other.members for one, other in combinations(places, 2))
 
 
 def _canonical(

@@ -17,8 +17,6 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from opt_einsum import get_symbol
-
 from tensoralg.expr.nodes import Entry, Expr
 from tensoralg.expr.rewrite import distinct_nodes
 from tensoralg.plan.block import (
@@ -38,7 +36,7 @@ from tensoralg.plan.block import (
 )
 from tensoralg.plan.blocks import walk_blocks
 from tensoralg.plan.polynomial import Polynomial
-from tensoralg.plan.tree import Network, Tree, written
+from tensoralg.plan.tree import Network, Tree, folded, written
 from tensoralg.spaces import Index, VectorSpace, atoms
 
 Labels = tuple[int, ...]
@@ -275,6 +273,15 @@ class _Writer:
         return tuple(chosen[label] for label in range(len(spaces)))
 
 
+@dataclass(frozen=True)
+class _Part:
+    """A part of a tree that is made: its operands, the name under which it stands, its labels in order."""
+
+    operands: int
+    text: str
+    labels: Labels
+
+
 class _Contraction:
     """Writes the steps of one contraction along a tree."""
 
@@ -290,31 +297,40 @@ class _Contraction:
         """Return the last operation of a tree, and its FLOPs; the other ones become steps."""
         if tree == ():
             return "1", 0
-        _, text, labels, flops = self._visit(tree, wanted)
+        if isinstance(tree, int):
+            text, labels, flops = self._alone(tree, wanted)
+        else:
+            left, right = (folded(part, self._leaf, self._step) for part in tree)
+            text, labels, flops = self._join(left, right, wanted)
         return (text if labels == wanted else self._einsum([(text, labels)], wanted)), flops
 
-    def _visit(self, tree: Tree, wanted: Labels | None) -> tuple[int, str, Labels, Any]:
-        """Return the operands of a tree, the operation that joins them, its labels in order, its FLOPs."""
-        if isinstance(tree, int):
-            operand, operands = self.block.factors[tree], 1 << tree
-            text = self.writer.source(operand.block)
-            if not self.network.sums_alone(tree):
-                return operands, text, operand.labels, 0
-            labels = self._ordered(operands, [operand.labels], wanted)
-            flops = self.network.leaf(tree).flops
-            return operands, self._einsum([(text, operand.labels)], labels), labels, flops
-        parts = [self._part(part) for part in tree]
-        (left, *one), (right, *other) = parts
-        labels = self._ordered(left | right, [one[1], other[1]], wanted)
-        flops, _ = self.network.step(left, right)
-        return left | right, self._einsum([(one[0], one[1]), (other[0], other[1])], labels), labels, flops
+    def _alone(self, position: int, wanted: Labels | None) -> tuple[str, Labels, Any]:
+        """Return the operation that prepares an operand (its name where it is none), its labels, its FLOPs."""
+        operand = self.block.factors[position]
+        text = self.writer.source(operand.block)
+        if not self.network.sums_alone(position):
+            return text, operand.labels, 0
+        labels = self._ordered(1 << position, [operand.labels], wanted)
+        return self._einsum([(text, operand.labels)], labels), labels, self.network.leaf(position).flops
 
-    def _part(self, tree: Tree) -> tuple[int, Any, Any]:
-        """Return the operands of a part of a tree, the name under which it stands and its labels."""
-        operands, text, labels, flops = self._visit(tree, None)
-        if not isinstance(tree, int) or self.network.sums_alone(tree):
-            text = self.writer.emit(text, (self.block.spaces[label] for label in labels), flops)
-        return operands, text, labels
+    def _join(self, left: _Part, right: _Part, wanted: Labels | None) -> tuple[str, Labels, Any]:
+        """Return the operation that joins two parts, its labels in order, its FLOPs."""
+        labels = self._ordered(left.operands | right.operands, [left.labels, right.labels], wanted)
+        flops, _ = self.network.step(left.operands, right.operands)
+        return self._einsum([(left.text, left.labels), (right.text, right.labels)], labels), labels, flops
+
+    def _leaf(self, position: int) -> _Part:
+        text, labels, flops = self._alone(position, None)
+        if self.network.sums_alone(position):
+            text = self._emit(text, labels, flops)
+        return _Part(1 << position, text, labels)
+
+    def _step(self, left: _Part, right: _Part) -> _Part:
+        text, labels, flops = self._join(left, right, None)
+        return _Part(left.operands | right.operands, self._emit(text, labels, flops), labels)
+
+    def _emit(self, text: str, labels: Labels, flops: Any) -> str:
+        return self.writer.emit(text, (self.block.spaces[label] for label in labels), flops)
 
     def _ordered(self, operands: int, parts: Sequence[Labels], wanted: Labels | None) -> Labels:
         """Return the labels that a set of operands keeps: as wanted, or in the order in which they come."""
@@ -335,6 +351,8 @@ def _letters(names: Sequence[str], space: VectorSpace) -> Iterator[str]:
     for text in [*(name for name in names if len(name) == 1), *(name[0] for name in names)]:
         if text.isascii() and text.isalpha():
             yield text
+    from opt_einsum import get_symbol
+
     yield from (get_symbol(k) for k in count())
 
 

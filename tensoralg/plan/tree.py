@@ -25,14 +25,15 @@ Wenger, Parallel Processing Letters 7, 1997).
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from tensoralg.plan.block import Contract, Literal, Operand, Split, Take
 from tensoralg.plan.polynomial import Amount, Height, height, join, raised, value_at
 
 Tree: TypeAlias = "int | tuple[Tree, ...]"
+T = TypeVar("T")
 
 
 def is_mask(operand: Operand) -> bool:
@@ -175,14 +176,11 @@ class Network:
         """Return the price of a tree; `()` is the tree of a contraction without operands."""
         if tree == ():
             return Priced(self.zero, self.zero, height(self.zero), height(self.zero), ())
-        made: list[tuple[int, Priced]] = []
-        for part in postorder(tree):
-            if isinstance(part, int):
-                made.append((1 << part, self.leaf(part)))
-            else:
-                (left, first), (right, second) = made[-2:]
-                made[-2:] = [(left | right, self.join(left, first, right, second))]
-        return made[0][1]
+
+        def joined(one: tuple[int, Priced], other: tuple[int, Priced]) -> tuple[int, Priced]:
+            return one[0] | other[0], self.join(*one, *other)
+
+        return folded(tree, lambda position: (1 << position, self.leaf(position)), joined)[1]
 
 
 def _mask(labels: Sequence[int]) -> int:
@@ -210,9 +208,27 @@ def written(count: int) -> Tree:
     return tree
 
 
+def folded(tree: Tree, leaf: Callable[[int], T], joined: Callable[[T, T], T]) -> T:
+    """Return what a tree other than `()` becomes when leaves and joins are replaced, left parts first.
+
+    Examples
+    --------
+    >>> folded(((0, 1), 2), str, lambda left, right: f"({left} {right})")
+    '((0 1) 2)'
+    """
+    made: list[T] = []
+    for part in postorder(tree):
+        if isinstance(part, int):
+            made.append(leaf(part))
+        else:
+            left, right = made[-2:]
+            made[-2:] = [joined(left, right)]
+    return made[0]
+
+
 def named(tree: Tree, names: Sequence[Any]) -> Any:
     """Return a tree with its positions replaced by names."""
-    return names[tree] if isinstance(tree, int) else tuple(named(part, names) for part in tree)
+    return folded(tree, lambda position: names[position], lambda left, right: (left, right)) if tree != () else ()
 
 
 def to_path(tree: Tree) -> list[tuple[int, ...]]:

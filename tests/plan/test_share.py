@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -136,3 +137,24 @@ def test_the_same_orders_are_found_every_time(seed: int) -> None:
     first = plan(expr)
     orders.cache_clear()
     assert [(p.flops, p.tree) for p in plan(expr).prices] == [(p.flops, p.tree) for p in first.prices]
+
+
+def test_a_sum_of_one_tensor_is_taken_once() -> None:
+    total = ta.parse("y[] = A[i,j]*A[k,l]", indices={"i,j,k,l": "n"})
+    assert plan(total).flops == n**2 + 1
+
+
+def test_a_value_at_overlapping_places_is_found_where_two_of_them_are_apart() -> None:
+    # of the products with x the first in the order written overlaps all others
+    x = ta.tensor("x", T)
+    t, s, u, v = T.indices("t s u v")
+    expr = ta.define((), A[t, s] * x[s] * A[u, v] * x[v] * x[t] * x[u])
+    assert plan(expr, {"n": 50}).flops < 2 * (2 * 50**2 + 2 * 50)
+
+
+def test_a_long_product_of_one_matrix_is_planned() -> None:
+    indices = [T.index(f"i{k}") for k in range(301)]
+    term: Any = 1
+    for one, other in pairwise(indices):
+        term = term * A[one, other]
+    assert plan(ta.define((indices[0], indices[-1]), term), {"n": 3}).flops == 299 * 2 * 27

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from itertools import pairwise
 from string import ascii_letters
 from typing import Any
 
@@ -227,3 +228,18 @@ def test_several_outputs_share_their_blocks() -> None:
         trees |= plan(expr).programs[0].order.trees
     lines = [str(step) for step in steps(outputs, trees, Letters.of({"O": weights, "Z": total}))]
     assert lines == ["x0 = einsum('tf,sf->ts', Q, K)", "O = relu(x0)", "Z = einsum('ts->t', O)"]
+
+
+def test_orders_deeper_than_the_stack_of_python() -> None:
+    T = ta.Space("T", "n")
+    A, x = ta.tensor("A", T @ T), ta.tensor("x", T)
+    indices = [T.index(f"i{k}") for k in range(401)]
+    term: Any = 1
+    for one, other in pairwise(indices):
+        term = term * A[one, other]
+    for output, last in (((indices[0], indices[-1]), 1), ((indices[0],), x[indices[-1]])):
+        found = plan(ta.define(output, term * last), {"n": 3})
+        (regime,) = found.regimes()
+        assert len(regime.steps) == 399 + (last != 1)
+        assert regime.tree
+        assert "more: .steps" in str(found)
