@@ -222,7 +222,7 @@ def assert_light(modules: list[str], heavy: set[str]) -> None:
 
 
 def test_import_tensoralg_is_light() -> None:
-    assert_light(["tensoralg"], HEAVY | {"opt_einsum"})
+    assert_light(["tensoralg"], HEAVY)
 
 
 def test_rooms_below_lower_are_light() -> None:

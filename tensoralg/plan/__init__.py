@@ -20,17 +20,13 @@ Statements about costs
     `cost`, `statement`, `comparisons`, `cones`.
 """
 
-from typing import TYPE_CHECKING, Any
-
 from tensoralg.plan.conditions import Condition
 from tensoralg.plan.cost import Cost, cost
+from tensoralg.plan.optimizers import Optimizer
 from tensoralg.plan.plan import Plan, Program, plan
 from tensoralg.plan.regimes import Regime
 from tensoralg.plan.statement import CostStatement, CostVerdict, Quantity, prove_cost
 from tensoralg.plan.steps import Step
-
-if TYPE_CHECKING:
-    from tensoralg.plan.optimizers import Optimizer
 
 __all__ = [
     "Condition",
@@ -47,12 +43,3 @@ __all__ = [
     "plan",
     "prove_cost",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name == "Optimizer":
-        # not imported with tensoralg: it needs opt_einsum
-        from tensoralg.plan.optimizers import Optimizer
-
-        return Optimizer
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+from opt_einsum import get_symbol
+
 from tensoralg.expr.nodes import Entry, Expr
 from tensoralg.expr.rewrite import distinct_nodes
 from tensoralg.plan.block import (
@@ -351,8 +353,6 @@ def _letters(names: Sequence[str], space: VectorSpace) -> Iterator[str]:
     for text in [*(name for name in names if len(name) == 1), *(name[0] for name in names)]:
         if text.isascii() and text.isalpha():
             yield text
-    from opt_einsum import get_symbol
-
     yield from (get_symbol(k) for k in count())
 
 
