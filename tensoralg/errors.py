@@ -30,6 +30,7 @@ __all__ = [
     "NeedsSizes",
     "NotAnEinsum",
     "NotMultilinear",
+    "NotStreamable",
     "ParseError",
     "ShadowedIndex",
     "ShapeMismatch",
@@ -179,6 +180,20 @@ class MemoryLimit(TensoralgError):
 
 class NotMultilinear(TensoralgError):
     """A map is not (symmetric, alternating) multilinear as it has to be."""
+
+
+class NotStreamable(TensoralgError):
+    """No stream was found; `.proved` tells *impossible* from *not found*, `.factor` is what is in the way."""
+
+    @property
+    def proved(self) -> bool:
+        """Whether it was shown that no state of constant size exists."""
+        return bool(self.facts.get("proved", False))
+
+    @property
+    def factor(self) -> Any:
+        """The factor that couples a past time with a later one, if that is the reason."""
+        return self.facts.get("factor")
 
 
 class ValidationFailed(TensoralgError):

@@ -243,10 +243,9 @@ def _reasons(condition: Any, engine: Engine, proofs: Proofs) -> Iterator[Any]:
             blocks = {s: tuple((v, *(w for w in placed if placed[w] == v and w != v)) for v in known[s]) for s in known}
             where = run.writer.product(masked(Term(chains=blocks)), {})
             cases.append((where, run.normal(run.expand(node, placed), known), known))
-        spellings = {run.show(run.narrowed(form, known)[0]) for _, form, known in cases}
-        if len(spellings) == 1:  # the order does not matter
-            _, form, known = cases[0]
-            yield proofs.reason(relation, node, run.narrowed(form, known)[0], 1, dict.fromkeys(known, ()), run)
+        narrow = [run.narrowed(form, known) for _, form, known in cases]
+        if len({(run.show(form), tuple(order.items())) for form, order in narrow}) == 1:  # the order does not matter
+            yield proofs.reason(relation, node, narrow[0][0], 1, narrow[0][1], run)
         else:
             yield tuple(u for where, form, k in cases for u in proofs.reason(relation, node, form, where, k, run))
 
