@@ -30,7 +30,7 @@ from tensoralg.plan import cost
 from tensoralg.spaces import Index, IndexTerm, Space, VectorSpace, atoms
 from tensoralg.stream.forest import Forest, forests
 from tensoralg.stream.monomials import Expansion
-from tensoralg.stream.system import Gate, State, System, reads, stripped
+from tensoralg.stream.system import Gate, State, System, at_token, reads
 
 LARGE = 2**16
 MOST_PLACEMENTS = 256
@@ -241,32 +241,25 @@ class Derivation:
         return kept
 
     def _join(self, one: Expr, other: Expr, rest: list[Expr]) -> Expr | None:
-        mine, yours = _summands(one), _summands(other)
-        (apart,), (from_,) = (
-            ([f for f in a if f not in b] or [None])[:2][:1] for a, b in ((mine[1], yours[1]), (yours[1], mine[1]))
-        )
-        if mine[0] != yours[0] or apart is None or from_ is None or len(mine[1]) != len(yours[1]):
+        """Return the sum of two terms as one, if they differ in one state that occurs nowhere else; else None."""
+        (summed, mine), (bound, yours) = _summands(one), _summands(other)
+        here, there = [f for f in mine if f not in yours], [f for f in yours if f not in mine]
+        if summed != bound or len(here) != 1 or len(there) != 1:
             return None
-        if sum(f not in yours[1] for f in mine[1]) != 1:
+        first, second = self._state_of(here[0]), self._state_of(there[0])
+        if first is None or second is None or first[1:] != second[1:] or first[0] is second[0]:
             return None
-        first, second = self._state_of(apart), self._state_of(from_)
-        if first is None or second is None or first[1:] != second[1:]:
+        (state, strict, (now, *args)), gone = first, second[0]
+        alike = _dynamics(state) == _dynamics(gone)
+        if not alike or self._uses(state, rest) or self._uses(gone, rest):
             return None
-        one_state, two_state = first[0], second[0]
-        if self._uses(one_state, rest) or self._uses(two_state, rest):
-            return None
-        if (one_state.gates and one_state.gates != two_state.gates) or one_state.width != two_state.width:
-            return None
-        to: dict[Index, IndexTerm] = dict(zip(two_state.legs, one_state.legs, strict=True))
-        value = one_state.value + substitute(two_state.value, {**to, two_state.time: one_state.time})
-        for gone in (one_state, two_state):
-            self.states.remove(gone)
-            self.known = {key: state for key, state in self.known.items() if state is not gone}
-        state, order = self._known(replace(one_state, value=value))
-        args = first[2]
-        symbol = state.before if first[1] else state.tensor
-        entry = symbol[(args[0], *(args[1:][k] for k in order))]
-        return bind(mine[0], mul(*(entry if f == apart else f for f in mine[1])))
+        to: dict[Index, IndexTerm] = dict(zip((gone.time, *gone.legs), (state.time, *state.legs), strict=True))
+        value = state.value + substitute(gone.value, to)
+        self.states = [kept for kept in self.states if kept is not state and kept is not gone]
+        self.known = {key: kept for key, kept in self.known.items() if kept is not state and kept is not gone}
+        made, order = self._known(replace(state, value=value))
+        symbol = made.before if strict else made.tensor
+        return bind(summed, mul(*(symbol[(now, *(args[k] for k in order))] if f == here[0] else f for f in mine)))
 
     def _state_of(self, factor: Expr) -> tuple[State, bool, tuple[IndexTerm, ...]] | None:
         if isinstance(factor, Entry):
@@ -278,7 +271,7 @@ class Derivation:
     def _uses(self, state: State, terms: Iterable[Expr]) -> bool:
         """Whether a state occurs in other states or in some terms."""
         others = (other.value for other in self.states if other is not state)
-        return any(found is state for term in (*others, *terms) for found, _ in reads(term, [state]))
+        return any(reads(term, [state]) for term in (*others, *terms))
 
 
 @dataclass(frozen=True)
@@ -329,8 +322,8 @@ class Tree:
 
     def shape(self, edge: Edge) -> list[Any]:
         """Return the dimensions of the state of an edge."""
-        rows = [gate.args[0].space.dimension for gate in edge.gates if len(gate.args) == 2]  # type: ignore[attr-defined]
-        return [*(i.space.dimension for i in self.crossing(edge)), *rows]  # type: ignore[attr-defined]
+        rows = [gate.args[0].space.dimension for gate in edge.gates if len(gate.args) == 2]
+        return [*(i.space.dimension for i in self.crossing(edge)), *rows]
 
     def numbers(self) -> int:
         """Return how many numbers the states have, at large sizes."""
@@ -345,7 +338,8 @@ class Tree:
             for k, edge in enumerate(node.children):
                 legs = self.crossing(edge)
                 stand_ins.append(Tensor(f"state.{k}", tuple(leg.space for leg in legs))[legs])
-            body = stripped(mul(*node.factors, *stand_ins), node.time)
+            whole = mul(*node.factors, *stand_ins)
+            body = at_token(Definition(whole._free, whole), self.clock).body
             kept = self.kept(above.get(id(node)))
             summed = tuple(i for i in self.bound if i in body._free and i not in kept)
             total += at_large(cost(bind(summed, body)).flops)
@@ -382,6 +376,12 @@ def _summands(term: Expr) -> tuple[tuple[Index, ...], tuple[Expr, ...]]:
     indices = term.indices if isinstance(term, Bind) else ()
     body = term.summand if isinstance(term, Bind) else term
     return indices, body.children() if body.kind == "mul" else (body,)
+
+
+def _dynamics(state: State) -> Any:
+    """Return what happens to a state between tokens, its legs counted."""
+    gates = [(gate.tensor, state.legs.index(gate.leg) if gate.leg else None, gate.matrix) for gate in state.gates]
+    return state.shape, sorted(gates, key=str), state.width
 
 
 def _leg_orders(shape: Sequence[VectorSpace]) -> Iterator[tuple[int, ...]]:

@@ -13,20 +13,20 @@ their applications*, 1990, for linear recurrences as scans.)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, reduce
+from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import sympy
 
-from tensoralg.expr.nodes import Decay, Definition, Delta, Entry, Expr, Mask, bind, mul
-from tensoralg.expr.replace import replace_tensor
+from tensoralg.expr.nodes import Bind, Decay, Definition, Delta, Entry, Expr, Mask, Number, bind, mul
 from tensoralg.expr.rewrite import distinct_nodes, fresh, names_in, substitute
 from tensoralg.expr.tensor import Tensor
-from tensoralg.spaces import Index, IndexTerm, Space, VectorSpace
+from tensoralg.spaces import Fused, Index, IndexTerm, Injected, Space, VectorSpace
 
-BEFORE = ".before"
+BEFORE, OLD = ".before", ".old"
 End = Index | str
 
 
@@ -81,6 +81,11 @@ class State:
         return Tensor(self.name + BEFORE, (self.time.space, *self.shape))
 
     @property
+    def old(self) -> Tensor:
+        """The state before every time, what the last token added included."""
+        return Tensor(self.name + OLD, (self.time.space, *self.shape))
+
+    @property
     def alone(self) -> Tensor:
         """The state at one time."""
         return Tensor(self.name, self.shape)
@@ -93,7 +98,7 @@ class State:
     @property
     def size(self) -> Any:
         """How many numbers it has, a sympy polynomial."""
-        return sympy.Mul(*(space.dimension for space in self.shape))  # type: ignore[attr-defined]
+        return sympy.Mul(*(space.dimension for space in self.shape))
 
     def carried(self, later: End, earlier: End, content: Callable[[tuple[Index, ...]], Expr]) -> Expr:
         """Return the gates over earlier < r <= later applied to a content, which is given legs."""
@@ -161,13 +166,31 @@ class Segment:
         return state.carried(high, self.low, lambda legs: first(state, legs)) + total
 
 
-def reads(expr: Expr, states: Iterable[State]) -> Iterable[tuple[State, bool]]:
-    """Yield the states whose entries a term mentions, and whether from before the token."""
+def reads(expr: Expr, states: Iterable[State]) -> list[State]:
+    """Return the states whose entries a term mentions."""
     names = {node.tensor.name for node in distinct_nodes(expr) if isinstance(node, Entry)}
-    for state in states:
-        for strict in (False, True):
-            if (state.before if strict else state.tensor).name in names:
-                yield state, strict
+    return [state for state in states if not names.isdisjoint((state.tensor.name, state.before.name))]
+
+
+def replaced(expr: Expr, states: Iterable[State], by: Callable[[State, bool, tuple[IndexTerm, ...]], Expr]) -> Expr:
+    """Return a term with every entry of a state replaced.
+
+    Parameters
+    ----------
+    expr : Expr
+    states : iterable of State
+    by : function
+        Of a state, whether the entry is from before the token, and its indices, the time first.
+    """
+    symbols = {state.tensor: (state, False) for state in states} | {state.before: (state, True) for state in states}
+
+    def walk(node: Expr) -> Expr:
+        if isinstance(node, Entry):
+            return by(*symbols[node.tensor], node.args) if node.tensor in symbols else node
+        children = tuple(map(walk, node.children()))
+        return bind(node.indices, children[0]) if isinstance(node, Bind) else node.with_children(children)
+
+    return walk(expr)
 
 
 @dataclass(frozen=True)
@@ -203,117 +226,167 @@ class Forms:
 
     def __init__(self, system: System, segment: Segment) -> None:
         self.system, self.segment = system, segment
-        self._made: dict[tuple[str, bool], Definition] = {}
-
-    def value(self, state: State) -> Expr:
-        """Return what a token adds, other states written out."""
-        return self.written(state.value)
+        self._made: dict[tuple[str, bool], Expr] = {}
 
     def written(self, expr: Expr) -> Expr:
         """Return a term with the entries of states written out."""
-        for state, strict in reads(expr, self.system.states):
-            expr = replace_tensor(expr, (state.before if strict else state.tensor).name, self.state(state, strict))
-        return expr
 
-    def state(self, state: State, strict: bool = False) -> Definition:
-        """Return a state at every time of the segment, over the time and its legs."""
+        def entry(state: State, strict: bool, args: tuple[IndexTerm, ...]) -> Expr:
+            to = dict(zip((state.time, *state.legs), args, strict=True))
+            return substitute(self.term(state, strict), to)
+
+        return replaced(expr, self.system.states, entry)
+
+    def term(self, state: State, strict: bool = False) -> Expr:
+        """Return a state at its time, as a term over the time and its legs (and the cut, if the segment has one)."""
         key = state.name, strict
         if key not in self._made:
-            high = Index(fresh("t", {leg.name for leg in state.legs} | {str(self.segment.low)}), state.time.space)
-            body = self.segment.closed(state, high, self.value(state), strict)
-            self._made[key] = Definition((high, *state.legs), body, state.name)
+            self._made[key] = self.segment.closed(state, state.time, self.written(state.value), strict)
         return self._made[key]
+
+    def state(self, state: State) -> Definition:
+        """Return a state at every time of the segment, over the cut, the time and its legs."""
+        return Definition((*self.cut, state.time, *state.legs), self.term(state), state.name)  # type: ignore[no-any-return]
 
     def final(self, state: State) -> Definition:
         """Return a state at the end of time, over its legs."""
-        return Definition(state.legs, self.segment.closed(state, "+", self.value(state)), state.name)  # type: ignore[no-any-return]
+        closed = self.segment.closed(state, "+", self.written(state.value))
+        return Definition((*self.cut, *state.legs), closed, state.name)  # type: ignore[no-any-return]
+
+    @property
+    def cut(self) -> tuple[Index, ...]:
+        """The index of the cut, if there is one."""
+        return (self.segment.low,) if isinstance(self.segment.low, Index) else ()
 
     @cached_property
     def outputs(self) -> tuple[Definition, ...]:
         """The outputs at every time of the segment."""
-        return tuple(Definition(out.legs, self.written(out.body), out.name) for out in self.system.outputs)
+        outs = self.system.outputs
+        return tuple(Definition((*self.cut, *out.legs), self.written(out.body), out.name) for out in outs)
 
 
-def stripped(expr: Expr, time: Index) -> Expr:
-    """Return a term at one token: the tensors that have a leg over time lose it.
+@dataclass(frozen=True)
+class Step:
+    """One token: the new states and the outputs in terms of the old states, as terms at the time of the token.
+
+    Attributes
+    ----------
+    system : System
+    """
+
+    system: System
+
+    def before(self, state: State) -> Definition:
+        """Return a state multiplied by its gates at the token, over the time and its legs."""
+        legs, inner, factors = list(state.legs), [], []
+        taken = {leg.name for leg in state.legs} | {state.time.name}
+        for gate in state.gates:
+            args = [state.time] if gate.tensor.legs else []
+            if gate.leg is not None:
+                args.append(gate.leg)
+            if gate.leg is not None and gate.matrix:
+                link = Index(fresh(gate.leg.name, taken), gate.leg.space)
+                taken.add(link.name)
+                inner.append(link)
+                legs[legs.index(gate.leg)] = link
+                args.append(link)
+            factors.append(gate.tensor[tuple(args)])
+        old = state.old[(state.time, *legs)]
+        return Definition((state.time, *state.legs), bind(tuple(inner), mul(*factors, old)), state.name)  # type: ignore[no-any-return]
+
+    @cached_property
+    def states(self) -> dict[str, Definition]:
+        """The new states, over the time and their legs."""
+        made: dict[str, Definition] = {}
+        for state in self.system.states:
+            new = self.before(state).body + self._written(state.value, made)
+            made[state.name] = Definition((state.time, *state.legs), new, state.name)
+        return made
+
+    @cached_property
+    def outputs(self) -> tuple[Definition, ...]:
+        """The outputs."""
+        return tuple(
+            Definition(out.legs, self._written(out.body, self.states), out.name) for out in self.system.outputs
+        )
+
+    def _written(self, expr: Expr, made: Mapping[str, Definition]) -> Expr:
+        def entry(state: State, strict: bool, args: tuple[IndexTerm, ...]) -> Expr:
+            return (self.before(state) if strict else made[state.name])[args]
+
+        return replaced(expr, self.system.states, entry)
+
+
+def at_token(definition: Definition, clock: VectorSpace) -> Definition:
+    """Return a definition at one token: tensors and the result lose their legs over time, old states their mark.
 
     Examples
     --------
     >>> import tensoralg as ta
-    >>> t, f = ta.Space("T", "n", ordered=True).index("t"), ta.Space("F", "d").index("f")
-    >>> K = ta.tensor("K", (t.space, f.space))
-    >>> print(stripped(K[t, f] * 2, t))
-    2*K[f]
+    >>> T, F = ta.Space("T", "n", ordered=True), ta.Space("F", "d")
+    >>> (t,), (f,) = T.indices("t"), F.indices("f")
+    >>> print(at_token(ta.define((t, f), 2*ta.tensor("K", T @ F)[t, f]), T))
+    out[f] = 2*K[f]
     """
+    legs = tuple(leg for leg in definition.legs if leg.space != clock)
+    return Definition(legs, _stripped(definition.body, clock), definition.name)  # type: ignore[no-any-return]
+
+
+def _stripped(expr: Expr, clock: VectorSpace) -> Expr:
     if isinstance(expr, Entry):
-        kept = [k for k, term in enumerate(expr.args) if term != time]
-        legs = tuple(expr.tensor.legs[k] for k in kept)
-        return Entry(Tensor(expr.tensor.name, legs), tuple(expr.args[k] for k in kept))  # type: ignore[no-any-return]
-    if isinstance(expr, Mask | Delta) and expr.left == expr.right == time:
-        return mul()
-    children = tuple(stripped(child, time) for child in expr.children())
+        kept = [k for k, leg in enumerate(expr.tensor.legs) if leg != clock]
+        symbol = Tensor(expr.tensor.name.removesuffix(OLD), tuple(expr.tensor.legs[k] for k in kept))
+        return Entry(symbol, tuple(expr.args[k] for k in kept))  # type: ignore[no-any-return]
+    if isinstance(expr, Mask | Delta) and expr.left == expr.right and expr.left.space == clock:
+        return Number(Fraction(0 if isinstance(expr, Mask) and expr.strict else 1))  # type: ignore[no-any-return]
+    return expr.with_children(tuple(_stripped(child, clock) for child in expr.children()))
+
+
+def moved(expr: Expr, old: VectorSpace, new: VectorSpace) -> Expr:
+    """Return a term with one space replaced by another, in tensors and in indices.
+
+    Examples
+    --------
+    >>> import tensoralg as ta
+    >>> T = ta.Space("T", "n", ordered=True)
+    >>> (t,) = T.indices("t")
+    >>> moved(ta.tensor("x", T)[t], T, ta.Space("A", "a", ordered=True)).free_indices[0].space.dimension
+    a
+    """
+
+    def space(one: VectorSpace) -> VectorSpace:
+        return new if one == old else one
+
+    def index(one: Index) -> Index:
+        return Index(one.name, space(one.space))
+
+    def tensor(one: Tensor) -> Tensor:
+        return replace(one, legs=tuple(map(space, one.legs)))
+
+    def end(one: End) -> End:
+        return one if isinstance(one, str) else index(one)
+
+    children = tuple(moved(child, old, new) for child in expr.children())
+    if isinstance(expr, Entry):
+        return Entry(tensor(expr.tensor), tuple(map(_moved_term(index), expr.args)))  # type: ignore[no-any-return]
+    if isinstance(expr, Decay):
+        later, earlier = (end(x) for x in (expr.later, expr.earlier))  # type: ignore[arg-type]
+        return Decay(tensor(expr.tensor), later, earlier, tuple(map(_moved_term(index), expr.args)))  # type: ignore[no-any-return]
+    if isinstance(expr, Bind):
+        return bind(tuple(map(index, expr.indices)), children[0])
+    if isinstance(expr, Definition):
+        return Definition(tuple(map(index, expr.legs)), children[0], expr.name)  # type: ignore[no-any-return]
+    if expr.index_terms():
+        return expr.with_index_terms(tuple(map(_moved_term(index), expr.index_terms())))
     return expr.with_children(children)
 
 
-def gated(state: State, tensor: Tensor | None = None) -> Expr:
-    """Return a state multiplied by its gates at one token, over its legs.
+def _moved_term(index: Callable[[Index], Index]) -> Callable[[IndexTerm], IndexTerm]:
+    def term(one: IndexTerm) -> IndexTerm:
+        if isinstance(one, Index):
+            return index(one)
+        if isinstance(one, Fused):
+            return Fused(tuple(map(term, one.parts)))
+        return Injected(term(one.term), one.position, one.space)
 
-    Parameters
-    ----------
-    state : State
-    tensor : Tensor, optional
-        What stands for the state before; by default a tensor of its name.
-    """
-    old = tensor or state.alone
-    legs, inner, factors = list(state.legs), [], []
-    taken = {leg.name for leg in state.legs}
-    for gate in state.gates:
-        symbol = replace(gate.tensor, legs=gate.tensor.legs[1:] if gate.tensor.legs else ())
-        if gate.matrix:
-            assert gate.leg is not None
-            link = Index(fresh(gate.leg.name, taken), gate.leg.space)
-            taken.add(link.name)
-            inner.append(link)
-            legs[legs.index(gate.leg)] = link
-            factors.append(symbol[gate.leg, link])
-        else:
-            factors.append(symbol[tuple(i for i in (gate.leg,) if i is not None)])
-    return bind(tuple(inner), mul(*factors, old[tuple(legs)]))
-
-
-def step(system: System) -> tuple[dict[str, Definition], tuple[Definition, ...]]:
-    """Return the new states, and the outputs, in the old states and the token."""
-    made: dict[str, Definition] = {}
-    for state in system.states:
-        value = _now(stripped(state.value, state.time), system.states, made)
-        made[state.name] = Definition(state.legs, gated(state) + value, state.name)
-    outputs = []
-    for out in system.outputs:
-        body = _now(stripped(out.body, system.time), system.states, made)
-        outputs.append(Definition(tuple(leg for leg in out.legs if leg != system.time), body, out.name))
-    return made, tuple(outputs)
-
-
-def _now(expr: Expr, states: Sequence[State], made: Mapping[str, Definition]) -> Expr:
-    """Return a term with the states at the token written out in the old ones."""
-    used = list(reads(expr, states))
-    # the names of old and new states are the same, so all of them are replaced at once
-    aside = {state.name: f"{state.name}.new" for state, strict in used if not strict}
-    expr = reduce(lambda e, pair: renamed(e, *pair), aside.items(), expr)
-    for state, strict in used:
-        if strict:
-            by = Definition(state.legs, gated(state), state.name)
-            expr = replace_tensor(expr, state.name + BEFORE, by)
-        else:
-            expr = replace_tensor(expr, aside[state.name], made[state.name])
-    return expr
-
-
-def renamed(expr: Expr, old: str, new: str) -> Expr:
-    """Return a term in which a tensor has another name."""
-    if isinstance(expr, Entry):
-        return Entry(replace(expr.tensor, name=new), expr.args) if expr.tensor.name == old else expr  # type: ignore[no-any-return]
-    if isinstance(expr, Decay):
-        tensor = replace(expr.tensor, name=new)
-        return Decay(tensor, expr.later, expr.earlier, expr.args) if expr.tensor.name == old else expr  # type: ignore[no-any-return]
-    return expr.with_children(tuple(renamed(child, old, new) for child in expr.children()))
+    return term
