@@ -13,21 +13,21 @@ they are compared at equal sizes, large ones first, since no order of all polyno
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from itertools import permutations, product
+from functools import cached_property, partial
+from itertools import pairwise, product
 from typing import Any
 
 import sympy
 
 from tensoralg.errors import NotStreamable
 from tensoralg.expr.nodes import Bind, Decay, Definition, Delta, Entry, Expr, add, bind, mul
-from tensoralg.expr.rewrite import fresh, substitute, walk
+from tensoralg.expr.rewrite import fresh, substitute
 from tensoralg.expr.tensor import Tensor
 from tensoralg.plan import cost
-from tensoralg.spaces import Index, IndexTerm, Space, VectorSpace, atoms
+from tensoralg.spaces import Index, IndexTerm, Space
+from tensoralg.stream.canonical import Registry, canonical
 from tensoralg.stream.forest import Forest, forests
 from tensoralg.stream.monomials import Expansion
 from tensoralg.stream.system import Gate, State, System, at_token, reads
@@ -79,7 +79,7 @@ class Derivation:
         self.clock, self.taken, self.minimize = clock, set(taken), minimize
         self.expansion = Expansion(clock, taken)
         self.states: list[State] = []
-        self.known: dict[Any, State] = {}
+        self.known: Registry[State] = Registry()
 
     def run(self, outputs: Sequence[Definition], time: Index) -> System:
         """Return the system of some definitions that have the leg `time`.
@@ -114,8 +114,7 @@ class Derivation:
         parts = []
         for term in terms:
             for monomial in self.expansion.expand(term):
-                for forest in forests(monomial, now):
-                    parts.append(self.tree(forest, now))
+                parts += [self.tree(forest, now) for forest in forests(monomial, now)]
         return add(*self._joined(parts))
 
     def tree(self, forest: Forest, now: Index) -> Expr:
@@ -143,12 +142,11 @@ class Derivation:
             if not isinstance(factor, Decay):
                 factors.append(factor)
                 continue
-            assert isinstance(factor.earlier, Index) and isinstance(factor.later, Index)
-            path = forest.path(factor.earlier, factor.later)
+            path = forest.path(*map(_index, reversed(factor.times)))
             if len(path) == 1 and len(factor.args) == 2:
                 factors.append(Delta(*factor.args))
             below = factor.args[-1:]
-            for k, (low, high) in enumerate(zip(path, path[1:], strict=False)):
+            for k, (low, high) in enumerate(pairwise(path)):
                 args: tuple[IndexTerm, ...] = factor.args
                 if len(args) == 2:
                     top = args[0]
@@ -212,15 +210,13 @@ class Derivation:
 
     def _known(self, state: State) -> tuple[State, tuple[int, ...]]:
         """Return the state with a value, and which of the given legs each of its legs is."""
-        for order in _leg_orders(state.shape):
-            found = self.known.get(_key(state, order))
-            if found is not None:
-                return found, order
-        identity = tuple(range(len(state.legs)))
+        found = self.known.find(state.legs, partial(_key, state))
+        if found is not None:
+            return found
         named = replace(state, name=self._name())
         self.states.append(named)
-        self.known[_key(named, identity)] = named
-        return named, identity
+        self.known.add(named, named.legs, partial(_key, named))
+        return named, tuple(range(len(state.legs)))
 
     def _name(self) -> str:
         name = fresh("S1", self.taken)
@@ -256,7 +252,7 @@ class Derivation:
         to: dict[Index, IndexTerm] = dict(zip((gone.time, *gone.legs), (state.time, *state.legs), strict=True))
         value = state.value + substitute(gone.value, to)
         self.states = [kept for kept in self.states if kept is not state and kept is not gone]
-        self.known = {key: kept for key, kept in self.known.items() if kept is not state and kept is not gone}
+        self.known.forget(state, gone)
         made, order = self._known(replace(state, value=value))
         symbol = made.before if strict else made.tensor
         return bind(summed, mul(*(symbol[(now, *(args[k] for k in order))] if f == here[0] else f for f in mine)))
@@ -384,65 +380,8 @@ def _dynamics(state: State) -> Any:
     return state.shape, sorted(gates, key=str), state.width
 
 
-def _leg_orders(shape: Sequence[VectorSpace]) -> Iterator[tuple[int, ...]]:
-    """Yield the orders of legs that keep the spaces."""
-    for order in permutations(range(len(shape))):
-        if all(shape[k] == shape[p] for k, p in enumerate(order)):
-            yield order
-
-
-def _key(state: State, order: Sequence[int]) -> Any:
-    """Return what two states have in common that are the same, the legs of one taken in an order."""
-    legs = [state.legs[k] for k in order]
+def _key(state: State, legs: Sequence[Index]) -> Any:
+    """Return what two states have in common that are the same, their legs taken in an order."""
     gates = [(gate.tensor, legs.index(gate.leg) if gate.leg else None, gate.matrix) for gate in state.gates]
     value = canonical(state.value, [state.time, *legs])
     return value, tuple(sorted(gates, key=str)), state.width
-
-
-def canonical(expr: Expr, free: Sequence[Index]) -> Definition:
-    """Return a term with free indices, names of bound ones and the order of factors fixed.
-
-    Two terms that differ in these alone mostly become one; no two different ones do.
-
-    Examples
-    --------
-    >>> import tensoralg as ta
-    >>> I = {"f,g,h": "d"}
-    >>> one, two = ta.parse("A[f,g]*B[g]", I, free=("f",)), ta.parse("B[h]*A[f,h]", I, free=("f",))
-    >>> canonical(one, one.free_indices) == canonical(two, two.free_indices)
-    True
-    """
-    to = {index: Index(f"free{k}", index.space) for k, index in enumerate(free)}
-    ordered = _ordered(substitute(expr, dict(to)))
-    names: dict[str, str] = {}
-    for node in walk(ordered):
-        for term in node.index_terms():
-            for index in atoms(term):
-                if index not in to.values():
-                    names.setdefault(index.name, f"sum{len(names)}")
-    return Definition(tuple(to.values()), _renumbered(ordered, names))  # type: ignore[no-any-return]
-
-
-def _ordered(expr: Expr) -> Expr:
-    children = tuple(_ordered(child) for child in expr.children())
-    if expr.kind in ("mul", "add"):
-        children = tuple(sorted(children, key=_skeleton))
-    return expr.with_children(children)
-
-
-def _skeleton(expr: Expr) -> str:
-    """Return a term as text, names of indices that may be bound further out left out."""
-    return re.sub(r"\b(?!free\d)\w+(?=[,\])])(?!\()", "_", str(expr))
-
-
-def _renumbered(expr: Expr, names: Mapping[str, str]) -> Expr:
-    def moved(index: Index) -> Index:
-        return Index(names.get(index.name, index.name), index.space)
-
-    if expr.index_terms():
-        to: dict[Index, IndexTerm] = {i: moved(i) for term in expr.index_terms() for i in atoms(term)}
-        return substitute(expr, to)
-    children = tuple(_renumbered(child, names) for child in expr.children())
-    if isinstance(expr, Bind):
-        return Bind(tuple(sorted(map(moved, expr.indices), key=str)), *children)  # type: ignore[no-any-return]
-    return expr.with_children(children)

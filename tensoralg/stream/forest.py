@@ -82,7 +82,7 @@ def forests(monomial: Monomial, now: Index) -> Iterator[Forest]:
         if (time, now) not in order:
             raise NotStreamable(
                 f"the definition is not causal: nothing keeps {time} at or before {now} in {mul(*monomial.factors)}",
-                remedy=f"mask it: le[{time},{now}] (or le[{now},{time}] everywhere, for a stream from the last token on)",
+                remedy=f"mask it: le[{time},{now}] (or le[{now},{time}] everywhere: from the last token on)",
                 factor=time,
                 causal=False,
             )

@@ -72,7 +72,8 @@ class Expansion:
 
     def sees_one_token(self, expr: Expr) -> bool:
         """Whether the value of a term depends on the token at one time at most."""
-        return len(self.times(expr)) < 2 and not self.sums_time(expr)
+        spans = any(isinstance(node, Decay) for node in distinct_nodes(expr))  # perhaps to an end of time
+        return len(self.times(expr)) < 2 and not spans and not self.sums_time(expr)
 
     def expand(self, expr: Expr) -> list[Monomial]:
         """Return a term as a sum of monomials.

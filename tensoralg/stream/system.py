@@ -13,7 +13,7 @@ their applications*, 1990, for linear recurrences as scans.)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -182,15 +182,17 @@ def replaced(expr: Expr, states: Iterable[State], by: Callable[[State, bool, tup
     by : function
         Of a state, whether the entry is from before the token, and its indices, the time first.
     """
-    symbols = {state.tensor: (state, False) for state in states} | {state.before: (state, True) for state in states}
+    symbols = {state.tensor.name: (state, False) for state in states}
+    symbols |= {state.before.name: (state, True) for state in states}
+    return replaced_tensors(expr, symbols, lambda node: by(*symbols[node.tensor.name], node.args))
 
-    def walk(node: Expr) -> Expr:
-        if isinstance(node, Entry):
-            return by(*symbols[node.tensor], node.args) if node.tensor in symbols else node
-        children = tuple(map(walk, node.children()))
-        return bind(node.indices, children[0]) if isinstance(node, Bind) else node.with_children(children)
 
-    return walk(expr)
+def replaced_tensors(expr: Expr, names: Container[str], by: Callable[[Entry], Expr]) -> Expr:
+    """Return a term with every entry of some tensors replaced; sums around them do not capture what is put in."""
+    if isinstance(expr, Entry):
+        return by(expr) if expr.tensor.name in names else expr
+    children = tuple(replaced_tensors(child, names, by) for child in expr.children())
+    return bind(expr.indices, children[0]) if isinstance(expr, Bind) else expr.with_children(children)
 
 
 @dataclass(frozen=True)
@@ -215,6 +217,15 @@ class System:
         """The space of times."""
         assert isinstance(self.time.space, Space)
         return self.time.space
+
+    @property
+    def timed(self) -> System:
+        """The system with a gate for every time in place of constant ones, so that segments of time have their own."""
+
+        def gate(one: Gate) -> Gate:
+            return one if one.tensor.legs else replace(one, tensor=replace(one.tensor, legs=(self.clock,)))
+
+        return replace(self, states=tuple(replace(s, gates=tuple(map(gate, s.gates))) for s in self.states))
 
     def over(self, segment: Segment) -> Forms:
         """Return the closed forms over a segment."""
