@@ -35,11 +35,12 @@ from tensoralg.expr import to_latex as latex
 from tensoralg.plan import Plan, Regime, cost, plan, prove_cost
 from tensoralg.proof import Counterexample, Verdict, check, prove
 from tensoralg.spaces import Alt, Index, Space, Sym, Unit, dims
+from tensoralg.stream import Stream, stream
 
 __version__ = "0.1.0"
 
-# Floors that are not needed to state, prove and price a claim are imported when first used.  `plan` is not among
-# them: importing the room of that name later would put the module in the place of the function.
+# Floors that are not needed to state, prove and price a claim are imported when first used.  `plan` and `stream` are
+# not among them: importing a room of that name later would put the module in the place of the function.
 _LAZY = {
     "compile": "tensoralg.lower",
     "verify": "tensoralg.lower",
@@ -88,6 +89,7 @@ __all__ = [
     "Regime",
     "Report",
     "Space",
+    "Stream",
     "Sym",
     "Tensor",
     "Unit",
@@ -125,6 +127,7 @@ __all__ = [
     "relu",
     "softmax",
     "sqrt",
+    "stream",
     "symmetric_power",
     "tensor",
     "tensor_product",

@@ -1,21 +1,24 @@
 """The laws of a system, decided for all sizes: it computes the definition, step by step, and from any cut on.
 
 *Definition.*  The outputs in the closed forms of the states are the definition.
-*Base.*  After the first token, states and outputs are those of a step from states that are 0.
-*Step.*  Over a past, a last and a new token, the states after the new one are a step from those after the last one.
-With the base this is the recurrence, by induction: ``PAST`` is any length, and absent for the second token.
-*Cut.*  For every u <= t, states and outputs at t are the closed forms over the segment (u, t] that starts from the
-states at u.  This is what a chunk computes.
+*Base.*  After the first token, a state is what a step makes of states that are 0.
+*Step.*  Over a past, a last and a new token, a state after the new one is a step from the states after the last one.
+With the base this is the recurrence, by induction: ``PAST`` has any length, and is absent for the second token.
+*Cut.*  For every u <= t, a state at t is its closed form over the segment (u, t] that starts from the states at u.
+This is what a chunk computes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from tensoralg.expr.nodes import Definition, Expr, Mask, bind, mul
 from tensoralg.expr.replace import replace_tensor
 from tensoralg.expr.rewrite import fresh, names_in
+from tensoralg.expr.tensor import Tensor
+from tensoralg.proof import Verdict, prove
 from tensoralg.spaces import DirectSum, Index, Injected, Space, VectorSpace
 from tensoralg.stream.system import Forms, Segment, State, Step, System, moved
 
@@ -30,11 +33,23 @@ class Law:
         What it is about: a law and a state or output.
     left, right : Definition
         Its sides.
+    lemma : Law or None
+        The same for any value in place of the one that the state has, from which it follows: both sides hold the value
+        at the same tokens, and what other states are there is known from their own laws.
     """
 
     name: str
     left: Definition
     right: Definition
+    lemma: Law | None = None
+
+    def decide(self, given: Sequence[tuple[Expr, Any]] = ()) -> Verdict:
+        """Return the verdict on the law; where it stays open and its lemma is proved, that on the lemma."""
+        verdict = prove(self.left, self.right, given)
+        if verdict.status == "unknown" and self.lemma is not None:
+            known = self.lemma.decide()
+            return known if known else verdict
+        return verdict
 
 
 def laws(system: System, definitions: tuple[Definition, ...]) -> Iterator[Law]:
@@ -49,13 +64,23 @@ def laws(system: System, definitions: tuple[Definition, ...]) -> Iterator[Law]:
     closed = system.over(Segment())
     for wanted, found in zip(definitions, closed.outputs, strict=True):
         yield Law(f"definition of {wanted.name}", wanted, found)
+    for state in system.states:
+        any_value = Tensor("value", (system.clock, *state.shape))[(state.time, *state.legs)]
+        simple = System(system.time, (replace(state, value=any_value),), ())
+        for law, lemma in zip(_of_state(system, state), _of_state(simple, simple.states[0]), strict=True):
+            yield replace(law, lemma=lemma)
+
+
+def _of_state(system: System, state: State) -> Iterator[Law]:
+    """Yield the laws of one state."""
+    closed = system.over(Segment())
     for name, before in (("base", 0), ("second token", 1), ("step", 2)):
-        yield from _steps(system, closed, name, before)
-    yield from _cuts(system, closed)
+        yield _step(system, closed, state, name, before)
+    yield _cut(system, closed, state)
 
 
-def _steps(system: System, closed: Forms, name: str, before: int) -> Iterator[Law]:
-    """Yield that the states and outputs after a new token are a step from those before it."""
+def _step(system: System, closed: Forms, state: State, name: str, before: int) -> Law:
+    """Return that a state after a new token is a step from the states before it."""
     clock = system.clock
     last, new = Space("LAST", 1, ordered=True), Space("NEW", 1, ordered=True)
     parts = [Space("PAST", "past", ordered=True), last][2 - before :]
@@ -78,33 +103,27 @@ def _steps(system: System, closed: Forms, name: str, before: int) -> Iterator[La
 
     def stepped(definition: Definition) -> Definition:
         term: Expr = over(definition)
-        for state in system.states:
-            time = Index(state.time.name, whole)
-            past = there(over(closed.state(state)), before - 1).body if before else 0
-            by = Definition((time, *state.legs), past, state.name)
-            term = replace_tensor(term, state.old.name, by)
+        for other in system.states:
+            time = Index(other.time.name, whole)
+            past = there(over(closed.state(other)), before - 1).body if before else 0
+            by = Definition((time, *other.legs), past, other.name)
+            term = replace_tensor(term, other.old.name, by)
         assert isinstance(term, Definition)
         return there(term, before)
 
-    for state in system.states:
-        left, right = there(over(closed.state(state)), before), stepped(step.states[state.name])
-        yield Law(f"{name} of {state.name}", left, right)
-    for out, found in zip(closed.outputs, step.outputs, strict=True):
-        yield Law(f"{name} of {out.name}", there(over(out), before), stepped(found))
+    left, right = there(over(closed.state(state)), before), stepped(step.states[state.name])
+    return Law(f"{name} of {state.name}", left, right)
 
 
-def _cuts(system: System, closed: Forms) -> Iterator[Law]:
-    taken = {system.time.name, *(leg.name for state in system.states for leg in (state.time, *state.legs))}
-    taken |= {name for out in system.outputs for name in names_in(out)}
-    cut = Index(fresh("u", taken), system.clock)
+def _cut(system: System, closed: Forms, state: State) -> Law:
+    """Return that a state is its closed form from any cut on."""
+    taken = {name for one in system.states for name in (one.time.name, *(leg.name for leg in one.legs))}
+    cut = Index(fresh("u", taken | names_in(closed.state(state))), system.clock)
 
-    def initial(state: State, legs: tuple[Index, ...]) -> Expr:
-        return closed.state(state)[(cut, *legs)]
+    def initial(one: State, legs: tuple[Index, ...]) -> Expr:
+        return closed.state(one)[(cut, *legs)]
 
-    later = system.over(Segment(cut, initial))
-    pairs = [(closed.state(state), later.state(state)) for state in system.states]
-    for whole, part in [*pairs, *zip(closed.outputs, later.outputs, strict=True)]:
-        (time,) = (leg for leg in whole.legs if leg.space == system.clock)
-        causal = Mask(False, cut, time)
-        left = Definition(part.legs, mul(causal, whole[whole.legs]), whole.name)
-        yield Law(f"cut of {whole.name}", left, Definition(part.legs, mul(causal, part.body), whole.name))
+    whole, part = closed.state(state), system.over(Segment(cut, initial)).state(state)
+    causal = Mask(False, cut, state.time)
+    left = Definition(part.legs, mul(causal, whole[whole.legs]), whole.name)
+    return Law(f"cut of {state.name}", left, Definition(part.legs, mul(causal, part.body), whole.name))

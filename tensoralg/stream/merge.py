@@ -262,19 +262,20 @@ class Merging:
     def laws(self) -> Iterator[Law]:
         """Yield that every merge is right, for all u <= v <= w."""
         u, v, w = (Index(fresh(name, self.taken), self.system.clock) for name in "uvw")
-        parts = {LEFT: (u, v), RIGHT: (v, w)}
+        merges, parts = self.merges, {LEFT: (u, v), RIGHT: (v, w)}
         by = {
             side + s.name: Definition((*ends, *s.legs), s.over(*ends), s.name)
             for s in self.statistics
             for side, ends in parts.items()
         }
         for statistic in self.statistics:
-            merged = self.merges[statistic.name].body
+            merged = merges[statistic.name].body
 
             def entry(node: Entry) -> Expr:
                 name = node.tensor.name
                 side = LEFT if name.startswith(LEFT) else RIGHT
-                return by[name][(*parts[side], *node.args)]
+                found: Expr = by[name][(*parts[side], *node.args)]
+                return found
 
             between = mul(Mask(False, u, v), Mask(False, v, w))
             legs = (u, v, w, *statistic.legs)

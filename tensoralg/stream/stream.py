@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import sympy
 
-from tensoralg.errors import InvalidExpression, NotStreamable, UnknownName, UnknownSize, UnorderedSpace, suggest
-from tensoralg.expr.nodes import Definition, Expr, Mask, Near
-from tensoralg.expr.rewrite import distinct_nodes
+from tensoralg.errors import Ambiguous, InvalidExpression, NotStreamable, UnknownName, UnorderedSpace, suggest
+from tensoralg.expr.nodes import Decay, Definition, Entry, Expr, Mask, Near, Size
+from tensoralg.expr.rewrite import distinct_nodes, fresh
 from tensoralg.normal import unify
 from tensoralg.plan import Plan, plan
-from tensoralg.proof import Verdict, prove
+from tensoralg.proof import Verdict
 from tensoralg.spaces import Index, Space, atoms
 from tensoralg.stream.derive import MINIMIZE, Derivation
 from tensoralg.stream.laws import Law, laws
@@ -97,10 +98,8 @@ class Stream:
     def laws(self) -> tuple[Law, ...]:
         """The equations that make it a stream of the definitions (see `tensoralg.stream.laws`), merges included."""
         found = list(laws(self.system, self.definitions))
-        try:
+        with suppress(NotStreamable):  # where segments do not merge there is nothing to prove
             found += self.merging.laws()
-        except NotStreamable:
-            pass  # then there is no merge to be proved
         return tuple(found)
 
     @cached_property
@@ -112,6 +111,10 @@ class Stream:
     def verdict(self) -> Verdict:
         """The verdict that it computes the definitions: that on the first law that is not proved, if there is one."""
         return next((v for v in self.verdicts.values() if not v), next(iter(self.verdicts.values())))
+
+    def decide(self) -> Verdict:
+        """Return the verdict, as statements do."""
+        return self.verdict
 
     # costs
 
@@ -185,9 +188,8 @@ def stream(
     clock = _clock(definitions, along)
     for definition in definitions:
         _check_legs(definition, clock)
-    _check_sizes(definitions, clock)
     time = next(leg for leg in definitions[0].legs if leg.space == clock)
-    names = {*tensors, *(index.name for d in definitions for index in _indices(d))}
+    names = {*tensors, *(leg.name for definition in definitions for leg in definition.legs)}
     try:
         system = Derivation(clock, names, minimize).run(definitions, time)
         reverse = False
@@ -202,3 +204,102 @@ def stream(
         definitions, reverse = turned, True
     _check_constant(system, clock)
     return Stream(definitions, system, clock, reverse, single, tuple(given))
+
+
+def _apart(definitions: list[Definition]) -> tuple[Definition, ...]:
+    """Return definitions with names of their own."""
+    names: set[str] = set()
+    kept = []
+    for definition in definitions:
+        name = fresh(definition.name, names)
+        names.add(name)
+        kept.append(Definition(definition.legs, definition.body, name))
+    return tuple(kept)
+
+
+def _indices(definition: Definition) -> Iterator[Index]:
+    yield from definition.legs
+    for node in distinct_nodes(definition):
+        yield from (index for term in node.index_terms() for index in atoms(term))
+        yield from getattr(node, "indices", ())
+
+
+def _clock(definitions: tuple[Definition, ...], along: Any) -> Space:
+    """Return the space of times."""
+    spaces = {i.space: None for d in definitions for i in _indices(d) if isinstance(i.space, Space)}
+    if isinstance(along, Space):
+        found = [s for s in spaces if s.name == along.name and s.dimension == along.dimension]
+    else:
+        named = [s for s in spaces if s.name == str(along)]
+        found = named or [s for s in spaces if str(s.dimension) == str(along)]
+    if not found:
+        known = [s.name for s in spaces]
+        raise UnknownName(f"no index is over {along}", remedy=suggest(str(along), known), name=str(along))
+    ordered = [s for s in found if s.ordered]
+    if not ordered:
+        raise UnorderedSpace(
+            f"the space {found[0]} has no order, so there is no past",
+            space=found[0],
+            remedy=f'declare it ordered: Space("{found[0].name}", ..., ordered=True), or "n ordered" in parse',
+        )
+    if len(ordered) > 1:
+        raise Ambiguous(
+            f"the ordered spaces {', '.join(s.name for s in ordered)} all have the dimension {along}",
+            remedy="give the space itself: along=T",
+        )
+    return ordered[0]
+
+
+def _check_legs(definition: Definition, clock: Space) -> None:
+    times = [leg.name for leg in definition.legs if leg.space == clock]
+    if len(times) != 1:
+        what = f"has the legs {' and '.join(times)} over {clock}" if times else f"has no leg over {clock}"
+        raise NotStreamable(
+            f"{definition.name} {what}", remedy="a stream has one output for each token: one leg over time"
+        )
+    for node in distinct_nodes(definition):
+        if isinstance(node, Size) and node.name == str(clock.dimension):
+            raise NotStreamable(
+                f"{definition} mentions the length {node.name}, which is not known before the last token",
+                remedy="count the tokens so far, sum(s: le[s,t]), in its place",
+                factor=node,
+            )
+        if isinstance(node, Entry) and list(node.tensor.legs).count(clock) > 1:
+            raise NotStreamable(
+                f"the tensor {node.tensor} has an entry for every pair of times, which no state of constant size holds",
+                remedy="give one of its times to another tensor",
+                factor=node,
+            )
+        for term in node.index_terms():
+            if not isinstance(term, Index) and clock in (atom.space for atom in atoms(term)):
+                raise NotStreamable(
+                    f"{node} addresses {clock} as a part of another space",
+                    remedy="use an index of its own for time",
+                    factor=node,
+                )
+
+
+def _turned(definition: Definition, clock: Space) -> Definition:
+    """Return a definition with the order of time turned around."""
+
+    def turn(node: Expr) -> Expr:
+        node = node.with_children(tuple(map(turn, node.children())))
+        if isinstance(node, Mask) and node.left.space == clock:
+            return Mask(node.strict, node.right, node.left)  # type: ignore[no-any-return]
+        if isinstance(node, Near) and node.left.space == clock:
+            return Near(node.right, node.left, node.width)  # type: ignore[no-any-return]
+        if isinstance(node, Decay):
+            raise NotStreamable(f"{node} runs forward in time", remedy="stream the definition forward", factor=node)
+        return node
+
+    return Definition(definition.legs, turn(definition.body), definition.name)  # type: ignore[no-any-return]
+
+
+def _check_constant(system: System, clock: Space) -> None:
+    for state in system.states:
+        for leg in state.legs:
+            if str(clock.dimension) in {str(s) for s in sympy.sympify(leg.space.dimension).free_symbols}:
+                raise NotStreamable(
+                    f"the state {state.name} would have the leg {leg} of size {leg.space.dimension}, which grows",
+                    remedy="give that space another dimension",
+                )
