@@ -87,8 +87,8 @@ def up(x: Tensor, terms: int = 0) -> Tensor:
 
 def error_bound(
     program: Program, arrays: Mapping[str, Tensor], sizes: Mapping[str, int], machine: Arithmetic
-) -> Tensor:
-    """Return an upper bound of the absolute error of every entry of the result of a program.
+) -> tuple[Tensor, ...]:
+    """Return, for each result of a program, an upper bound of the absolute error of every entry.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def error_bound(
     machine : Arithmetic
         The arithmetic that the program is run in.
     """
-    return _Run(program, arrays, sizes, machine).result()
+    return _Run(program, arrays, sizes, machine).results()
 
 
 class _Run:
@@ -123,7 +123,7 @@ class _Run:
     def _keep(self, name: str, ball: Ball) -> None:
         self.values[name], self.balls[name] = ball.mid, ball
 
-    def result(self) -> Tensor:
+    def results(self) -> tuple[Tensor, ...]:
         for step in self.program.steps:
             mid = self._run(step, self.values)
             if mid.dtype == torch.bool:
@@ -136,7 +136,7 @@ class _Run:
             self._keep(
                 step.name, replace(ball, error=self._finite(ball, self._spread(step, self.machine, ball), self.machine))
             )
-        return self.balls[self.program.result].error
+        return tuple(self.balls[name].error for name in self.program.results)
 
     def _run(self, step: Step, values: Mapping[str, Any]) -> Tensor:
         """Return the value of a step: its own line of source, in float64."""

@@ -60,7 +60,7 @@ def emit(programs: Sequence[Program], costs: Sequence[sympy.Expr], header: str) 
     --------
     >>> from tensoralg.spaces import Space
     >>> T = Space("T", "n")
-    >>> transpose = Program((("A", (T, T)),), (), (Step("x0", (T, T), Einsum(("A",), ((0, 1),), (1, 0))),), "x0")
+    >>> transpose = Program((("A", (T, T)),), (), (Step("x0", (T, T), Einsum(("A",), ((0, 1),), (1, 0))),), ("x0",))
     >>> print(emit([transpose], [0], "O[i,j] = A[j,i]"))
     '''O[i,j] = A[j,i]'''
     <BLANKLINE>
@@ -96,7 +96,7 @@ def emit_function(program: Program, name: str) -> str:
         lines.append(f"{step.name}: {axes_text(step.axes)} = {writer.operation(step)}")
         if step.frees:
             lines.append(f"del {', '.join(step.frees)}")
-    return "\n    ".join([*lines, f"return {program.result}"]) + "\n"
+    return "\n    ".join([*lines, f"return {', '.join(program.results)}"]) + "\n"
 
 
 def emit_choice(programs: Sequence[Program], costs: Sequence[sympy.Expr]) -> str:

@@ -50,8 +50,10 @@ class Meaning:
         return substitute(self.term, dict(zip(self.indices, terms, strict=True)))
 
 
-def read_program(program: Program, tensors: Mapping[str, Tensor], legs: Sequence[Index]) -> Definition:
-    """Return the definition, with the given legs, that a program computes.
+def read_program(
+    program: Program, tensors: Mapping[str, Tensor], legs: Sequence[Sequence[Index]]
+) -> tuple[Definition, ...]:
+    """Return the definitions, with the given legs, that a program computes.
 
     Parameters
     ----------
@@ -59,8 +61,8 @@ def read_program(program: Program, tensors: Mapping[str, Tensor], legs: Sequence
         What is read.
     tensors : mapping of str to Tensor
         The tensors that the inputs are.
-    legs : sequence of Index
-        Names for the axes of the result.
+    legs : sequence of sequence of Index
+        Names for the axes of each result.
 
     Raises
     ------
@@ -73,7 +75,7 @@ def read_program(program: Program, tensors: Mapping[str, Tensor], legs: Sequence
     >>> T = ta.Space("T", "n")
     >>> A = ta.tensor("A", T @ T)
     >>> step = Step("x0", (T,), Einsum(("A",), ((0, 1),), (0,)))
-    >>> print(read_program(Program((("A", A.legs),), (), (step,), "x0"), {"A": A}, T.indices("t")))
+    >>> print(*read_program(Program((("A", A.legs),), (), (step,), ("x0",)), {"A": A}, [T.indices("t")]))
     out[t] = sum(i3: A[t,i3])
     """
     reader = _Reader(program)
@@ -89,11 +91,8 @@ def read_program(program: Program, tensors: Mapping[str, Tensor], legs: Sequence
         for name in step.frees:
             _require(name in reader.values and name not in dict(program.inputs), f"{name} cannot be deleted in {step}")
             del reader.values[name]
-    _require(program.result in reader.values, f"the result {program.result} is deleted or never computed")
-    result = reader.values[program.result]
-    _require(not result.truth, f"the result {program.result} holds truth values")
-    reader.agree([i.space for i in result.indices], [leg.space for leg in legs])
-    return Definition(tuple(legs), result.at(legs), "out")  # type: ignore[no-any-return]
+    _require(len(legs) == len(program.results), f"it has the results {program.results} for {len(legs)} definitions")
+    return tuple(reader.result(name, own) for name, own in zip(program.results, legs, strict=True))
 
 
 def _require(condition: bool, complaint: str) -> None:
@@ -134,6 +133,14 @@ class _Reader:
 
     def covered(self, args: Sequence[Arg], axes: Axes) -> None:
         _require({p for arg in args for p in arg.places} == set(range(len(axes))), f"an axis of {self.step} is missing")
+
+    def result(self, name: str, legs: Sequence[Index]) -> Definition:
+        """Return a result as the definition of an array with the given legs."""
+        _require(name in self.values, f"the result {name} is deleted or never computed")
+        meaning = self.values[name]
+        _require(not meaning.truth, f"the result {name} holds truth values")
+        self.agree([i.space for i in meaning.indices], [leg.space for leg in legs])
+        return Definition(tuple(legs), meaning.at(legs), "out")  # type: ignore[no-any-return]
 
     def read(self, step: Step) -> Meaning:
         op, axes = step.op, step.axes

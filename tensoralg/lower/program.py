@@ -179,12 +179,12 @@ class SizeSource:
 
 @dataclass(frozen=True)
 class Program:
-    """Inputs with their legs, where sizes are read, the steps, and the name of the result."""
+    """Inputs with their legs, where sizes are read, the steps, and the names of the results."""
 
     inputs: tuple[tuple[str, Axes], ...]
     sizes: tuple[SizeSource, ...]
     steps: tuple[Step, ...]
-    result: str
+    results: tuple[str, ...]
 
     @property
     def axes(self) -> dict[str, Axes]:

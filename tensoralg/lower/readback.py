@@ -135,10 +135,16 @@ class _Reader:
                     steps[-1] = replace(steps[-1], frees=tuple(self.free(target) for target in targets))
                 case _:
                     _refuse(statement)
-        match last:
-            case ast.Return(value=ast.Name(id=result)) if result in self.axes:
-                return Program(inputs, tuple(self.sizes), tuple(steps), result)
-        _refuse(last)
+        return Program(inputs, tuple(self.sizes), tuple(steps), self.results(last))
+
+    def results(self, node: ast.stmt) -> tuple[str, ...]:
+        """Read ``return x`` or ``return x, y``."""
+        match node:
+            case ast.Return(value=ast.Name() as result):
+                return (self.name(result),)
+            case ast.Return(value=ast.Tuple(elts=[_, _, *_] as elements)):
+                return tuple(self.name(element) for element in elements)
+        _refuse(node)
 
     def free(self, node: ast.expr) -> str:
         """Read a value that is deleted: it is not there any more, and its name is not used again."""
