@@ -29,6 +29,7 @@ from tensoralg.lower.program import (
     Literal,
     One,
     Op,
+    Paths,
     Power,
     Program,
     Repeat,
@@ -143,6 +144,9 @@ def _needed_sizes(step: Step, axes: Mapping[str, Axes]) -> set[str]:
         return sizes_in(op.factor)
     if isinstance(op, Repeat):
         return symbols_of([step.axes[op.axis]])
+    if isinstance(op, Paths):
+        # a number that is the gate of every step does not tell how many steps there are
+        return set() if axes[op.source] else symbols_of(step.axes[:1])
     if isinstance(op, Split | Take):
         # the summands after the one that is taken are not mentioned
         parts = parts_of(axes[op.source][op.axis])
@@ -227,6 +231,8 @@ class _Lowering:
             return self._quotient(block)
         if isinstance(block, planned.Softmax):
             return self._softmax(block)
+        if isinstance(block, planned.Paths):
+            return self.do(Paths(self.value(block.gate), block.later, block.earlier), block.axes)
         raise InvalidExpression(f"{type(block).__name__} cannot be lowered", remedy="this is a fault of the planner")
 
     # labels

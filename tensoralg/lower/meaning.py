@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tensoralg.errors import ValidationFailed
+from tensoralg.errors import TensoralgError, ValidationFailed
 from tensoralg.expr import Definition, Expr, Tensor, as_expr, substitute
-from tensoralg.expr.nodes import Delta, Entry, Mask, Near, apply, bind, mul, power, reciprocal
+from tensoralg.expr.nodes import Decay, Delta, Entry, Mask, Near, apply, bind, mul, power, reciprocal
 from tensoralg.lower.program import (
     Arg,
     Axes,
@@ -22,6 +22,7 @@ from tensoralg.lower.program import (
     Indicator,
     Literal,
     One,
+    Paths,
     Power,
     Program,
     Repeat,
@@ -154,6 +155,8 @@ class _Reader:
             return self.einsum(op)
         if isinstance(op, Split | Take | Repeat):
             return self.view(op, step)
+        if isinstance(op, Paths):
+            return self.paths(op, step)
         if isinstance(op, Indicator):
             meaning = self.values[op.source]
             return Meaning(meaning.term, meaning.indices)
@@ -215,6 +218,18 @@ class _Reader:
             parts = self.fresh((space.summands[op.position],))
             term = Injected(parts[0], op.position, space)
         return Meaning(source.at((*before, term, *after)), (*before, *parts, *after), source.truth)
+
+    def paths(self, op: Paths, step: Step) -> Meaning:
+        gate, count = self.values[op.source], op.later + op.earlier
+        tensor = gate.term.tensor if isinstance(gate.term, Entry) and gate.term.args == gate.indices else None
+        _require(tensor is not None, f"the gate {op.source} is no input in {step}")
+        _require(len(step.axes) == count + len(gate.indices[1:]), f"a wrong number of axes in {step}")
+        times, channels = self.fresh(step.axes[:count]), self.fresh(step.axes[count:])
+        ends = (times[0] if op.later else "+", times[-1] if op.earlier else "-")
+        try:
+            return Meaning(Decay(tensor, *ends, channels), (*times, *channels))
+        except TensoralgError as error:
+            raise ValidationFailed(f"{step} is no decay: {error.what}", remedy="report this program") from error
 
     def pointwise(self, op: Scale | Function | Power, term: Expr) -> Expr:
         if isinstance(op, Scale):

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from tensoralg.errors import InvalidExpression, MissingSize, UnknownName
-from tensoralg.expr import Definition, evaluate
+from tensoralg.expr import Definition, evaluate, walk
 from tensoralg.expr.arrays import all_dimensions
 from tensoralg.expr.evaluate import size_of
+from tensoralg.expr.nodes import Decay
 from tensoralg.lower.arithmetic import arithmetic, dtype_of
 from tensoralg.lower.bounds import error_bound
 from tensoralg.lower.draws import draw_inputs
@@ -115,7 +116,8 @@ def verify(
     kind = dtype_of(dtype)
     where = _device(device)
     found = _sizes(operator, sizes)
-    arrays = draw_inputs(operator.tensors, found, kind, seed)
+    gates = {node.tensor.name for one in operator.definitions for node in walk(one) if isinstance(node, Decay)}
+    arrays = draw_inputs(operator.tensors, found, kind, seed, gates)
     moved = {name: array.to(where) for name, array in arrays.items()}
     parameters = {name: moved[name] for name in operator.order if name not in operator.inputs}
     inputs = {name: moved[name] for name in operator.inputs}

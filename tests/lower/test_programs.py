@@ -53,8 +53,24 @@ class Writer:
 
     def factor(self, depth: int) -> Any:
         kind = self.rng.choices(
-            ["A", "B", "x", "y", "c", "delta", "mask", "near", "size", "number", "sum", "relu", "square", "bind"],
-            [6, 6, 3, 3, 1, 2, 3, 1, 1, 1, 2 * depth, depth, depth, depth],
+            [
+                "A",
+                "B",
+                "x",
+                "y",
+                "c",
+                "delta",
+                "mask",
+                "near",
+                "size",
+                "number",
+                "sum",
+                "relu",
+                "square",
+                "bind",
+                "decay",
+            ],
+            [6, 6, 3, 3, 1, 2, 3, 1, 1, 1, 2 * depth, depth, depth, depth, 2],
         )[0]
         self.kinds.add(kind)
         left, right = self.time(), self.time()
@@ -75,6 +91,10 @@ class Writer:
                 return self.rng.choice([ta.le, ta.lt])[left, right]
             case "near":
                 return Near(left, right, self.rng.choice([as_expr(2), Size("n")]))
+            case "decay":
+                gate, channels = self.rng.choice([(x, ()), (B, (self.feature(),)), (c, ())])
+                ends = [(left, right), (left, "-"), ("+", right)]
+                return ta.decay(gate)[(*self.rng.choice(ends), *channels)]
             case "size":
                 return Size(self.rng.choice("nd"))
             case "number":
@@ -185,7 +205,7 @@ def test_the_generator_writes_every_kind_of_factor() -> None:
         writer = Writer(seed)
         writer.definition()
         kinds |= writer.kinds
-    assert len(kinds) == 14
+    assert len(kinds) == 15
 
 
 @settings(max_examples=30)
