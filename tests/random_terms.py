@@ -20,6 +20,7 @@ KINDS = {
     "mask": 3,
     "near": 1,
     "delta": 1,
+    "decay": 2,
     "size": 1,
     "number": 1,
     "function": 2,
@@ -55,7 +56,7 @@ class RandomTerms:
         return term
 
     def factor(self, depth: int) -> Any:
-        choices = list(KINDS)[: 6 if depth == 0 else None]
+        choices = list(KINDS)[: 7 if depth == 0 else None]
         kind = self.rng.choices(choices, [KINDS[choice] for choice in choices])[0]
         self.kinds.add(kind)
         left, right = self.rng.choices(TIMES, k=2)
@@ -68,6 +69,8 @@ class RandomTerms:
                 return Near(left, right, self.rng.choice([as_expr(2), Size("n")]))
             case "delta":
                 return ta.delta[tuple(self.rng.choices(self.rng.choice([TIMES, FEATURES]), k=2))]
+            case "decay":
+                return self.decay(left, right)
             case "size":
                 return Size(self.rng.choice("nd"))
             case "number":
@@ -87,6 +90,13 @@ class RandomTerms:
                 return self.again(depth - 1) + self.rng.choice([1, -1, 2]) * self.product(depth - 1)
         inner = self.product(depth - 1)
         return bind(tuple(i for i in inner.free_indices if self.rng.random() < 0.5), inner)
+
+    def decay(self, later: Any, earlier: Any) -> Any:
+        """Return a decay of a number, of one for each step or channel, or of matrices, with or without ends."""
+        channels, legs = self.rng.choice([((), ()), ((), (T,)), (FEATURES[:1], (T, F)), (FEATURES, (T, F, F))])
+        ends = [(later, earlier), (later, "-"), ("+", earlier), ("+", "-")]
+        gate = ta.tensor(f"W{len(legs)}", legs or ta.Unit)
+        return ta.decay(gate)[(*self.rng.choice(ends[: 4 if legs else 3]), *channels)]
 
     def softmax(self, depth: int) -> Any:
         over, *others = self.rng.sample(TIMES, 3)

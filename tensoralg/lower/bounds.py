@@ -10,6 +10,7 @@ run in float64, and E, for the arithmetic of the kernel.  For one operation on c
   ``(|y| E_x + |x| E_y) / (|y| (|y| - E_y)) (1 + u) + u |x / y|``;
 * ``exp``: ``exp(x) (exp(E) - 1) + c exp(x + E)``, c the assumed accuracy of exp;
 * other functions: by their range on the ball;
+* decay: see `lower.products`;
 * softmax: the computed shift m cancels exactly, a weight has the log-error ``l = E + u |x - m| + c``, the
   denominator the log-error ``log(sum(p exp(l)))``, and contains exp(0) = 1, so that underflow is
   harmless (P. Blanchard, D. J. Higham, N. J. Higham, *Accurately computing the log-sum-exp and softmax
@@ -31,6 +32,8 @@ from torch import Tensor
 
 from tensoralg.lower.arithmetic import Arithmetic, arithmetic, gamma
 from tensoralg.lower.emit import Writer, einsum_text
+from tensoralg.lower.helpers import HELPERS
+from tensoralg.lower.products import gate_counts, product_error
 from tensoralg.lower.program import (
     Arg,
     Binary,
@@ -39,6 +42,7 @@ from tensoralg.lower.program import (
     Indicator,
     Literal,
     One,
+    Paths,
     Power,
     Program,
     Scale,
@@ -87,8 +91,8 @@ def up(x: Tensor, terms: int = 0) -> Tensor:
 
 def error_bound(
     program: Program, arrays: Mapping[str, Tensor], sizes: Mapping[str, int], machine: Arithmetic
-) -> Tensor:
-    """Return an upper bound of the absolute error of every entry of the result of a program.
+) -> tuple[Tensor, ...]:
+    """Return, for each result of a program, an upper bound of the absolute error of every entry.
 
     Parameters
     ----------
@@ -101,7 +105,7 @@ def error_bound(
     machine : Arithmetic
         The arithmetic that the program is run in.
     """
-    return _Run(program, arrays, sizes, machine).result()
+    return _Run(program, arrays, sizes, machine).results()
 
 
 class _Run:
@@ -115,7 +119,7 @@ class _Run:
         self.writer = Writer(program)
         self.values: dict[str, Tensor] = {}
         self.balls: dict[str, Ball] = {}
-        self.globals = {"torch": torch, "math": math, "reciprocal": reciprocal}
+        self.globals = {"torch": torch, "math": math, "reciprocal": reciprocal, **HELPERS}
         self.globals.update({v: sizes[d] for d, v in self.writer.variables.items()})
         for name, array in arrays.items():
             self._keep(name, Ball(array, torch.zeros_like(array), torch.zeros_like(array)))
@@ -123,7 +127,7 @@ class _Run:
     def _keep(self, name: str, ball: Ball) -> None:
         self.values[name], self.balls[name] = ball.mid, ball
 
-    def result(self) -> Tensor:
+    def results(self) -> tuple[Tensor, ...]:
         for step in self.program.steps:
             mid = self._run(step, self.values)
             if mid.dtype == torch.bool:
@@ -136,7 +140,7 @@ class _Run:
             self._keep(
                 step.name, replace(ball, error=self._finite(ball, self._spread(step, self.machine, ball), self.machine))
             )
-        return self.balls[self.program.result].error
+        return tuple(self.balls[name].error for name in self.program.results)
 
     def _run(self, step: Step, values: Mapping[str, Any]) -> Tensor:
         """Return the value of a step: its own line of source, in float64."""
@@ -166,6 +170,8 @@ class _Run:
             return self._einsum(op, machine)
         if isinstance(op, Scale):
             return self._scale(op, machine)
+        if isinstance(op, Paths):
+            return self._decay(step, op, result.mid, machine)
         if isinstance(op, Binary):
             left, right = self._placed(op.left, rank, machine), self._placed(op.right, rank, machine)
             return quotient(left, right, machine) if op.symbol == "/" else total(left, right, result.mid, machine)
@@ -204,6 +210,14 @@ class _Run:
         computed = torch.einsum(text, x + e, y + f)
         error = inherited + times(rounding, computed) + times(machine.output, computed + times(rounding, computed))
         return up(error + 2 * terms * machine.tiny, 3 * terms)
+
+    def _decay(self, step: Step, op: Paths, mid: Tensor, machine: Arithmetic) -> Tensor:
+        """The gate is an input, which is exact."""
+        gate = self.values[op.source]
+        steps = len(gate) if gate.dim() else len(mid)
+        counts = gate_counts(steps, op.later, op.earlier)
+        over = counts.reshape([*counts.shape, *[1] * (gate.dim() - 1)])
+        return product_error(lambda other: self._run(step, {op.source: other}), gate, over, machine)
 
     def _scale(self, op: Scale, machine: Arithmetic) -> Tensor:
         """The factor is computed in float64, rounded to the format and multiplied."""

@@ -1,8 +1,8 @@
-"""From a definition to a validated operator: plan, lower, emit, read back, prove."""
+"""From definitions to a validated operator: plan, lower, emit, read back, prove."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tensoralg.errors import InvalidExpression, MissingSize, UsageError
@@ -14,6 +14,7 @@ from tensoralg.lower.emit import emit
 from tensoralg.lower.lowering import lower
 from tensoralg.lower.operator import Operator
 from tensoralg.lower.validate import validate
+from tensoralg.normal import unify
 from tensoralg.plan import Plan, plan
 from tensoralg.plan.regimes import symbolic
 from tensoralg.spaces import VectorSpace, check_sizes
@@ -23,7 +24,7 @@ MOST_PROGRAMS = 16
 
 
 def compile(
-    expr: Expr,
+    expr: Expr | Sequence[Expr],
     sizes: Mapping[str, int] | None = None,
     form: str | None = None,
     parameters: Mapping[str, Any] | None = None,
@@ -32,8 +33,9 @@ def compile(
 
     Parameters
     ----------
-    expr : Expr
-        A definition, or a term whose free indices are the axes of the result.
+    expr : Expr or sequence of Expr
+        A definition, or a term whose free indices are the axes of the result; or several of them, which one
+        kernel computes at once: what they have in common once, over the tensors of all.
     sizes : mapping of str to int, optional
         Sizes that are fixed; the others are read from the inputs at every call.
     form : None or "parallel"
@@ -61,28 +63,43 @@ def compile(
     >>> op(torch.ones(2, 3), torch.ones(2, 3), torch.ones(2, 3))
     tensor([[6., 6., 6.],
             [6., 6., 6.]])
+
+    Several at once:
+
+    >>> weights = ta.parse("W[t,s] = exp(x[t]*y[s])", indices={"t,s": "n"})
+    >>> totals = ta.parse("Z[t] = sum(s: exp(x[t]*y[s]))", indices={"t,s": "n"})
+    >>> compile([weights, totals])(torch.ones(2), torch.zeros(2))
+    (tensor([[1., 1.],
+            [1., 1.]]), tensor([2., 2.]))
     """
-    if not isinstance(expr, Expr):
-        raise InvalidExpression(f"{expr!r} is no expression", remedy="compile what define, einsum or parse return")
+    several = isinstance(expr, Sequence)
+    exprs: list[Any] = list(expr) if isinstance(expr, Sequence) else [expr]
+    for one in exprs:
+        if not isinstance(one, Expr):
+            raise InvalidExpression(f"{one!r} is no expression", remedy="compile what define, einsum or parse return")
+    if not exprs:
+        raise InvalidExpression("there is nothing to compile", remedy="give at least one expression")
     if form not in FORMS:
         raise UsageError(f"the form {form!r} is for streams", remedy='a plain expression compiles as "parallel"')
-    definition: Definition = Definition(expr.free_indices, expr.body, getattr(expr, "name", "out"))
-    tensors = tensors_of(definition)
-    names = all_dimensions(definition)
+    unified, _ = unify(Definition(one.free_indices, one.body, getattr(one, "name", "out")) for one in exprs)
+    definitions = tuple(one for one in unified if isinstance(one, Definition))
+    tensors = tensors_of(*definitions)
+    names = set().union(*map(all_dimensions, definitions))
     fixed = check_sizes(sizes, names)
-    found = plan(definition, fixed)
+    found = plan(definitions if several else definitions[0], fixed)
     inputs = [(tensor.name, tensor.legs) for tensor in tensors]
     choices = found.programs[:MOST_PROGRAMS]
     programs = [lower(choice.order.root, inputs, choice.order.trees, fixed) for choice in choices]
     costs = [symbolic(choice.price.flops) for choice in choices]
     _check_choice(tensors, costs, fixed)
-    source = emit(programs, costs, _header(definition, found))
-    verdict = validate(definition, tensors, programs, source, costs, spaces_of(definition), names)
-    return Operator(definition, tensors, programs, costs, source, verdict, found, fixed, parameters or {})
+    source = emit(programs, costs, _header(definitions, found))
+    verdicts = validate(definitions, tensors, programs, source, costs, spaces_of(*definitions), names)
+    computed = definitions if several else definitions[0]
+    return Operator(computed, tensors, programs, costs, source, verdicts, found, fixed, parameters or {})
 
 
-def tensors_of(expr: Expr) -> tuple[Tensor, ...]:
-    """Return the tensors of an expression, each once, in the order written.
+def tensors_of(*exprs: Expr) -> tuple[Tensor, ...]:
+    """Return the tensors of some expressions, each once, in the order written.
 
     Examples
     --------
@@ -91,19 +108,23 @@ def tensors_of(expr: Expr) -> tuple[Tensor, ...]:
     ['A', 'x']
     """
     versions: dict[str, list[Tensor]] = {}
-    for node in walk(expr):
+    for node in _nodes(exprs):
         if isinstance(node, Entry | Decay):
             versions.setdefault(node.tensor.name, []).append(node.tensor)
     return tuple(merge_facts(found) for found in versions.values())
 
 
-def spaces_of(expr: Expr) -> Iterator[VectorSpace]:
-    """Yield the spaces of all legs and indices of an expression."""
-    yield from (index.space for index in expr.free_indices)
-    for node in walk(expr):
+def _nodes(exprs: Iterable[Expr]) -> Iterator[Expr]:
+    return (node for expr in exprs for node in walk(expr))
+
+
+def spaces_of(*exprs: Expr) -> Iterator[VectorSpace]:
+    """Yield the spaces of all legs and indices of some expressions."""
+    yield from (index.space for expr in exprs for index in expr.free_indices)
+    for node in _nodes(exprs):
         yield from (term.space for term in node.index_terms())
         yield from (index.space for index in getattr(node, "indices", ()))
-        if isinstance(node, Entry):
+        if isinstance(node, Entry | Decay):
             yield from node.tensor.legs
 
 
@@ -119,7 +140,8 @@ def _check_choice(tensors: Sequence[Tensor], costs: Sequence[Any], fixed: Mappin
         )
 
 
-def _header(definition: Definition, found: Plan) -> str:
-    legs = {str(s): s.dimension for s in spaces_of(definition)}
+def _header(definitions: Sequence[Definition], found: Plan) -> str:
+    legs = {str(s): s.dimension for s in spaces_of(*definitions)}
     spaces = ", ".join(f"{name}: {dimension}" for name, dimension in legs.items())
-    return f"{definition}\n\nSpaces and their dimensions: {spaces or 'none'}.\nFLOPs: {found.flops}.\n"
+    written = "\n".join(map(str, definitions))
+    return f"{written}\n\nSpaces and their dimensions: {spaces or 'none'}.\nFLOPs: {found.flops}.\n"

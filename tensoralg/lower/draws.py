@@ -1,13 +1,15 @@
 """Random inputs on which rounding really happens, with the declared facts exactly true.
 
 Generic entries are floats with full mantissas.  A fact that has to hold exactly in floating point is met
-by construction: symmetric entries are copies, matrices with inverses are permuted powers of two.
+by construction: symmetric entries are copies, matrices with inverses are permuted powers of two.  Gates of
+decays lie in [0, 1); matrix gates are so small that long products of them neither explode nor vanish.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -18,9 +20,9 @@ from tensoralg.expr.evaluate import size_of
 
 
 def draw_inputs(
-    tensors: Sequence[Symbol], sizes: Mapping[str, int], dtype: torch.dtype, seed: int
+    tensors: Sequence[Symbol], sizes: Mapping[str, int], dtype: torch.dtype, seed: int, gates: Collection[str] = ()
 ) -> dict[str, Tensor]:
-    """Return a random array of the given dtype, on the CPU, for every tensor.
+    """Return a random array of the given dtype, on the CPU, for every tensor; `gates` are names of gates.
 
     Raises
     ------
@@ -33,7 +35,8 @@ def draw_inputs(
     for tensor in tensors:
         shape = [size_of(leg.dimension, sizes) for leg in tensor.legs]
         invertible = tensor.inverse_of is not None or tensor.name in paired
-        drawn[tensor.name] = _draw(tensor, shape, generator, dtype, invertible=invertible)
+        gate = tensor.name in gates
+        drawn[tensor.name] = _draw(tensor, shape, generator, dtype, invertible=invertible, gate=gate)
     for tensor in tensors:
         if tensor.inverse_of in drawn:
             partner = drawn[tensor.inverse_of].double()
@@ -43,7 +46,13 @@ def draw_inputs(
 
 
 def _draw(
-    tensor: Symbol, shape: Sequence[int], generator: torch.Generator, dtype: torch.dtype, *, invertible: bool
+    tensor: Symbol,
+    shape: Sequence[int],
+    generator: torch.Generator,
+    dtype: torch.dtype,
+    *,
+    invertible: bool,
+    gate: bool,
 ) -> Tensor:
     matrix = tensor.isometry or tensor.projection or tensor.permutation or invertible
     if matrix and (tensor.symmetric or tensor.antisymmetric or (tensor.positive and max(shape) > 1)):
@@ -54,7 +63,9 @@ def _draw(
         )
     if matrix:
         return _matrix(tensor, shape, generator, invertible=invertible).to(dtype)
-    array = torch.randn(shape, generator=generator, dtype=torch.float64)
+    array = (torch.rand if gate and len(shape) < 3 else torch.randn)(shape, generator=generator, dtype=torch.float64)
+    if gate and len(shape) == 3:
+        array = array / math.sqrt(max(shape[-1], 1))
     if tensor.positive:
         array = array.abs() + 0.125
     array = array.to(dtype)

@@ -14,6 +14,7 @@ import sympy
 
 from tensoralg.errors import InvalidExpression
 from tensoralg.expr.nodes import Apply, Number, Pow, Size
+from tensoralg.lower.helpers import HELPERS, TEXTS
 from tensoralg.lower.program import (
     Arg,
     Axes,
@@ -24,6 +25,7 @@ from tensoralg.lower.program import (
     Literal,
     One,
     Op,
+    Paths,
     Power,
     Program,
     Repeat,
@@ -60,7 +62,7 @@ def emit(programs: Sequence[Program], costs: Sequence[sympy.Expr], header: str) 
     --------
     >>> from tensoralg.spaces import Space
     >>> T = Space("T", "n")
-    >>> transpose = Program((("A", (T, T)),), (), (Step("x0", (T, T), Einsum(("A",), ((0, 1),), (1, 0))),), "x0")
+    >>> transpose = Program((("A", (T, T)),), (), (Step("x0", (T, T), Einsum(("A",), ((0, 1),), (1, 0))),), ("x0",))
     >>> print(emit([transpose], [0], "O[i,j] = A[j,i]"))
     '''O[i,j] = A[j,i]'''
     <BLANKLINE>
@@ -82,6 +84,7 @@ def emit(programs: Sequence[Program], costs: Sequence[sympy.Expr], header: str) 
     bodies = [emit_function(p, f"operator_{k}" if several else "operator") for k, p in enumerate(programs)]
     if any("reciprocal(" in body for body in bodies):
         parts.append(RECIPROCAL)
+    parts += [f"\n{TEXTS[name]}" for name in HELPERS if any(f" {name}(" in body for body in bodies)]
     parts += [f"\n{body}" for body in bodies]
     if several:
         parts.append("\n" + emit_choice(programs, costs))
@@ -96,7 +99,7 @@ def emit_function(program: Program, name: str) -> str:
         lines.append(f"{step.name}: {axes_text(step.axes)} = {writer.operation(step)}")
         if step.frees:
             lines.append(f"del {', '.join(step.frees)}")
-    return "\n    ".join([*lines, f"return {program.result}"]) + "\n"
+    return "\n    ".join([*lines, f"return {', '.join(program.results)}"]) + "\n"
 
 
 def emit_choice(programs: Sequence[Program], costs: Sequence[sympy.Expr]) -> str:
@@ -184,6 +187,8 @@ class Writer:
             return f"torch.{op.function}({op.source})"
         if isinstance(op, Power):
             return f"torch.pow({op.source}, {op.exponent})"
+        if isinstance(op, Paths):
+            return self.paths(step, op)
         inner = self.place(op.source, rank)
         for mask in op.masks:
             inner = f"torch.where({self.place(mask, rank)}, {inner}, -math.inf)"
@@ -200,6 +205,16 @@ class Writer:
                 raise InvalidExpression("near without a width", remedy="this is a fault of the planner")
             return f"{ones}.triu().tril({scale_text(op.width, self.variables)} - 1)"
         return f"{ones}.triu({'1' if op.relation == 'lt' else ''})"
+
+    def paths(self, step: Step, op: Paths) -> str:
+        rank = len(self.axes[op.source])
+        ends = {(True, True): "between", (True, False): "from_start", (False, True): "to_end", (False, False): "whole"}
+        name = f"decay_{ends[op.later, op.earlier]}"
+        if rank == 3:
+            return f"matrix_{name}({op.source})"
+        gate = op.source if rank else f"{op.source}[..., None].expand(*{op.source}.shape, {self.extent(step.axes[0])})"
+        called = {"decay_from_start": "torch.cumprod", "decay_whole": "torch.prod"}.get(name, name)
+        return f"{called}({gate}, {-max(rank, 1)})"
 
     def split(self, step: Step, op: Split) -> str:
         before = self.axes[op.source]

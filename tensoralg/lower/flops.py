@@ -30,6 +30,7 @@ FREE = frozenset(
         "alias",
         "arange",
         "as_strided",
+        "cat",
         "clone",
         "contiguous",
         "detach",
@@ -37,11 +38,13 @@ FREE = frozenset(
         "empty",
         "expand",
         "eye",
+        "flip",
         "full",
         "lift_fresh",
         "movedim",
         "narrow",
         "ones",
+        "ones_like",
         "permute",
         "reshape",
         "scalar_tensor",
@@ -49,18 +52,19 @@ FREE = frozenset(
         "slice",
         "split",
         "squeeze",
+        "stack",
         "t",
         "transpose",
-        "tril",
-        "triu",
+        "unbind",
         "unsqueeze",
         "view",
         "zeros",
     }
 )
 POINTWISE = frozenset(
-    {"add", "div", "exp", "log", "masked_fill", "neg", "pow", "reciprocal", "relu", "sqrt", "sub", "where"}
+    {"add", "cumprod", "div", "exp", "log", "masked_fill", "neg", "pow", "reciprocal", "relu", "sqrt", "sub", "where"}
 )
+MASKS = frozenset({"tril", "triu"})  # of numbers they select, of truth values they make a 0/1 array
 
 
 @dataclass(frozen=True)
@@ -177,8 +181,12 @@ def cost_of(name: str, args: Any, result: Any) -> Cost:
     if name in FREE:
         return Cost(0, 0)
     first = result[0] if isinstance(result, tuple) else result
-    if name in POINTWISE:
+    if name in POINTWISE or (name in MASKS and first.is_floating_point()):
         return Cost(0, first.numel())
+    if name in MASKS:
+        return Cost(0, 0)
+    if name == "prod":
+        return Cost(0, args[0].numel())
     if name not in FLOPS:
         raise UnknownName(
             f"the operation {name} was executed but has no cost", remedy="give it a rule in lower/flops.py", name=name

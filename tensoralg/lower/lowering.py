@@ -29,6 +29,7 @@ from tensoralg.lower.program import (
     Literal,
     One,
     Op,
+    Paths,
     Power,
     Program,
     Repeat,
@@ -47,7 +48,7 @@ from tensoralg.lower.program import (
 )
 from tensoralg.lower.scales import sizes_in
 from tensoralg.plan import block as planned
-from tensoralg.plan.block import MINUS_ONE, ONE, Block, Contract, Operand, Pointwise, Quotient, Total
+from tensoralg.plan.block import MINUS_ONE, ONE, Block, Contract, Operand, Pointwise, Quotient, Total, results
 from tensoralg.plan.slicing import Sliced
 from tensoralg.plan.tree import Tree, is_mask, leaves, written
 from tensoralg.spaces import VectorSpace
@@ -67,12 +68,12 @@ def lower(
     trees: Mapping[Contract, Tree | Sliced],
     sizes: Mapping[str, int],
 ) -> Program:
-    """Return the program that computes a block along the given trees.
+    """Return the program that computes a block, or the parts of a bundle, along the given trees.
 
     Parameters
     ----------
     block : Block
-        What to compute; its axes are the axes of the result.
+        What to compute; its axes are the axes of the result.  The parts of a bundle are the results in order.
     inputs : sequence of (str, tuple of VectorSpace)
         Names and legs of the input arrays, in order.
     trees : mapping of Contract to nested tuples of positions
@@ -86,14 +87,14 @@ def lower(
         If no input has an axis of a size that the program needs, and it is not fixed.
     """
     machine = _Lowering(dict(inputs), trees)
-    result = machine.number(machine.value(block))
-    steps = _freed(_live(machine.steps, result), result, machine.kept)
-    return Program(tuple(inputs), _size_sources(inputs, steps, sizes, machine.axes), steps, result)
+    wanted = tuple(machine.number(machine.value(part)) for part in results(block))
+    steps = _freed(_live(machine.steps, wanted), wanted, machine.kept)
+    return Program(tuple(inputs), _size_sources(inputs, steps, sizes, machine.axes), steps, wanted)
 
 
-def _live(steps: Sequence[Step], result: str) -> tuple[Step, ...]:
-    """Return the steps on which the result depends."""
-    needed = {result}
+def _live(steps: Sequence[Step], wanted: Iterable[str]) -> tuple[Step, ...]:
+    """Return the steps on which the results depend."""
+    needed = set(wanted)
     kept: list[Step] = []
     for step in reversed(steps):
         if step.name in needed:
@@ -102,7 +103,7 @@ def _live(steps: Sequence[Step], result: str) -> tuple[Step, ...]:
     return tuple(reversed(kept))
 
 
-def _freed(steps: Sequence[Step], result: str, kept: Mapping[str, str]) -> tuple[Step, ...]:
+def _freed(steps: Sequence[Step], wanted: Sequence[str], kept: Mapping[str, str]) -> tuple[Step, ...]:
     """Return the steps, each with the values that are not read after it (`kept`: nor before a given step)."""
     position = {step.name: k for k, step in enumerate(steps)}
     last: dict[str, int] = {}
@@ -111,7 +112,7 @@ def _freed(steps: Sequence[Step], result: str, kept: Mapping[str, str]) -> tuple
     for name, until in kept.items():
         if name in last:
             last[name] = max(last[name], position[until])
-    ends = sorted((k, position[name], name) for name, k in last.items() if name != result)
+    ends = sorted((k, position[name], name) for name, k in last.items() if name not in wanted)
     return tuple(replace(step, frees=tuple(name for end, _, name in ends if end == k)) for k, step in enumerate(steps))
 
 
@@ -143,6 +144,9 @@ def _needed_sizes(step: Step, axes: Mapping[str, Axes]) -> set[str]:
         return sizes_in(op.factor)
     if isinstance(op, Repeat):
         return symbols_of([step.axes[op.axis]])
+    if isinstance(op, Paths):
+        # a number that is the gate of every step does not tell how many steps there are
+        return set() if axes[op.source] else symbols_of(step.axes[:1])
     if isinstance(op, Split | Take):
         # the summands after the one that is taken are not mentioned
         parts = parts_of(axes[op.source][op.axis])
@@ -227,6 +231,8 @@ class _Lowering:
             return self._quotient(block)
         if isinstance(block, planned.Softmax):
             return self._softmax(block)
+        if isinstance(block, planned.Paths):
+            return self.do(Paths(self.value(block.gate), block.later, block.earlier), block.axes)
         raise InvalidExpression(f"{type(block).__name__} cannot be lowered", remedy="this is a fault of the planner")
 
     # labels

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tensoralg.errors import ValidationFailed
+from tensoralg.errors import TensoralgError, ValidationFailed
 from tensoralg.expr import Definition, Expr, Tensor, as_expr, substitute
-from tensoralg.expr.nodes import Delta, Entry, Mask, Near, apply, bind, mul, power, reciprocal
+from tensoralg.expr.nodes import Decay, Delta, Entry, Mask, Near, apply, bind, mul, power, reciprocal
 from tensoralg.lower.program import (
     Arg,
     Axes,
@@ -22,6 +22,7 @@ from tensoralg.lower.program import (
     Indicator,
     Literal,
     One,
+    Paths,
     Power,
     Program,
     Repeat,
@@ -50,8 +51,10 @@ class Meaning:
         return substitute(self.term, dict(zip(self.indices, terms, strict=True)))
 
 
-def read_program(program: Program, tensors: Mapping[str, Tensor], legs: Sequence[Index]) -> Definition:
-    """Return the definition, with the given legs, that a program computes.
+def read_program(
+    program: Program, tensors: Mapping[str, Tensor], legs: Sequence[Sequence[Index]]
+) -> tuple[Definition, ...]:
+    """Return the definitions, with the given legs, that a program computes.
 
     Parameters
     ----------
@@ -59,8 +62,8 @@ def read_program(program: Program, tensors: Mapping[str, Tensor], legs: Sequence
         What is read.
     tensors : mapping of str to Tensor
         The tensors that the inputs are.
-    legs : sequence of Index
-        Names for the axes of the result.
+    legs : sequence of sequence of Index
+        Names for the axes of each result.
 
     Raises
     ------
@@ -73,7 +76,7 @@ def read_program(program: Program, tensors: Mapping[str, Tensor], legs: Sequence
     >>> T = ta.Space("T", "n")
     >>> A = ta.tensor("A", T @ T)
     >>> step = Step("x0", (T,), Einsum(("A",), ((0, 1),), (0,)))
-    >>> print(read_program(Program((("A", A.legs),), (), (step,), "x0"), {"A": A}, T.indices("t")))
+    >>> print(*read_program(Program((("A", A.legs),), (), (step,), ("x0",)), {"A": A}, [T.indices("t")]))
     out[t] = sum(i3: A[t,i3])
     """
     reader = _Reader(program)
@@ -89,11 +92,8 @@ def read_program(program: Program, tensors: Mapping[str, Tensor], legs: Sequence
         for name in step.frees:
             _require(name in reader.values and name not in dict(program.inputs), f"{name} cannot be deleted in {step}")
             del reader.values[name]
-    _require(program.result in reader.values, f"the result {program.result} is deleted or never computed")
-    result = reader.values[program.result]
-    _require(not result.truth, f"the result {program.result} holds truth values")
-    reader.agree([i.space for i in result.indices], [leg.space for leg in legs])
-    return Definition(tuple(legs), result.at(legs), "out")  # type: ignore[no-any-return]
+    _require(len(legs) == len(program.results), f"it has the results {program.results} for {len(legs)} definitions")
+    return tuple(reader.result(name, own) for name, own in zip(program.results, legs, strict=True))
 
 
 def _require(condition: bool, complaint: str) -> None:
@@ -135,6 +135,14 @@ class _Reader:
     def covered(self, args: Sequence[Arg], axes: Axes) -> None:
         _require({p for arg in args for p in arg.places} == set(range(len(axes))), f"an axis of {self.step} is missing")
 
+    def result(self, name: str, legs: Sequence[Index]) -> Definition:
+        """Return a result as the definition of an array with the given legs."""
+        _require(name in self.values, f"the result {name} is deleted or never computed")
+        meaning = self.values[name]
+        _require(not meaning.truth, f"the result {name} holds truth values")
+        self.agree([i.space for i in meaning.indices], [leg.space for leg in legs])
+        return Definition(tuple(legs), meaning.at(legs), "out")  # type: ignore[no-any-return]
+
     def read(self, step: Step) -> Meaning:
         op, axes = step.op, step.axes
         for name in operands_of(op):
@@ -147,6 +155,8 @@ class _Reader:
             return self.einsum(op)
         if isinstance(op, Split | Take | Repeat):
             return self.view(op, step)
+        if isinstance(op, Paths):
+            return self.paths(op, step)
         if isinstance(op, Indicator):
             meaning = self.values[op.source]
             return Meaning(meaning.term, meaning.indices)
@@ -208,6 +218,18 @@ class _Reader:
             parts = self.fresh((space.summands[op.position],))
             term = Injected(parts[0], op.position, space)
         return Meaning(source.at((*before, term, *after)), (*before, *parts, *after), source.truth)
+
+    def paths(self, op: Paths, step: Step) -> Meaning:
+        gate, count = self.values[op.source], op.later + op.earlier
+        tensor = gate.term.tensor if isinstance(gate.term, Entry) and gate.term.args == gate.indices else None
+        _require(tensor is not None, f"the gate {op.source} is no input in {step}")
+        _require(len(step.axes) == count + len(gate.indices[1:]), f"a wrong number of axes in {step}")
+        times, channels = self.fresh(step.axes[:count]), self.fresh(step.axes[count:])
+        ends = (times[0] if op.later else "+", times[-1] if op.earlier else "-")
+        try:
+            return Meaning(Decay(tensor, *ends, channels), (*times, *channels))
+        except TensoralgError as error:
+            raise ValidationFailed(f"{step} is no decay: {error.what}", remedy="report this program") from error
 
     def pointwise(self, op: Scale | Function | Power, term: Expr) -> Expr:
         if isinstance(op, Scale):

@@ -63,13 +63,13 @@ class Memory:
     total: int
 
 
-def track(function: Callable[[], torch.Tensor]) -> Memory:
+def track(function: Callable[[], torch.Tensor | tuple[torch.Tensor, ...]]) -> Memory:
     """Return what calling `function` allocates.
 
     Parameters
     ----------
     function : callable
-        Makes the call and returns its output.
+        Makes the call and returns its output, or several in a tuple.
 
     Examples
     --------
@@ -82,8 +82,8 @@ def track(function: Callable[[], torch.Tensor]) -> Memory:
     """
     tracker = _Tracker()
     with torch.no_grad(), tracker:
-        output = function()
-    own = 0 if tracker.kind_of(output) == ARRAY else output.numel()
+        outputs = function()
+    own = max((o.numel() for o in _tensors(outputs) if tracker.kind_of(o) != ARRAY), default=0)
     peak = tracker.peak
     largest, most, total = (max(amount, own) for amount in (tracker.largest, peak[ARRAY], tracker.total))
     return Memory(largest, most, peak[COPY], peak[CONSTANT], total)

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from tensoralg.errors import InputMismatch, ShapeMismatch, UnknownName, counted, suggest
-from tensoralg.expr import Tensor
+from tensoralg.expr import Definition, Tensor
 from tensoralg.expr.evaluate import size_of
 
 if TYPE_CHECKING:
-    from tensoralg.expr import Expr
     from tensoralg.lower.program import Program
     from tensoralg.proof import Verdict
 
@@ -29,18 +28,21 @@ class Operator(torch.nn.Module):
 
     Call it by name, ``op(Q=q, K=k)``, or in the order of `inputs`.  Leading batch axes broadcast and
     every input may lack them; a scalar is a number or a tensor without axes.  The axes of the result
-    are the batch axes and then the free indices of the definition, in order.
+    are the batch axes and then the free indices of the definition, in order.  Of several definitions the
+    results come as a tuple.
 
     Attributes
     ----------
-    definition : Expr
+    definition : Definition or tuple of Definition
         What it computes.
+    definitions : tuple of Definition
+        The same, always as a tuple.
     inputs : tuple of str
         Names of the arguments, in order.
     source : str
         The torch source that runs, a module of its own.
-    verdict : Verdict
-        The proof that the source computes the definition.
+    verdicts : tuple of Verdict
+        The proof, for each definition, that the source computes it.
     plan : Plan
         The plan that it follows.
     programs : tuple of Program
@@ -51,18 +53,18 @@ class Operator(torch.nn.Module):
 
     def __init__(
         self,
-        definition: Expr,
+        definition: Definition | tuple[Definition, ...],
         tensors: Sequence[Tensor],
         programs: Sequence[Program],
         costs: Sequence[Any],
         source: str,
-        verdict: Verdict,
+        verdicts: Sequence[Verdict],
         plan: Any,
         sizes: Mapping[str, int],
         parameters: Mapping[str, Any],
     ) -> None:
         super().__init__()
-        self.definition, self.source, self.verdict, self.plan = definition, source, verdict, plan
+        self.definition, self.source, self.verdicts, self.plan = definition, source, tuple(verdicts), plan
         self.programs, self.costs = tuple(programs), tuple(costs)
         self.tensors = tuple(tensors)
         self.sizes = dict(sizes)
@@ -73,6 +75,16 @@ class Operator(torch.nn.Module):
         self._function = load(source)
         for name, value in parameters.items():
             self._add_parameter(name, value)
+
+    @property
+    def definitions(self) -> tuple[Definition, ...]:
+        """What it computes, one definition for each result."""
+        return (self.definition,) if isinstance(self.definition, Definition) else self.definition
+
+    @property
+    def verdict(self) -> Verdict:
+        """The proof that the source computes the definition (of several, the first)."""
+        return self.verdicts[0]
 
     def _add_parameter(self, name: str, value: Any) -> None:
         if name not in self.order:
@@ -95,8 +107,8 @@ class Operator(torch.nn.Module):
         super().__setstate__(state)  # type: ignore[no-untyped-call]
         self._function = load(self.source)
 
-    def forward(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """Return the value of the definition at the given arrays.
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the value of the definition at the given arrays; of several definitions, a tuple of values.
 
         Raises
         ------
@@ -109,7 +121,8 @@ class Operator(torch.nn.Module):
         """
         arrays = self._tensors(self._named(args, kwargs))
         self._check_shapes(arrays)
-        return self._function(*arrays)  # type: ignore[no-any-return]
+        found = self._function(*arrays)
+        return (found,) if isinstance(self.definition, tuple) and len(self.definition) == 1 else found
 
     def _named(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
         """Return the values of all tensors of the definition, in order."""
@@ -198,7 +211,7 @@ class Operator(torch.nn.Module):
 
     def extra_repr(self) -> str:
         """Return the definition, for printing."""
-        return str(self.definition)
+        return "\n".join(map(str, self.definitions))
 
 
 def _dimensions(tensor: Tensor) -> Dimensions:

@@ -18,6 +18,7 @@ Scale            ``c*x``, c a function of sizes                              0, 
 Binary           ``x + y``, ``x - y``, ``x / y``                               0, |result|
 Function, Power  ``exp(x)``, ``log(x)``, ``sqrt(x)``, ``relu(x)``, ``x^k``    0, |result|
 Softmax          ``m exp(x) / sum(k: m exp(x))``                             |x|, (2 + masks) |x|
+Paths            ``decay(x)[t,s]``, x an input                               see `plan.graph`
 ================ =========================================================== ====================
 
 The two operands of a pointwise operation are broadcast: an :class:`Arg` says which axes of the
@@ -36,9 +37,10 @@ from keyword import iskeyword
 import sympy
 
 from tensoralg.expr import Expr
+from tensoralg.lower.helpers import HELPERS
 from tensoralg.spaces import DirectSum, TensorProduct, VectorSpace
 
-RESERVED = frozenset({"torch", "math", "max", "min", "reciprocal", "operator", "costs", "cheapest"})
+RESERVED = frozenset({"torch", "math", "max", "min", "reciprocal", "operator", "costs", "cheapest", *HELPERS})
 Axes = tuple[VectorSpace, ...]
 
 
@@ -155,7 +157,17 @@ class Softmax:
     axis: int
 
 
-Op = Literal | Indicator | One | Einsum | Split | Take | Repeat | Where | Scale | Binary | Function | Power | Softmax
+@dataclass(frozen=True)
+class Paths:
+    """The products of a gate over ``earlier < r <= later``, with an axis for each time that is not a formal end."""
+
+    source: str
+    later: bool
+    earlier: bool
+
+
+Shaping = Literal | Indicator | One | Split | Take | Repeat
+Op = Shaping | Einsum | Where | Scale | Binary | Function | Power | Softmax | Paths
 
 
 @dataclass(frozen=True)
@@ -179,12 +191,12 @@ class SizeSource:
 
 @dataclass(frozen=True)
 class Program:
-    """Inputs with their legs, where sizes are read, the steps, and the name of the result."""
+    """Inputs with their legs, where sizes are read, the steps, and the names of the results."""
 
     inputs: tuple[tuple[str, Axes], ...]
     sizes: tuple[SizeSource, ...]
     steps: tuple[Step, ...]
-    result: str
+    results: tuple[str, ...]
 
     @property
     def axes(self) -> dict[str, Axes]:

@@ -17,6 +17,7 @@ import sympy
 
 from tensoralg.errors import ValidationFailed
 from tensoralg.lower.emit import RECIPROCAL, emit_choice
+from tensoralg.lower.helpers import TEXTS
 from tensoralg.lower.program import (
     Arg,
     Axes,
@@ -27,6 +28,7 @@ from tensoralg.lower.program import (
     Literal,
     One,
     Op,
+    Paths,
     Power,
     Program,
     Repeat,
@@ -45,6 +47,17 @@ from tensoralg.spaces import DirectSum, TensorProduct, VectorSpace
 
 SYMBOLS = {ast.Add: "+", ast.Sub: "-", ast.Div: "/"}
 FUNCTIONS = ("exp", "log", "sqrt", "relu")
+DECAYS = {
+    "decay_between": (True, True),
+    "cumprod": (True, False),
+    "decay_to_end": (False, True),
+    "prod": (False, False),
+    "matrix_decay_between": (True, True),
+    "matrix_decay_from_start": (True, False),
+    "matrix_decay_to_end": (False, True),
+    "matrix_decay_whole": (False, False),
+}
+CARRIED = {"reciprocal": RECIPROCAL, **TEXTS}
 HEAD = ("from __future__ import annotations", "import math", "import torch")
 
 
@@ -75,7 +88,7 @@ def read_source(
         raise ValidationFailed(f"the source is no Python: {error}", remedy="emit it again") from error
     known = {str(space): space for space in spaces}
     names = tuple(dimensions)
-    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name != "reciprocal"]
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name not in CARRIED]
     several = len(functions) > 1
     named = [f"operator_{k}" for k in range(len(functions) - 1)] + ["operator"]
     if [f.name for f in functions] != named:
@@ -85,7 +98,7 @@ def read_source(
         raise ValidationFailed("the choice among the programs is not by their costs", remedy="emit it again")
     for node in tree.body:
         harmless = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-        if not harmless and node not in functions and not any(_same(node, text) for text in (*HEAD, RECIPROCAL)):
+        if not harmless and node not in functions and not any(_same(node, text) for text in (*HEAD, *CARRIED.values())):
             _refuse(node)
     return programs
 
@@ -135,10 +148,16 @@ class _Reader:
                     steps[-1] = replace(steps[-1], frees=tuple(self.free(target) for target in targets))
                 case _:
                     _refuse(statement)
-        match last:
-            case ast.Return(value=ast.Name(id=result)) if result in self.axes:
-                return Program(inputs, tuple(self.sizes), tuple(steps), result)
-        _refuse(last)
+        return Program(inputs, tuple(self.sizes), tuple(steps), self.results(last))
+
+    def results(self, node: ast.stmt) -> tuple[str, ...]:
+        """Read ``return x`` or ``return x, y``."""
+        match node:
+            case ast.Return(value=ast.Name() as result):
+                return (self.name(result),)
+            case ast.Return(value=ast.Tuple(elts=[_, _, *_] as elements)):
+                return tuple(self.name(element) for element in elements)
+        _refuse(node)
 
     def free(self, node: ast.expr) -> str:
         """Read a value that is deleted: it is not there any more, and its name is not used again."""
@@ -236,6 +255,8 @@ class _Reader:
                 return Binary(SYMBOLS[type(symbol)], self.place(left, rank), self.place(right, rank))
             case ast.Call(func=ast.Attribute(value=ast.Name(id="torch"), attr=function)):
                 return self.torch_call(function, node, axes)
+            case ast.Call(func=ast.Name(id=function)) if function in TEXTS:
+                return self.paths(function, node, axes)
             case ast.Call(func=ast.Attribute(attr=method)):
                 return self.method_call(method, node, axes)
         _refuse(node)
@@ -257,6 +278,8 @@ class _Reader:
                 return Power(self.name(source), self.integer(exponent))
             case "ones", [ast.Tuple(elts=[])] if self.like(node, ("dtype", "device")):
                 return One()
+            case "cumprod" | "prod", _:
+                return self.paths(function, node, axes)
             case "eye", _:
                 return self.literal(node, node, "delta", 1, axes)
             case name, [source] if name in FUNCTIONS and not node.keywords:
@@ -299,6 +322,35 @@ class _Reader:
                 return self.take(node, self.name(receiver), self.integer(axis), start, length)
             case "expand", [leading, *extents]:
                 return self.repeat(node, receiver, leading, extents, axes)
+        _refuse(node)
+
+    def paths(self, function: str, node: ast.Call, axes: Axes) -> Paths:
+        """Read a product of gates along time, an axis that is counted from the end."""
+        later, earlier = DECAYS[function]
+        match node.args:
+            case [gate, axis] if not node.keywords and not function.startswith("matrix"):
+                source = self.gate(gate, axes)
+                rank = len(self.axes[source])
+                if rank < 3 and self.integer(axis) == -max(rank, 1):
+                    return Paths(source, later, earlier)
+            case [ast.Name() as gate] if not node.keywords and function.startswith("matrix"):
+                if len(self.axes[self.name(gate)]) == 3:
+                    return Paths(self.name(gate), later, earlier)
+        _refuse(node)
+
+    def gate(self, node: ast.expr, axes: Axes) -> str:
+        """Read a gate, or a number that is the gate of every step."""
+        match node:
+            case ast.Name() if self.axes.get(node.id):
+                return self.name(node)
+            case ast.Call(
+                func=ast.Attribute(value=ast.Subscript(value=ast.Name(id=source), slice=place), attr="expand"),
+                args=[shape, extent],
+                keywords=[],
+            ) if self.axes.get(source) == () and axes:
+                whole = ast.unparse(place) == "(..., None)" and ast.unparse(shape) == f"*{source}.shape"
+                if whole and self.is_extent(extent, axes[0]):
+                    return source
         _refuse(node)
 
     def literal(self, whole: ast.Call, creation: ast.Call, relation: str, axis_count: int, axes: Axes) -> Literal:

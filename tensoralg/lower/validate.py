@@ -20,38 +20,42 @@ from tensoralg.spaces import VectorSpace
 
 
 def validate(
-    definition: Definition,
+    definitions: Sequence[Definition],
     tensors: Sequence[Tensor],
     programs: Sequence[Program],
     source: str,
     costs: Sequence[sympy.Expr],
     spaces: Iterable[VectorSpace],
     dimensions: Iterable[str],
-) -> Verdict:
-    """Return the verdict that an emitted module computes its definition.
+) -> tuple[Verdict, ...]:
+    """Return, for each definition, the verdict that an emitted module computes it.
 
     Raises
     ------
     ValidationFailed
-        If the source does not read back as the programs, or a program is not proved equal to the
-        definition, or proving raises.
+        If the source does not read back as the programs, or a result of a program is not proved equal to
+        its definition, or proving raises.
     """
     read = read_source(source, with_parts(spaces), dimensions, costs)
     if read != tuple(programs):
         raise ValidationFailed("the emitted source does not say the program that was lowered", remedy="report this")
-    verdicts = [prove_equal(definition, tensors, program) for program in read]
+    verdicts = [prove_equal(definitions, tensors, program) for program in read]
     return verdicts[0]
 
 
-def prove_equal(definition: Definition, tensors: Sequence[Tensor], program: Program) -> Verdict:
-    """Return the proof that one program computes the definition.
+def prove_equal(definitions: Sequence[Definition], tensors: Sequence[Tensor], program: Program) -> tuple[Verdict, ...]:
+    """Return the proofs that the results of one program are the definitions.
 
     Raises
     ------
     ValidationFailed
-        If there is none.
+        If one of them lacks a proof.
     """
-    meaning = read_program(program, {t.name: t for t in tensors}, definition.free_indices)
+    meanings = read_program(program, {t.name: t for t in tensors}, [one.free_indices for one in definitions])
+    return tuple(_proved(one, meaning, program) for one, meaning in zip(definitions, meanings, strict=True))
+
+
+def _proved(definition: Definition, meaning: Definition, program: Program) -> Verdict:
     try:
         verdict = prove(definition, meaning)
     except TensoralgError as error:

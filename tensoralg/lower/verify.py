@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from tensoralg.errors import InvalidExpression, MissingSize, UnknownName
-from tensoralg.expr import evaluate
+from tensoralg.expr import Definition, evaluate, walk
 from tensoralg.expr.arrays import all_dimensions
 from tensoralg.expr.evaluate import size_of
+from tensoralg.expr.nodes import Decay
 from tensoralg.lower.arithmetic import arithmetic, dtype_of
 from tensoralg.lower.bounds import error_bound
 from tensoralg.lower.draws import draw_inputs
@@ -34,6 +35,8 @@ class Report:
         Absolute error (rounded up) and proven bound at the entry where their ratio is largest.
     ok : bool
         Whether every entry is within a finite bound; False where anything is NaN.
+    output : int
+        The position of the result that this entry belongs to; 0 where there is only one.
     index : tuple of int
         That entry.
     reason : str
@@ -47,6 +50,7 @@ class Report:
     error: float
     bound: float
     ok: bool
+    output: int
     index: tuple[int, ...]
     reason: str
     assumptions: tuple[str, ...]
@@ -71,7 +75,7 @@ def verify(
     device: str = "cpu",
     seed: int = 0,
 ) -> Report:
-    """Run a kernel on random inputs and compare every entry with the exact value of its definition.
+    """Run a kernel on random inputs and compare every entry of every result with the exact value of its definition.
 
     Parameters
     ----------
@@ -112,23 +116,28 @@ def verify(
     kind = dtype_of(dtype)
     where = _device(device)
     found = _sizes(operator, sizes)
-    arrays = draw_inputs(operator.tensors, found, kind, seed)
+    gates = {node.tensor.name for one in operator.definitions for node in walk(one) if isinstance(node, Decay)}
+    arrays = draw_inputs(operator.tensors, found, kind, seed, gates)
     moved = {name: array.to(where) for name, array in arrays.items()}
     parameters = {name: moved[name] for name in operator.order if name not in operator.inputs}
     inputs = {name: moved[name] for name in operator.inputs}
     with torch.no_grad():
-        computed = torch.func.functional_call(operator, parameters, (), inputs).to("cpu")
+        found_values = torch.func.functional_call(operator, parameters, (), inputs)
+    computed = [x.to("cpu") for x in (found_values if isinstance(found_values, tuple) else (found_values,))]
     machine = arithmetic(kind, device)
     exact_inputs = {name: array.double() for name, array in arrays.items()}
-    bound = error_bound(chosen_program(operator, found), exact_inputs, found, machine)
-    error = true_error(operator, found, exact_inputs, computed, bound)
-    return _report(
-        error,
-        bound,
-        computed.dtype == kind or not operator.inputs,
-        machine.assumptions,
-        (found, str(kind)[6:], device, seed),
-    )
+    bounds = error_bound(chosen_program(operator, found), exact_inputs, found, machine)
+    run = (machine.assumptions, found, str(kind)[6:], device, seed)
+    reports = []
+    for position, (definition, values, bound) in enumerate(zip(operator.definitions, computed, bounds, strict=True)):
+        error = true_error(definition, found, exact_inputs, values, bound)
+        reports.append(_report(position, error, bound, values.dtype == kind or not operator.inputs, run))
+    return max(reports, key=_badness)
+
+
+def _badness(report: Report) -> tuple[bool, float]:
+    """Order reports: any that is not ok is worst, then the one with the largest ratio of error to bound."""
+    return not report.ok, report.error / report.bound if report.ok and report.error else 0.0
 
 
 def _device(name: str) -> torch.device:
@@ -139,7 +148,7 @@ def _device(name: str) -> torch.device:
 
 
 def _sizes(operator: Operator, sizes: Mapping[str, int] | None) -> dict[str, int]:
-    names = all_dimensions(operator.definition)
+    names = set().union(*map(all_dimensions, operator.definitions))
     found = {**operator.sizes, **check_sizes(sizes, names)}
     for name in sorted(names - set(found)):
         raise MissingSize(f"no size for dimension {name}", remedy=f"pass sizes={{{name!r}: ...}}", name=name)
@@ -153,17 +162,18 @@ def chosen_program(operator: Operator, sizes: Mapping[str, int]) -> Program:
 
 
 def true_error(
-    operator: Operator, sizes: Mapping[str, int], arrays: Mapping[str, Tensor], computed: Tensor, bound: Tensor
+    definition: Definition, sizes: Mapping[str, int], arrays: Mapping[str, Tensor], computed: Tensor, bound: Tensor
 ) -> Tensor:
-    """Return, rounded up, the difference between what was computed and the definition's exact value."""
+    """Return, rounded up, the difference between what was computed and a definition's exact value."""
     import flint
 
-    given = {name: array.numpy() for name, array in arrays.items()}
+    given = {name: arrays[name].numpy() for name in set(definition.tensors)}
+    own = {name: sizes[name] for name in all_dimensions(definition)}
     outputs = [float(value) for value in computed.double().flatten()]
     limits = bound.flatten().tolist()
     errors: list[float] = []
     for precision in PRECISIONS:
-        exact = _flat(evaluate(operator.definition, sizes, given, precision=precision))
+        exact = _flat(evaluate(definition, own, given, precision=precision))
         with flint.ctx.workprec(precision):
             errors = [_distance(flint.arb(output), value) for output, value in zip(outputs, exact, strict=True)]
             sharp = all(float(v.rad()) <= 2.0**-20 * b for v, b in zip(exact, limits, strict=True))
@@ -183,10 +193,7 @@ def _distance(computed: Any, exact: Any) -> float:
     return 0.0 if difference.is_zero() else math.nextafter(float(difference.abs_upper()), math.inf)
 
 
-def _report(
-    error: Tensor, bound: Tensor, same_dtype: bool, assumptions: tuple[str, ...], run: tuple[Any, ...]
-) -> Report:
-    sizes, dtype, device, seed = run
+def _report(output: int, error: Tensor, bound: Tensor, same_dtype: bool, run: tuple[Any, ...]) -> Report:
     bad = error.isnan() | ~(error <= bound) | bound.isinf()
     # the worst entry: not a number, then the largest ratio
     ratio = torch.where(error.isnan(), math.inf, torch.where(error == 0, 0.0, error / bound))
@@ -202,4 +209,4 @@ def _report(
         reason = "the bound is infinite: overflow, a denominator near 0, or more terms than the format can sum"
     elif bad.any():
         reason = f"{int(bad.sum())} of {bad.numel()} entries are out of bound"
-    return Report(*worst, not reason, index, reason, assumptions, sizes, dtype, device, seed)
+    return Report(*worst, not reason, output, index, reason, *run)

@@ -250,6 +250,37 @@ class Softmax(Block):
 
 
 @dataclass(frozen=True)
+class Paths(Block):
+    """The products of a gate over the stretches of time ``earlier < r <= later``; 0 where earlier > later.
+
+    The axes are those of the times that are not formal ends (`later`, `earlier`: whether there is such an
+    axis; else the stretch goes to the last step, or from the first one), then the gate's channels: none, one, or
+    two, which multiply as matrices, latest on the left.  A gate without axes is the same at every step.
+    """
+
+    gate: Block
+    clock: VectorSpace
+    later: bool
+    earlier: bool
+
+    @property
+    def channels(self) -> tuple[VectorSpace, ...]:
+        """The axes of the gate besides time."""
+        return self.gate.axes[1:]
+
+    @property
+    def axes(self) -> tuple[VectorSpace, ...]:
+        return (*[self.clock] * (self.later + self.earlier), *self.channels)
+
+    @property
+    def operands(self) -> tuple[Operand, ...]:
+        return (whole(self.gate),)
+
+    def reading(self, of: Of) -> Block:
+        return replace(self, gate=of(self.gate))
+
+
+@dataclass(frozen=True)
 class Bundle(Block):
     """Several results at once; it does nothing and has no axes."""
 

@@ -21,6 +21,7 @@ from tensoralg.expr.nodes import (
     Add,
     Apply,
     Bind,
+    Decay,
     Delta,
     Entry,
     Expr,
@@ -43,6 +44,7 @@ from tensoralg.plan.block import (
     Leaf,
     Literal,
     Operand,
+    Paths,
     Pointwise,
     Quotient,
     Softmax,
@@ -50,7 +52,7 @@ from tensoralg.plan.block import (
     Take,
     Total,
 )
-from tensoralg.spaces import Fused, Index, IndexTerm, atoms
+from tensoralg.spaces import Fused, Index, IndexTerm, Space, atoms
 
 Named = tuple[Block, tuple[Index, ...]]
 
@@ -68,7 +70,7 @@ def blocks(expr: Expr, flatten: bool = True) -> Named:
     Raises
     ------
     InvalidExpression
-        If the expression holds a decay, which has no array form here.
+        If the expression holds a decay over a direct sum or a product of spaces, which has no array form here.
 
     Examples
     --------
@@ -116,6 +118,8 @@ class _Reader:
             return _address(Leaf(expr.tensor), list(expr.args))
         if isinstance(expr, Delta | Mask | Near):
             return _literal(expr)
+        if isinstance(expr, Decay):
+            return _paths(expr)
         if isinstance(expr, Apply):
             inner, names = self.read(expr.argument)
             return Pointwise(expr.function, inner), names
@@ -126,7 +130,7 @@ class _Reader:
             return self._total(expr)
         if isinstance(expr, Mul | Bind | Pow | Number | Size):
             return self._network(expr)
-        raise InvalidExpression(f"{expr} cannot be planned or lowered", remedy="decays are for prove and evaluate")
+        raise InvalidExpression(f"{expr} cannot be planned or lowered", remedy="write it as a term of the language")
 
     def _total(self, expr: Add) -> Named:
         terms = [self._scaled(term) for term in expr.terms]
@@ -295,9 +299,20 @@ def _literal(expr: Delta | Mask | Near) -> Named:
     return _address(block, [expr.left, expr.right])
 
 
+def _paths(expr: Decay) -> Named:
+    clock = expr.times[0].space if expr.times else expr.tensor.legs[0]
+    if not isinstance(clock, Space):
+        raise InvalidExpression(
+            f"{expr} cannot be planned or lowered: it runs over {clock}",
+            remedy="decays over direct sums and products are for prove and evaluate; use one space for the time",
+        )
+    later, earlier = (not isinstance(time, str) for time in (expr.later, expr.earlier))
+    return _address(Paths(Leaf(expr.tensor), clock, later, earlier), list(expr.index_terms()))
+
+
 def _is_scale(expr: Expr) -> bool:
     """Whether a term mentions sizes and numbers only."""
-    if isinstance(expr, Entry | Delta | Mask | Near | Bind) or expr.kind == "decay":
+    if isinstance(expr, Entry | Delta | Mask | Near | Bind | Decay):
         return False
     return all(_is_scale(child) for child in expr.children())
 

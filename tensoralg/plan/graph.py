@@ -10,6 +10,8 @@ Total        none                 per addition the entries so far, and those of 
 Pointwise    none                 `|axes|`
 Quotient     none                 per denominator the entries so far
 Softmax      `|axes|`             `2 |axes|`, and per mask the entries so far
+Paths        none                 `3 |axes|` with two times, `|axes|` with one, the gate's entries with none
+of matrices  `n (n - 1) d^3` with two times, `2 n d^3` (to the end: `2 (n - 1) d^3`) else; no pointwise operations
 ============ ==================== ==============================================================
 
 Total, Quotient and Softmax make arrays on the way, and a scale makes a copy: in which order all this runs

@@ -2,8 +2,8 @@
 
 A pair is a contraction, left part first.  Other blocks are tuples that begin with a word that names no
 tensor: ``("softmax", argument, masks...)``, ``("exp", x)``, ``("+", terms...)``, ``("/", numerator,
-denominators...)``,
-``("results", one, other...)``; literals are ``"le"``, ``"lt"``, ``"near"``, ``"delta"``, an empty product ``"1"``.
+denominators...)``, ``("decay", gate)``, ``("results", one, other...)``; literals are ``"le"``, ``"lt"``,
+``"near"``, ``"delta"``, an empty product ``"1"``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from tensoralg.plan.block import (
     Contract,
     Leaf,
     Literal,
+    Paths,
     Pointwise,
     Quotient,
     Softmax,
@@ -47,7 +48,7 @@ def tree_of(block: Block, trees: Mapping[Contract, Tree | Sliced]) -> Any:
 def _word(block: Block) -> str:
     if isinstance(block, Pointwise):
         return block.function
-    return {Softmax: "softmax", Total: "+", Quotient: "/", Bundle: "results"}[type(block)]
+    return {Softmax: "softmax", Total: "+", Quotient: "/", Paths: "decay", Bundle: "results"}[type(block)]
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ Blocks are computed depth first, each once, the operands of a block one after th
 * A sum computes each term just before it is scaled, if it is, and added; every addition makes an array.
 * A quotient computes each denominator just before it divides by it; every division makes an array.
 * A softmax with masks first makes a filled copy of its argument, which lives while the softmax runs.
+* A decay of numbers is a cumulative product, masked before and after where it has two times; one from a time to
+  the end works on a shifted copy.  A decay of matrices is a loop of products whose results are then stacked.
 
 A *view* (a leaf, a literal, a split, a slice, a contraction of one operand that sums nothing and has the
 scale 1) makes no array; it lies in the array of what it is a view of.  Inputs and 0/1 arrays do not count.
@@ -27,6 +29,7 @@ from tensoralg.plan.block import (
     Contract,
     Leaf,
     Literal,
+    Paths,
     Pointwise,
     Quotient,
     Softmax,
@@ -152,6 +155,8 @@ class Schedule:
             return reads[0] if reads else None
         if isinstance(block, Contract):
             return self._do(block, reads, self.volume(stored(block)))
+        if isinstance(block, Paths):
+            return self._matrix_paths(block, reads) if len(block.channels) == 2 else self._paths(block, reads)
         entries = self.volume(block.axes)
         if isinstance(block, Softmax):
             filled, pointwise = set(block.argument.labels), entries * 2
@@ -180,6 +185,26 @@ class Schedule:
             labels |= set(denominator.labels)
             done = self._pointwise(block, [done, self.array(denominator.block)], labels)
         return done
+
+    def _paths(self, block: Paths, reads: Sequence[int | None]) -> int:
+        entries = self.volume(block.axes)
+        if not (block.later or block.earlier):
+            return self._do(block, reads, entries, pointwise=self.volume(block.gate.axes))
+        passes = 3 if block.later and block.earlier else 1
+        return self._do(
+            block, reads, entries, pointwise=entries * passes, scratch=entries if block.earlier else self.zero
+        )
+
+    def _matrix_paths(self, block: Paths, reads: Sequence[int | None]) -> int:
+        clock, matrix = block.clock, block.channels
+        one, steps = self.volume((*matrix, matrix[0])), self.volume((clock, *matrix, matrix[0]))
+        entries, table = self.volume(block.axes), self.volume((clock, clock, *matrix, matrix[0]))
+        if block.later and block.earlier:
+            return self._do(block, reads, entries, flops=table + steps * -1, scratch=entries)
+        if block.earlier:
+            rest = entries + self.volume(matrix) * -1
+            return self._do(block, reads, entries, flops=(steps + one * -1) * 2, scratch=rest)
+        return self._do(block, reads, entries, flops=steps * 2, scratch=entries)
 
     def _entries(self, block: Total | Quotient | Softmax, labels: Iterable[int]) -> Amount:
         return self.volume(block.spaces[label] for label in labels)

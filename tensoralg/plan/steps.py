@@ -1,8 +1,9 @@
 """A plan as a sequence of array operations, for people: einsum steps, functions, sums, quotients.
 
 Every step is one line of Python over numpy-like functions: ``einsum``, ``exp``, ``softmax``, ``reshape``,
-``broadcast_to`` and the 0/1 arrays ``le(n)``, ``lt(n)``, ``near(n, w)``, ``delta(n)`` of a size n, whose
-entry ``[i, j]`` says whether ``i <= j``, ``i < j``, ``j - w < i <= j``, ``i == j``.  Sizes go by their names.
+``broadcast_to``, ``decay`` (indexed by its times and channels) and the 0/1 arrays ``le(n)``, ``lt(n)``,
+``near(n, w)``, ``delta(n)`` of a size n, whose entry ``[i, j]`` says whether ``i <= j``, ``i < j``,
+``j - w < i <= j``, ``i == j``.  Sizes go by their names.
 A block that several blocks read is one step, made before the first of them.  The FLOPs of the steps add up
 to the price of the order in `plan.tree` and `plan.graph`.
 
@@ -19,7 +20,7 @@ from typing import Any
 
 from opt_einsum import get_symbol
 
-from tensoralg.expr.nodes import Entry, Expr
+from tensoralg.expr.nodes import Decay, Entry, Expr
 from tensoralg.expr.rewrite import distinct_nodes
 from tensoralg.plan.block import (
     MINUS_ONE,
@@ -29,6 +30,7 @@ from tensoralg.plan.block import (
     Leaf,
     Literal,
     Operand,
+    Paths,
     Pointwise,
     Quotient,
     Softmax,
@@ -38,6 +40,7 @@ from tensoralg.plan.block import (
 )
 from tensoralg.plan.blocks import walk_blocks
 from tensoralg.plan.polynomial import Polynomial
+from tensoralg.plan.schedule import Schedule
 from tensoralg.plan.tree import Network, Tree, folded, written
 from tensoralg.spaces import Index, VectorSpace, atoms
 
@@ -87,6 +90,9 @@ class Letters:
             for node in distinct_nodes(expr):
                 if isinstance(node, Entry):
                     made._read(node)
+                elif isinstance(node, Decay):
+                    for index in (index for term in node.index_terms() for index in atoms(term)):
+                        made._note(index)
         return made
 
     def _note(self, index: Index) -> None:
@@ -192,6 +198,8 @@ class _Writer:
             return block.tensor.name if isinstance(block, Leaf) else _literal(block)
         if isinstance(block, Contract):
             return self._contract(block, name)
+        if isinstance(block, Paths):
+            return self._paths(block, name)
         sources = [self.source(operand.block) for operand in block.operands]
         axes = tuple(range(len(block.axes)))
         self.letters[block] = self._choose(block, block.operands, axes, block.axes)
@@ -210,6 +218,14 @@ class _Writer:
             expression = self._softmax(block)
         flops = _volume(block.axes) if isinstance(block, Softmax) else 0
         return self.emit(expression, block.axes, flops, name)
+
+    def _paths(self, block: Paths, name: str | None) -> str:
+        source, count = self.source(block.gate), block.later + block.earlier
+        letters = self._choose(block, [], range(len(block.axes)), block.axes)
+        self.letters[block] = letters
+        times = (letters[0] if block.later else "+", letters[count - 1] if block.earlier else "-")
+        flops = Schedule([block], _volume).operations[0].flops
+        return self.emit(f"decay({source})[{','.join((*times, *letters[count:]))}]", block.axes, flops, name)
 
     def _total(self, block: Total) -> str:
         text = ""

@@ -53,8 +53,24 @@ class Writer:
 
     def factor(self, depth: int) -> Any:
         kind = self.rng.choices(
-            ["A", "B", "x", "y", "c", "delta", "mask", "near", "size", "number", "sum", "relu", "square", "bind"],
-            [6, 6, 3, 3, 1, 2, 3, 1, 1, 1, 2 * depth, depth, depth, depth],
+            [
+                "A",
+                "B",
+                "x",
+                "y",
+                "c",
+                "delta",
+                "mask",
+                "near",
+                "size",
+                "number",
+                "sum",
+                "relu",
+                "square",
+                "bind",
+                "decay",
+            ],
+            [6, 6, 3, 3, 1, 2, 3, 1, 1, 1, 2 * depth, depth, depth, depth, 2],
         )[0]
         self.kinds.add(kind)
         left, right = self.time(), self.time()
@@ -75,6 +91,10 @@ class Writer:
                 return self.rng.choice([ta.le, ta.lt])[left, right]
             case "near":
                 return Near(left, right, self.rng.choice([as_expr(2), Size("n")]))
+            case "decay":
+                gate, channels = self.rng.choice([(x, ()), (B, (self.feature(),)), (c, ())])
+                ends = [(left, right), (left, "-"), ("+", right)]
+                return ta.decay(gate)[(*self.rng.choice(ends), *channels)]
             case "size":
                 return Size(self.rng.choice("nd"))
             case "number":
@@ -103,8 +123,9 @@ class Writer:
         return ta.define(tuple(legs), body)
 
 
-def compiled(definition: ta.Definition, sizes: dict[str, int]) -> Any:
+def compiled(definition: ta.Definition | list[ta.Definition], sizes: dict[str, int]) -> Any:
     """Compile, for fixed sizes where no input tells them; a definition that is not decided is skipped."""
+    written = definition if isinstance(definition, list) else [definition]
     try:
         return compile(definition)
     except ValidationFailed as failure:
@@ -112,7 +133,7 @@ def compiled(definition: ta.Definition, sizes: dict[str, int]) -> Any:
         assume(verdict is None or verdict.status != "unknown")
         raise
     except MissingSize:
-        return compile(definition, sizes={name: sizes[name] for name in all_dimensions(definition)})
+        return compile(definition, sizes={name: sizes[name] for one in written for name in all_dimensions(one)})
 
 
 def integers(tensor: Tensor, sizes: dict[str, int], rng: random.Random) -> Any:
@@ -138,6 +159,22 @@ def assert_agrees(definition: ta.Definition, sizes: dict[str, int], seed: int) -
 @given(st.integers(0, 10**9), st.integers(1, 3), st.integers(1, 3))
 def test_random_expressions_agree_with_loops(seed: int, n: int, d: int) -> None:
     assert_agrees(Writer(seed).definition(), {"n": n, "d": d}, seed)
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 10**9), st.integers(1, 3), st.integers(1, 3), st.integers(1, 3))
+def test_several_results_agree_with_loops(seed: int, n: int, d: int, count: int) -> None:
+    writer, sizes = Writer(seed), {"n": n, "d": d}
+    definitions = [writer.definition() for _ in range(count)]
+    operator = compiled(definitions, sizes)
+    tensors = tensors_of(*definitions)
+    assert operator.inputs == tuple(tensor.name for tensor in tensors)
+    lists = {tensor.name: integers(tensor, sizes, writer.rng) for tensor in tensors}
+    computed = operator(**{name: torch.tensor(value, dtype=torch.float64) for name, value in lists.items()})
+    assert isinstance(computed, tuple)
+    for definition, array in zip(definitions, computed, strict=True):
+        for place, exact in oracle(definition, sizes, lists).items():
+            assert array[place].double().item() == exact, (str(definition), place, operator.source)
 
 
 @settings(max_examples=80)
@@ -168,7 +205,7 @@ def test_the_generator_writes_every_kind_of_factor() -> None:
         writer = Writer(seed)
         writer.definition()
         kinds |= writer.kinds
-    assert len(kinds) == 14
+    assert len(kinds) == 15
 
 
 @settings(max_examples=30)
@@ -222,9 +259,9 @@ def test_a_mutated_source_is_refused(old: str, new: str) -> None:
     source = operator.source.replace(old, new)
     spaces, names = with_parts(spaces_of(CAUSAL)), all_dimensions(CAUSAL)
     with pytest.raises(ValidationFailed):
-        validate(CAUSAL, tensors, operator.programs, source, operator.costs, spaces, names)
+        validate([CAUSAL], tensors, operator.programs, source, operator.costs, spaces, names)
     with pytest.raises(ValidationFailed):
-        prove_equal(CAUSAL, tensors, read_source(source, spaces, names, operator.costs)[0])
+        prove_equal([CAUSAL], tensors, read_source(source, spaces, names, operator.costs)[0])
 
 
 def test_a_prover_that_raises_or_does_not_know_refuses(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ def test_every_value_is_deleted_after_the_last_step_that_reads_it() -> None:
         last.update((name, position) for name in operands_of(step.op) if name in made)
     freed = {name: k for k, step in enumerate(program.steps) for name in step.frees}
     assert freed == last
-    assert freed.keys() == made - {program.result}
+    assert freed.keys() == made - set(program.results)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_source_that_keeps_a_value_is_not_what_was_lowered() -> None:
     assert read(source) != OPERATOR.programs[0]
     with pytest.raises(ValidationFailed):
         validate(
-            CHAIN,
+            [CHAIN],
             tensors_of(CHAIN),
             OPERATOR.programs,
             source,
@@ -78,11 +78,11 @@ def test_a_program_that_frees_what_it_needs_has_no_meaning(name: str) -> None:
     (program,) = OPERATOR.programs
     *steps, last = program.steps
     first = steps.pop(0)
-    if name == program.result:
+    if name in program.results:
         last = replace(last, frees=(*last.frees, name))
     else:
         first = replace(first, frees=(name,))
     with pytest.raises(ValidationFailed):
         read_program(
-            replace(program, steps=(first, *steps, last)), {t.name: t for t in tensors_of(CHAIN)}, CHAIN.free_indices
+            replace(program, steps=(first, *steps, last)), {t.name: t for t in tensors_of(CHAIN)}, [CHAIN.free_indices]
         )
