@@ -64,8 +64,9 @@ def hankel_rank(
     """Return the rank modulo a prime of a sampled Hankel matrix: no smaller state has all later outputs affine in it.
 
     It never exceeds the rank of the whole matrix, at these sizes and at generic values of the tensors that no token
-    brings.  With enough sequences it is the rank of all pasts and futures of these lengths, unless the random
-    residues are a zero of some polynomial, of degree D say, which has probability at most D/prime.
+    brings.  With enough sequences it is the rank for all pasts and futures of these lengths, unless the random residues
+    are a zero of some polynomial of degree D, which has probability at most D/prime; matrices with declared facts such
+    as isometries are small random ones, and may lower it.
 
     Parameters
     ----------
@@ -110,8 +111,7 @@ def hankel_rank(
     length = _longest(system, LONGEST) if longest is None else longest
     _check_positive(pasts=pasts, futures=futures, longest=length)
     residual = _Residues(system, prime, Random(seed))
-    early = [residual.draw(pasts, k + 1) for k in range(length)]
-    late = [residual.draw(futures, k + 1) for k in range(length)]
+    early, late = ([residual.draw(count, k + 1) for k in range(length)] for count in (pasts, futures))
     blocks = [[residual.outputs(_joined(past, future)).reshape(pasts, -1) for future in late] for past in early]
     alone = np.hstack([residual.outputs(future).reshape(1, -1) for future in late])
     matrix = (np.block(blocks) - alone) % prime

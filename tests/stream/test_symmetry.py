@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import tensoralg as ta
 from tensoralg.errors import IndexConflict, InvalidExpression, LegCountMismatch, SpaceMismatch, UnknownName
-from tensoralg.stream.symmetry import cycles, packed_size, symmetries
+from tensoralg.stream.symmetry import _generated, cycles, packed_size, symmetries
 
 INDICES = {"i,j,t": "n ordered", "f,g,h,u,v,w,x": "d", "a,b": "m", "p,q": 2}
 d, m = ta.dims("d m")
@@ -110,11 +110,30 @@ def test_dimensions_that_are_integers():
     assert size_of("S[t,p,q] = le[i,t]*(A[i,p]*B[i,q] - A[i,q]*B[i,p])", "pq") == 1
 
 
-def test_declared_facts_are_used():
+@pytest.mark.parametrize("count", [2, 3, 5, 6])
+def test_an_alternating_state_has_the_parities(count):
+    legs = "fghuvw"[:count]
     definition = ta.parse(
-        "S[t,f,g] = le[i,t]*A[i,f,g]", indices=INDICES, tensors={"A": "n d d"}, symmetry={"A": ("antisym", (1, 2))}
+        f"S[t,{','.join(legs)}] = le[i,t]*A[i,{','.join(legs)}]",
+        indices=INDICES,
+        symmetry={"A": ("antisym", tuple(range(1, count + 1)))},
     )
-    assert dict(symmetries(definition, ("f", "g"))) == {(0, 1): 1, (1, 0): -1}
+    group = symmetries(definition, tuple(legs))
+    assert dict(group) == {p: parity(p) for p in itertools.permutations(range(count))}
+    size = packed_size([F] * count, group)
+    assert [size.subs(d, k) for k in range(1, 7)] == [comb(k, count) for k in range(1, 7)]
+
+
+def test_the_state_zero_is_symmetric():
+    assert set(group_of("S[t,f,g] = le[i,t]*(K[i,f]*L[i,g] - K[i,f]*L[i,g])", "fg").values()) == {1}
+
+
+def test_signs_that_are_no_character_make_no_group():
+    swap, turn = (1, 0, 2), (1, 2, 0)
+    assert _generated((0, 1, 2), [(swap, -1), (turn, 1)]) == {p: parity(p) for p in itertools.permutations(range(3))}
+    assert _generated((0, 1, 2), [(swap, -1), (turn, -1)]) is None
+    assert _generated((0, 1, 2), [(swap, 1), (swap, -1)]) is None
+    assert _generated(tuple(range(8)), [((1, 0, 2, 3, 4, 5, 6, 7), 1), ((1, 2, 3, 4, 5, 6, 7, 0), 1)]) is None
 
 
 def test_a_state_that_no_sample_can_reach():
