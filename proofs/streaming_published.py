@@ -1,4 +1,4 @@
-"""Claims of the published streaming forms of higher-order linear attention, arXiv 2510.27258, and what is right instead.
+"""Claims of the published merges of higher-order linear attention, arXiv 2510.27258, and of those that are right.
 
 Formulas are numbered as in the version read in full, v3 (14 May 2026); theorem 4.1 and the decayed recurrence of
 section 4.3 stand the same in v1 (30 Oct 2025).  The summaries m and h are C and G for values of a single component
@@ -11,21 +11,20 @@ segment is one token, gives the state of the serial recurrence for segments of a
 does not.  A gate is the decay at one token, rho the product of the gates of a segment.  Gates may differ from token to
 token and may be 0, unless they are said to be gamma.
 
-In the text form t, u, i, j are tokens, f, g, h features of queries and keys, c those of values.  A mutation, or a
-claim expected to be refuted, is a published statement that is false, or a mistake that is easily made.
+What the recurrences sum up is in streaming_published_sums.py.  In both, f, g, h are features of queries and keys, c
+those of values; a mutation, or a claim expected to be refuted, is a published statement that is false, or a mistake
+that is easily made.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import partial
 from types import SimpleNamespace as State
 from typing import Any
 
 import tensoralg as ta
-from tensoralg.claims import Claim, claim
-from tensoralg.spaces import DirectSum, Index, Injected
+from tensoralg.claims import claim
 
 PAPER = "arXiv 2510.27258"
 MERGE = f"{PAPER}, sec. 4.2 and theorem 4.1 (as stated in v1, unchanged in v3)"
@@ -41,7 +40,7 @@ HALF, INVERSE = (2 * gamma, 1), (gamma * inverse, 1)
 # States of segments.  Every component is a sum over the tokens of the segment; the merges say which.
 
 Merge = Callable[[State, State], State]
-LEGS = {x: (f, g) for x in "SRKXQUY"} | {x: (f, c) for x in "CGNDPEWF"} | {"M": (f, g, h, c), "rho": ()}
+LEGS = dict.fromkeys("SRKXQUY", (f, g)) | dict.fromkeys("CGNDPEWF", (f, c)) | {"M": (f, g, h, c), "rho": ()}
 
 
 def closed(**terms: Any) -> State:
@@ -106,38 +105,39 @@ def undecayed(merge: Merge) -> Merge:
 A, B, Z = (segment(label) for label in "ABZ")
 
 
-def grouped(merge: Merge, name: str, last: State = Z) -> tuple[Any, Any]:
-    """Return a component of three segments, merged from the left and merged from the right."""
-    return getattr(merge(merge(A, B), Z), name), getattr(merge(A, merge(B, last)), name)
+def grouped(merge: Merge, name: str, careless: bool = False) -> tuple[Any, Any]:
+    """Return a component of three segments, merged from the left and merged from the right, with the decays or not."""
+    two, three = (forgetful(B), forgetful(Z)) if careless else (B, Z)
+    return getattr(merge(merge(A, B), Z), name), getattr(merge(A, merge(two, three)), name)
 
 
 def stepped(merge: Merge, step: Merge, name: str, gate: Any = None, careless: bool = False) -> tuple[Any, Any]:
-    """Return a component of a segment and a token, by the merge and by the step."""
+    """Return a component of a segment and a token, by the merge, with the decay or not, and by the step."""
     one = token(gate=gate)
     return getattr(merge(A, forgetful(one) if careless else one), name), getattr(step(A, one), name)
 
 
-def scan(
-    title: str, merge: Merge, step: Merge, names: str, source: str = "definition", gate: Any = None, false: str = ""
-) -> None:
-    """Claim that a merge is associative, `false` components apart, and agrees with the step, in components that decay."""
+def stated(name: str, function: Callable[..., Any], source: str) -> None:
+    """Make a claim that is true, and false if one side forgets the decays."""
+
+    def statement() -> Any:
+        return function()
+
+    statement.__name__, statement.__doc__ = name, f"{name}, unless the decays are forgotten".replace("_", " ")
+    mutation = partial(function, careless=True)
+    globals()[name] = claim(source=source, kernel=False, mutation=mutation)(statement)
+
+
+def associates(title: str, merge: Merge, names: str, source: str = "definition") -> None:
+    """Claim that a merge is associative in each of the components."""
     for name in names.split():
-        for says, true, mutation in (
-            ("is_associative", partial(grouped, merge, name), partial(grouped, merge, name, forgetful(Z))),
-            (
-                "agrees_with_the_step",
-                partial(stepped, merge, step, name, gate),
-                partial(stepped, merge, step, name, gate, careless=True),
-            ),
-        ):
+        stated(f"{title}_is_associative_in_{name}", partial(grouped, merge, name), source)
 
-            def statement(true: Callable[[], Any] = true) -> Any:
-                return true()
 
-            statement.__name__ = f"{title}_{says}_in_{name}"
-            statement.__doc__ = f"{statement.__name__}; without the last decay it does not".replace("_", " ")
-            if (says, name) != ("is_associative", false):
-                globals()[statement.__name__] = claim(source=source, kernel=False, mutation=mutation)(statement)
+def agrees(title: str, merge: Merge, step: Merge, names: str, source: str = "definition", gate: Any = None) -> None:
+    """Claim that a merge with one token agrees with the step in each of the components."""
+    for name in names.split():
+        stated(f"{title}_agrees_with_the_step_in_{name}", partial(stepped, merge, step, name, gate), source)
 
 
 # The second order: theorem 4.1.
@@ -155,7 +155,8 @@ def serial(one: State, two: State) -> State:
     return published(one, two, cross=two.S[f, h] * one.C[h, c])
 
 
-scan("the_published_merge", published, serial, "S C rho", MERGE, gamma)
+associates("the_published_merge", published, "S C rho", MERGE)
+agrees("the_published_merge", published, serial, "S C rho", MERGE, gamma)
 
 
 @claim(source=MERGE, expected="refuted")
@@ -213,7 +214,8 @@ def right_step(one: State, two: State) -> State:
     return State(**vars(serial(one, two)), R=ta.define((f, g), two.rho[()] * old + one.rho[()] * new))
 
 
-scan("the_right_merge", right, right_step, "S C G R rho")
+associates("the_right_merge", right, "S C G R rho")
+agrees("the_right_merge", right, right_step, "S C G R rho")
 
 
 @claim(
@@ -260,7 +262,8 @@ def a_merge_with_the_undecayed_key_moment_agrees_with_the_step():
     return stepped(undecayed_moment, serial, "G", gamma)
 
 
-scan("the_merge_with_the_undecayed_moment", undecayed_moment, early, "G")
+associates("the_merge_with_the_undecayed_moment", undecayed_moment, "G")
+agrees("the_merge_with_the_undecayed_moment", undecayed_moment, early, "G")
 
 
 @claim(source="definition", kernel=False, mutation=lambda: grouped(decayed_moment, "G"))
@@ -269,7 +272,9 @@ def a_merge_with_the_quotient_is_associative():
     return grouped(quotient, "G")
 
 
-@claim(source="definition", kernel=False, given=[INVERSE], mutation=lambda: stepped(undecayed_moment, serial, "G", gamma))
+@claim(
+    source="definition", kernel=False, given=[INVERSE], mutation=lambda: stepped(undecayed_moment, serial, "G", gamma)
+)
 def a_merge_with_the_quotient_agrees_with_the_step():
     """``rho_B / gamma`` is 1 for one token."""
     return stepped(quotient, serial, "G", gamma)
@@ -313,165 +318,8 @@ def the_output_with_a_squared_decay_ignores_keys_after_the_query():
 
 @claim(source="definition", kernel=False, mutation=lambda: grouped(published, "G"))
 def the_merge_with_a_squared_decay_is_associative_in_G():
-    """One exponent repairs theorem 4.1, for the recurrence with a squared decay: ``rho_B^2 G_A + G_B + S_B rho_B C_A``."""
+    """One exponent repairs theorem 4.1 for that recurrence: ``G = rho_B^2 G_A + G_B + S_B (rho_B C_A)``."""
     return grouped(squared, "G")
-
-
-# Masked sums over all tokens, in the text form.  Each decay is a definition of its own, which its name tells.
-
-TOKENS = {"t,u,i,j": "n ordered", "f,g,h": "d", "c": "e"}
-SECOND = "*Q[t,f]*K[i,f]*K[i,g]*Q[j,g]*V[j,c]"
-
-
-def text(statements: str, constant: bool = False) -> ta.Definition:
-    """Return the operator that the statements define, with gates a[t], or with gamma for every gate."""
-    if constant:
-        return ta.parse(statements.replace("decay(a)", "decay(gamma)"), TOKENS, tensors={"gamma": ""})
-    return ta.parse(statements, TOKENS)
-
-
-def plain(statements: str) -> str:
-    """Return statements about decays as statements about masks."""
-    return re.sub(r"decay\(a\)\[(\w),(\w)\]", r"le[\2,\1]", statements)
-
-
-def over_time(both_sides: tuple[str, str], false: tuple[str, str], name: str, says: str) -> None:
-    """Claim an equation of operators with any gates, and with one gamma for every gate; the false one is refuted."""
-    for constant in (False, True):
-
-        def statement(constant: bool = constant) -> Any:
-            return tuple(text(side, constant) for side in both_sides)
-
-        statement.__name__ = name + "_by_gamma" * constant
-        statement.__doc__ = says + ("; one gamma for all tokens" if constant else "; any gates")
-        mutation = partial(lambda constant: tuple(text(side, constant) for side in false), constant)
-        globals()[statement.__name__] = claim(source="definition", kernel=False, mutation=mutation)(statement)
-
-
-TO_THE_END = "O[t,c] = le[i,j]*decay(a)[t,i]*decay(a)[t,j]" + SECOND
-ALONG_THE_PATH = "O[t,c] = decay(a)[t,j]*decay(a)[j,i]" + SECOND
-OUTPUT = "\nO[t,c] = Q[t,f]*N[t,f,c]"
-KEYS = """
-    S[t,f,g] = decay(a)[t,i]*K[i,f]*K[i,g]
-    L[t,u,f,g] = lt[u,i]*decay(a)[t,i]*K[i,f]*K[i,g]
-"""  # L is S of the tokens after u
-TWICE = KEYS + "N[t,f,c] = decay(a)[t,j]*decay(a)[t,j]*S[j,f,g]*Q[j,g]*V[j,c]"
-ONCE = KEYS + "N[t,f,c] = decay(a)[t,j]*S[j,f,g]*Q[j,g]*V[j,c]"
-MOMENTS = KEYS + "C[t,g,c] = decay(a)[t,j]*Q[j,g]*V[j,c]\n"
-CORRECTION = MOMENTS + "G[t,f,c] = decay(a)[t,i]*K[i,f]*K[i,g]*lt[j,i]*decay(a)[t,j]*Q[j,g]*V[j,c]\n"
-DIFFERENCE = "O[t,c] = Q[t,f]*S[t,f,g]*C[t,g,c] - Q[t,f]*G[t,f,c]"
-
-over_time(
-    (TO_THE_END, TWICE + OUTPUT),
-    (TO_THE_END, ONCE + OUTPUT),
-    "keys_and_queries_decay_to_the_end",
-    "weight gamma^((t-i)+(t-j)) on i <= j: N_t = gamma^2 N_(t-1) + S_t q_t v_t^T",
-)
-over_time(
-    (ALONG_THE_PATH, ONCE + OUTPUT),
-    (ALONG_THE_PATH, TWICE + OUTPUT),
-    "keys_and_queries_decay_along_the_path",
-    "weight gamma^((t-j)+(j-i)): N_t = gamma N_(t-1) + S_t q_t v_t^T",
-)
-over_time(
-    (TO_THE_END, CORRECTION + DIFFERENCE),
-    (TO_THE_END, CORRECTION.replace("lt[j,i]", "le[j,i]") + DIFFERENCE),
-    "keys_and_queries_decay_to_the_end_with_a_correction",
-    "S C - G is that sum if G_t = gamma^2 G_(t-1) + gamma k_t k_t^T C_(t-1)",
-)
-
-
-@claim(source="a mistake: one definition for another", expected="refuted")
-def the_two_decays_are_one():
-    """Along the path a key decays once after the query, to the end twice."""
-    return text(TO_THE_END, constant=True), text(ALONG_THE_PATH, constant=True)
-
-
-# gamma times the published output: the sum over j < i with decay(gamma)[i,j] is gamma C_(i-1)
-PUBLISHED = MOMENTS + """
-    H[t,f,c] = decay(a)[t,i]*K[i,f]*K[i,g]*lt[j,i]*decay(a)[i,j]*Q[j,g]*V[j,c]
-    O[t,c] = gamma[]*Q[t,f]*S[t,f,g]*C[t,g,c] - Q[t,f]*H[t,f,c]
-"""
-MASKED = "gamma[]*le[i,j]*decay(a)[t,i]*decay(a)[t,j]"
-LEAK = "(gamma[]*decay(a)[t,i]*decay(a)[t,j] - le[i,t]*decay(a)[t,j])*lt[j,i]"
-
-
-@claim(source=STEP, expected="refuted")
-def the_published_decayed_output_is_the_decayed_masked_sum():
-    """S C - G is not the sum over i <= j with ``gamma^((t-i)+(t-j))``; both sides times gamma."""
-    return text(PUBLISHED, constant=True), text(f"O[t,c] = {MASKED}" + SECOND, constant=True)
-
-
-@claim(source="definition", kernel=False, mutation=lambda: (text(PUBLISHED, True), text(f"O[t,c] = {MASKED}" + SECOND, True)))
-def the_published_decayed_output_leaks():
-    """It is that sum and, for j < i, the weight ``gamma^((t-i)+(t-j)) - gamma^(t-1-j)``; both sides times gamma."""
-    return text(PUBLISHED, constant=True), text(f"O[t,c] = ({MASKED} + {LEAK})" + SECOND, constant=True)
-
-
-# Carrying on from a token u to a later t: the merge of the tokens up to u with those after u, on the sums themselves.
-
-
-def carries(name: str, says: str, states: str, state: str, after: str, carry: tuple[str, str]) -> None:
-    """Claim that a state at t is the carry from u and B, the same of the tokens after u alone; or the false carry."""
-    whole = f"{states}\nO[t,u,f,c] = le[u,t]*{state}[t,f,c]"
-    right, false = (f"{states}{after}\nO[t,u,f,c] = {terms} + B[t,u,f,c]" for terms in carry)
-    over_time((whole, right), (whole, false), name, says)
-
-
-carries(
-    "what_decays_to_the_end_carries",
-    "N = rho_B^2 N_A + N_B + rho_B S_A C_B",
-    TWICE,
-    "N",
-    """
-    C[t,u,g,c] = lt[u,j]*decay(a)[t,j]*Q[j,g]*V[j,c]
-    B[t,u,f,c] = decay(a)[t,j]*decay(a)[t,j]*L[j,u,f,g]*Q[j,g]*V[j,c]
-    """,
-    (
-        "decay(a)[t,u]*decay(a)[t,u]*N[u,f,c] + decay(a)[t,u]*S[u,f,g]*C[t,u,g,c]",
-        "decay(a)[t,u]*N[u,f,c] + decay(a)[t,u]*S[u,f,g]*C[t,u,g,c]",
-    ),
-)
-carries(
-    "what_decays_along_the_path_carries",
-    "N = rho_B N_A + N_B + rho_B S_A D_B, with D the sum of q v^T without decay",
-    ONCE,
-    "N",
-    """
-    D[t,u,g,c] = lt[u,j]*le[j,t]*Q[j,g]*V[j,c]
-    C[t,u,g,c] = lt[u,j]*decay(a)[t,j]*Q[j,g]*V[j,c]
-    B[t,u,f,c] = decay(a)[t,j]*L[j,u,f,g]*Q[j,g]*V[j,c]
-    """,
-    (
-        "decay(a)[t,u]*N[u,f,c] + decay(a)[t,u]*S[u,f,g]*D[t,u,g,c]",
-        "decay(a)[t,u]*N[u,f,c] + decay(a)[t,u]*S[u,f,g]*C[t,u,g,c]",
-    ),
-)
-carries(
-    "the_correction_with_a_squared_decay_carries",
-    "G = rho_B^2 G_A + G_B + S_B (rho_B C_A): one exponent more than published",
-    CORRECTION,
-    "G",
-    "B[t,u,f,c] = decay(a)[t,i]*K[i,f]*K[i,g]*lt[u,j]*lt[j,i]*decay(a)[t,j]*Q[j,g]*V[j,c]",
-    (
-        "decay(a)[t,u]*decay(a)[t,u]*G[u,f,c] + decay(a)[t,u]*L[t,u,f,g]*C[u,g,c]",
-        "decay(a)[t,u]*G[u,f,c] + decay(a)[t,u]*L[t,u,f,g]*C[u,g,c]",
-    ),
-)
-carries(
-    "gamma_times_the_published_correction_carries",
-    "gamma G = rho_B gamma G_A + gamma G_B + rho_B K_B C_A, with K the sum of k k^T without decay",
-    MOMENTS + "H[t,f,c] = decay(a)[t,i]*K[i,f]*K[i,g]*lt[j,i]*decay(a)[i,j]*Q[j,g]*V[j,c]",
-    "H",
-    """
-    M[t,u,f,g] = lt[u,i]*le[i,t]*K[i,f]*K[i,g]
-    B[t,u,f,c] = decay(a)[t,i]*K[i,f]*K[i,g]*lt[u,j]*lt[j,i]*decay(a)[i,j]*Q[j,g]*V[j,c]
-    """,
-    (
-        "decay(a)[t,u]*H[u,f,c] + decay(a)[t,u]*M[t,u,f,g]*C[u,g,c]",
-        "decay(a)[t,u]*H[u,f,c] + decay(a)[t,u]*L[t,u,f,g]*C[u,g,c]",
-    ),
-)
 
 
 def to_the_end(one: State, two: State) -> State:
@@ -501,8 +349,10 @@ def along_the_path_step(one: State, two: State) -> State:
     return State(**vars(now) | {"N": ta.define((f, c), old + now.S[f, h] * two.C[h, c])})
 
 
-scan("the_merge_of_what_decays_to_the_end", to_the_end, to_the_end_step, "N")
-scan("the_merge_of_what_decays_along_the_path", along_the_path, along_the_path_step, "N")
+associates("the_merge_to_the_end", to_the_end, "N")
+agrees("the_merge_to_the_end", to_the_end, to_the_end_step, "N")
+associates("the_merge_along_the_path", along_the_path, "N")
+agrees("the_merge_along_the_path", along_the_path, along_the_path_step, "N")
 
 
 # The asymmetric form: A A V with A = L . Q K^T.
@@ -533,119 +383,107 @@ def the_published_asymmetric_merge_is_associative_in_E():
     return grouped(asymmetric, "E")
 
 
-scan("the_published_asymmetric_merge", asymmetric, asymmetric_step, "X P E", ASYMMETRIC, gamma, false="E")
-scan("the_asymmetric_merge_with_an_undecayed_moment", asymmetric_right, asymmetric_step, "P E")
-
-ROUTED = """
-    P[t,g,c] = decay(a)[t,j]*K[j,g]*V[j,c]
-    E[t,f,c] = decay(a)[t,i]*K[i,f]*Q[i,g]*P[i,g,c]
-"""
-READ = "O[t,c] = Q[t,f]*E[t,f,c]"
-CASCADE = "A[t,i] = decay(a)[t,i]*Q[t,f]*K[i,f]\nB[t,j] = A[t,i]*A[i,j]\nO[t,c] = B[t,j]*V[j,c]"
-
-over_time(
-    (CASCADE, ROUTED + READ),
-    (CASCADE, ROUTED.replace("decay(a)[t,i]", "decay(a)[t,i]*decay(a)[t,i]") + READ),
-    "the_decayed_asymmetric_form_is_the_product_of_decayed_masks",
-    "(D . QK^T) (D . QK^T) V with D the decays: the published recurrence is a decayed masked sum",
-)
-over_time(
-    (CASCADE, "O[t,c] = le[i,t]*le[j,i]*decay(a)[t,j]*Q[t,f]*K[i,f]*Q[i,g]*K[j,g]*V[j,c]"),
-    (CASCADE, "O[t,c] = le[j,i]*decay(a)[t,i]*Q[t,f]*K[i,f]*Q[i,g]*K[j,g]*V[j,c]"),
-    "the_decayed_asymmetric_form_weighs_by_the_value",
-    "its weight is gamma^(t-j) on j <= i <= t, whatever i",
-)
-carries(
-    "the_asymmetric_form_carries",
-    "E = rho_B E_A + E_B + R_B (rho_B P_A) with R_B = sum of k q^T without decay; published with decay",
-    ROUTED,
-    "E",
-    """
-    M[t,u,f,g] = lt[u,i]*le[i,t]*K[i,f]*Q[i,g]
-    R[t,u,f,g] = lt[u,i]*decay(a)[t,i]*K[i,f]*Q[i,g]
-    N[t,u,g,c] = lt[u,j]*decay(a)[t,j]*K[j,g]*V[j,c]
-    B[t,u,f,c] = decay(a)[t,i]*K[i,f]*Q[i,g]*N[i,u,g,c]
-    """,
-    (
-        "decay(a)[t,u]*E[u,f,c] + decay(a)[t,u]*M[t,u,f,g]*P[u,g,c]",
-        "decay(a)[t,u]*E[u,f,c] + decay(a)[t,u]*R[t,u,f,g]*P[u,g,c]",
-    ),
-)
+associates("the_published_asymmetric_merge", asymmetric, "X P rho", ASYMMETRIC)
+agrees("the_published_asymmetric_merge", asymmetric, asymmetric_step, "P E", ASYMMETRIC, gamma)
+associates("the_asymmetric_merge_with_an_undecayed_moment", asymmetric_right, "P E")
+agrees("the_asymmetric_merge_with_an_undecayed_moment", asymmetric_right, asymmetric_step, "P E")
 
 
-@claim(
-    source=f"{PAPER}v3, theorem 6.1",
-    sizes={"n": 16, "d": 4, "e": 4},
-    mutation=lambda: (text(plain(CASCADE)), text(plain(ROUTED).replace("P[t,g,c] = le", "P[t,g,c] = lt") + READ)),
-)
-def the_asymmetric_form_streams():
-    """Without decay ``((L . QK^T) (L . QK^T) . L) V = q_t^T E_t``."""
-    return text(plain(CASCADE)), text(plain(ROUTED) + READ)
+@claim(source=f"{PAPER}v3, eq. 6.2", kernel=False, mutation=lambda: grouped(asymmetric, "E"))
+def the_undecayed_asymmetric_merge_is_associative_in_E():
+    """Without decay the published merge is associative."""
+    return grouped(undecayed(asymmetric), "E")
 
 
 # The third order.
 
 
-THIRD_SUM = "*Q[t,f]*K[i,f]*K[i,g]*Q[u,g]*Q[u,h]*K[j,h]*V[j,c]"
-MIDDLE_PAST = "O[t,c] = le[u,t]*le[i,u]*le[j,u]" + THIRD_SUM
-CAUSAL = """
-    A[t,i] = le[i,t]*Q[t,f]*K[i,f]
-    B[t,u] = le[u,t]*A[t,i]*A[u,i]
-    D[t,j] = le[j,t]*B[t,u]*A[u,j]
-    O[t,c] = D[t,j]*V[j,c]
-"""
-OUTSIDE = CAUSAL.replace("le[u,t]*", "")
-THREE_MOMENTS = """
-    S[t,f,g] = le[i,t]*K[i,f]*K[i,g]
-    R[t,g,h] = le[u,t]*Q[u,g]*Q[u,h]
-    P[t,h,c] = le[j,t]*K[j,h]*V[j,c]
-"""
-CORRECTED = (
-    THREE_MOMENTS
-    + """
-    X[t,f,c] = le[i,t]*lt[u,i]*lt[j,i]*K[i,f]*K[i,g]*Q[u,g]*Q[u,h]*K[j,h]*V[j,c]
-    Y[t,f,c] = le[u,t]*lt[i,u]*lt[j,u]*K[i,f]*K[i,g]*Q[u,g]*Q[u,h]*K[j,h]*V[j,c]
-    Z[t,f,c] = le[j,t]*lt[i,j]*lt[u,j]*K[i,f]*K[i,g]*Q[u,g]*Q[u,h]*K[j,h]*V[j,c]
-    O[t,c] = Q[t,f]*S[t,f,g]*R[t,g,h]*P[t,h,c] - Q[t,f]*X[t,f,c] - Q[t,f]*Y[t,f,c] - Q[t,f]*Z[t,f,c]
-"""
-)
-TIES = "le[u,t]*(delta[i,u]*le[j,u] + delta[j,u]*lt[i,u]) + le[i,t]*delta[i,j]*lt[u,i]"
-STREAMED = THREE_MOMENTS + "N[t,f,c] = le[u,t]*S[u,f,g]*Q[u,g]*Q[u,h]*P[u,h,c]" + OUTPUT
+def third(one: State, two: State) -> State:
+    """Merge as in eq. 7.6 and 7.7, with decays as in the second order; R^QP is W here, U^KQ is U, M^KQP is M."""
+    rho = two.rho[()]
+    cross = rho * one.S[f, h] * two.W[h, c] + two.M[f, g, h, c] * rho * one.Q[g, h] + two.U[f, h] * rho * one.P[h, c]
+    additive = {x: kept(x, one, two) for x in "SQPWUM"}
+    return closed(**additive, F=kept("F", one, two) + cross, rho=both(one, two))
 
 
-@claim(source=f"{THIRD}.1, theorem 7.1", expected="refuted")
-def the_published_third_order_is_the_masked_product():
-    """``S S^Q P - G1 - G2 - G3`` is not the sum over i, j <= u <= t that its proof starts from, without any decay."""
-    return text(MIDDLE_PAST), text(CORRECTED)
+def third_step(one: State, two: State) -> State:
+    """Step as in eq. 7.5, for gamma = 1."""
+    mixed = one.S[f, g] * two.Q[g, h] * two.P[h, c] + two.S[f, g] * one.Q[g, h] * two.P[h, c]
+    late = two.S[f, g] * two.Q[g, h] * one.P[h, c] + two.S[f, g] * two.Q[g, h] * two.P[h, c]
+    return State(**vars(third(one, two)) | {"F": ta.define((f, c), one.F[f, c] + mixed + late)})
 
 
-@claim(source=f"{THIRD}.1, the first display of the proof", expected="refuted")
-def the_published_third_order_is_the_product_with_a_free_value():
-    """Nor is it the sum over i <= u <= t and j <= t, in which the proof has dropped the mask between u and j."""
-    return text("O[t,c] = le[u,t]*le[i,u]*le[j,t]" + THIRD_SUM), text(CORRECTED)
+def corrected(state: State) -> State:
+    """Return a state with F as in eq. 7.4, where G is the sum of the three corrections."""
+    value = state.S[f, g] * state.Q[g, h] * state.P[h, c] - state.G[f, c]
+    return State(**vars(state) | {"F": ta.define((f, c), value)})
 
 
-@claim(
-    source="definition", sizes={"n": 12, "d": 4, "e": 4}, mutation=lambda: (text(CORRECTED), text(MIDDLE_PAST))
-)
-def the_published_third_order_is_a_sum_over_ties():
-    """What it is: the sum over i, u, j <= t of which the latest two or all three coincide."""
-    return text(CORRECTED), text(f"O[t,c] = ({TIES})" + THIRD_SUM)
+def algorithm_3(one: State, two: State) -> State:
+    """Step as in algorithm 3 (theorem 7.1 for gamma = 1): the corrections read the states before they decay."""
+    mixed = two.S[f, g] * one.Q[g, h] * one.P[h, c] + one.S[f, g] * two.Q[g, h] * one.P[h, c]
+    late = one.S[f, g] * one.Q[g, h] * two.P[h, c]
+    correction = ta.define((f, c), two.rho[()] * one.G[f, c] + mixed + late)
+    return corrected(State(**{x: ta.define(LEGS[x], kept(x, one, two)) for x in "SQP"}, G=correction))
 
 
-@claim(source="definition", sizes={"n": 12, "d": 4, "e": 4}, mutation=lambda: (text(STREAMED), text(CORRECTED)))
-def third_order_attention_streams():
-    """The sum over i, j <= u <= t needs no correction: ``N_t = N_(t-1) + S_t q_t q_t^T P_t``, d^2 + 2 d e numbers."""
-    return text(STREAMED), text(MIDDLE_PAST)
+@claim(source=f"{THIRD}, theorem 7.2", kernel=False, mutation=lambda: grouped(third, "F"))
+def the_undecayed_third_order_merge_is_associative_in_F():
+    """For gamma = 1 the published merge is associative, with the maps M of d^3 e numbers."""
+    return grouped(undecayed(third), "F")
 
 
-@claim(source="definition", sizes={"n": 12, "d": 4, "e": 4}, mutation=lambda: (text(CAUSAL), text(OUTSIDE)))
-def third_order_attention_masks_its_middle():
-    """``((((A A^T) . L) A) . L) V`` with A = L . QK^T is that sum: its middle query is no later than t."""
-    return text(CAUSAL), text(MIDDLE_PAST)
+@claim(source=f"{THIRD}, theorem 7.2", kernel=False, mutation=lambda: stepped(third, third_step, "F", gamma))
+def the_undecayed_third_order_merge_agrees_with_the_step_in_F():
+    """For gamma = 1 it extends a segment by a token as eq. 7.5 does."""
+    return stepped(undecayed(third), third_step, "F")
 
 
-@claim(source="a mistake: the mask outside alone", expected="refuted")
-def third_order_attention_with_an_outer_mask_is_causal():
-    """``((A A^T A) . L) V`` with A = L . QK^T has middle queries later than t; already the first output sees q_2."""
-    return text(OUTSIDE), text(MIDDLE_PAST)
+def from_corrections(gate: Any) -> tuple[Any, Any]:
+    """Return F of a segment and a token, from the three corrections and by eq. 7.5."""
+    return algorithm_3(A, token(gate=gate)).F, third_step(corrected(A), token(gate=gate)).F
+
+
+@claim(source=f"{THIRD}, eq. 7.5", kernel=False, mutation=lambda: from_corrections(gamma))
+def the_corrected_state_has_its_recurrence():
+    """Equation 7.5 follows from 7.2 and 7.4; with decay in algorithm 3 it does not."""
+    return from_corrections(1)
+
+
+@claim(source=f"{THIRD}.3, last sentence: decay as in the second order", expected="refuted")
+def the_decayed_third_order_merge_is_associative_in_F():
+    """W, M and U come out decayed twice over the last segment."""
+    return grouped(third, "F")
+
+
+@claim(source=f"{THIRD}.3, last sentence: decay as in the second order", expected="refuted")
+def the_decayed_third_order_merge_agrees_with_algorithm_3():
+    """Algorithm 3 decays ``S S^Q P`` by gamma^3 but the corrections by gamma; the merge decays both by gamma."""
+    return third(corrected(A), token(gate=gamma)).F, algorithm_3(A, token(gate=gamma)).F
+
+
+def third_right(one: State, two: State) -> State:
+    """Merge the sums with ``gamma^((t-u)+(u-i)+(u-j))`` on i, j <= u <= t; W sums up q q^T P, U sums up S q q^T."""
+    rho = two.rho[()]
+    outer = rho * one.S[f, h] * two.W[h, c] + rho * two.U[f, h] * one.P[h, c]
+    middle = rho * one.S[f, g] * two.Y[g, h] * one.P[h, c]
+    return closed(
+        S=kept("S", one, two),
+        P=kept("P", one, two),
+        W=added("W", one, two) + two.Y[f, h] * one.P[h, c],
+        U=added("U", one, two) + one.S[f, h] * two.Y[h, g],
+        Y=one.Y[f, g] + one.rho[()] * two.Y[f, g],
+        F=kept("F", one, two) + outer + middle,
+        rho=both(one, two),
+    )
+
+
+def third_right_step(one: State, two: State) -> State:
+    """Step with ``F_t = gamma F_(t-1) + S_t q_t q_t^T P_t``."""
+    now = third_right(one, two)
+    value = two.rho[()] * one.F[f, c] + now.S[f, g] * two.Q[g, h] * now.P[h, c]
+    return State(**vars(now) | {"F": ta.define((f, c), value)})
+
+
+associates("the_right_third_order_merge", third_right, "S P W U Y F rho")
+agrees("the_right_third_order_merge", third_right, third_right_step, "S P F")
