@@ -268,7 +268,7 @@ agrees("the_merge_with_the_undecayed_moment", undecayed_moment, early, "G")
 
 @claim(source="definition", kernel=False, mutation=lambda: grouped(decayed_moment, "G"))
 def a_merge_with_the_quotient_is_associative():
-    """For a constant gamma that is not 0, R_B is ``(rho_B / gamma) K_B``: no further state is needed."""
+    """For a constant gamma that is not 0, R_B is ``(rho_B / gamma) K_B``, with K the sum of k k^T without decay."""
     return grouped(quotient, "G")
 
 
@@ -383,6 +383,7 @@ def the_published_asymmetric_merge_is_associative_in_E():
     return grouped(asymmetric, "E")
 
 
+# For one token the published merge is right, which a test on single tokens does not tell from a right one.
 associates("the_published_asymmetric_merge", asymmetric, "X P rho", ASYMMETRIC)
 agrees("the_published_asymmetric_merge", asymmetric, asymmetric_step, "P E", ASYMMETRIC, gamma)
 associates("the_asymmetric_merge_with_an_undecayed_moment", asymmetric_right, "P E")
@@ -395,7 +396,7 @@ def the_undecayed_asymmetric_merge_is_associative_in_E():
     return grouped(undecayed(asymmetric), "E")
 
 
-# The third order.
+# The third order: A A^T A V.
 
 
 def third(one: State, two: State) -> State:

@@ -21,6 +21,7 @@ from tensoralg.spaces import DirectSum, Index, Injected
 
 PAPER = "arXiv 2510.27258"
 STEP = f"{PAPER}, sec. 4.3 (as stated in v1, unchanged in v3)"
+ASYMMETRIC = f"{PAPER}v3, sec. 6"
 THIRD = f"{PAPER}v3, sec. 7"
 
 TOKENS = {"t,s,u,i,j": "n ordered", "f,g,h": "d", "c": "e"}
@@ -39,7 +40,9 @@ def plain(statements: str) -> str:
     return re.sub(r"decay\(a\)\[(\w),(\w)\]", r"le[\2,\1]", statements)
 
 
-def over_time(both_sides: tuple[str, str], false: tuple[str, str], name: str, says: str) -> None:
+def over_time(
+    both_sides: tuple[str, str], false: tuple[str, str], name: str, says: str, source: str = "definition"
+) -> None:
     """Claim an equation of operators with any gates, and with one gamma for every gate; the false one is refuted."""
     for constant in (False, True):
 
@@ -49,7 +52,7 @@ def over_time(both_sides: tuple[str, str], false: tuple[str, str], name: str, sa
         statement.__name__ = name + "_by_gamma" * constant
         statement.__doc__ = says + ("; one gamma for all tokens" if constant else "; any gates")
         mutation = partial(lambda constant: tuple(text(side, constant) for side in false), constant)
-        globals()[statement.__name__] = claim(source="definition", kernel=False, mutation=mutation)(statement)
+        globals()[statement.__name__] = claim(source=source, kernel=False, mutation=mutation)(statement)
 
 
 TO_THE_END = "O[t,c] = le[i,j]*decay(a)[t,i]*decay(a)[t,j]" + SECOND
@@ -120,6 +123,7 @@ def the_published_decayed_output_leaks():
 
 
 # Carrying on from a token u to a later t: the merge of the tokens up to u with those after u, on the sums themselves.
+# Where u is the token before t it is the step.
 
 
 def carries(name: str, says: str, states: str, state: str, after: str, carry: tuple[str, str]) -> None:
@@ -184,6 +188,7 @@ carries(
     ),
 )
 
+# The asymmetric form.
 
 ROUTED = """
     P[t,g,c] = decay(a)[t,j]*K[j,g]*V[j,c]
@@ -197,6 +202,7 @@ over_time(
     (CASCADE, ROUTED.replace("decay(a)[t,i]", "decay(a)[t,i]*decay(a)[t,i]") + READ),
     "the_decayed_asymmetric_form_is_the_product_of_decayed_masks",
     "(D . QK^T) (D . QK^T) V with D the decays: the published recurrence is a decayed masked sum",
+    source=ASYMMETRIC,
 )
 over_time(
     (CASCADE, "O[t,c] = le[i,t]*le[j,i]*decay(a)[t,j]*Q[t,f]*K[i,f]*Q[i,g]*K[j,g]*V[j,c]"),
@@ -233,7 +239,6 @@ def the_asymmetric_form_streams():
 
 
 # The third order.
-
 
 THIRD_SUM = "*Q[t,f]*K[i,f]*K[i,g]*Q[u,g]*Q[u,h]*K[j,h]*V[j,c]"
 MIDDLE_PAST = "O[t,c] = le[u,t]*le[i,u]*le[j,u]" + THIRD_SUM
