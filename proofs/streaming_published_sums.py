@@ -274,25 +274,25 @@ STREAMED = THREE_MOMENTS + "N[t,f,c] = le[u,t]*S[u,f,g]*Q[u,g]*Q[u,h]*P[u,h,c]" 
 @claim(source=f"{THIRD}.1, theorem 7.1", expected="refuted")
 def the_published_third_order_is_the_masked_product():
     """``S S^Q P - G1 - G2 - G3`` is not the sum over i, j <= u <= t that its proof starts from, without any decay."""
-    return text(MIDDLE_PAST), text(CORRECTED)
+    return text(CAUSAL), text(CORRECTED)
 
 
 @claim(source=f"{THIRD}.1, the first display of the proof", expected="refuted")
 def the_published_third_order_is_the_product_with_a_free_value():
     """Nor is it the sum over i <= u <= t and j <= t, in which the proof has dropped the mask between u and j."""
-    return text("O[t,c] = le[u,t]*le[i,u]*le[j,t]" + THIRD_SUM), text(CORRECTED)
+    return text(CAUSAL.replace("A[u,j]", "Q[u,h]*K[j,h]")), text(CORRECTED)
 
 
-@claim(source="definition", sizes={"n": 12, "d": 4, "e": 4}, mutation=lambda: (text(MIDDLE_PAST), text(CORRECTED)))
+@claim(source="definition", sizes={"n": 12, "d": 4, "e": 4}, mutation=lambda: (text(CAUSAL), text(CORRECTED)))
 def the_third_order_has_another_second_correction():
     """Not i, j < u, where the query is latest and which belongs to the sum, is to be taken away, but u < i = j."""
-    return text(MIDDLE_PAST), text(RECORRECTED)
+    return text(CAUSAL), text(RECORRECTED)
 
 
-@claim(source="definition", sizes={"n": 12, "d": 4, "e": 4}, mutation=lambda: (text(MIDDLE_PAST), text(CORRECTED)))
+@claim(source="definition", sizes={"n": 12, "d": 4, "e": 4}, mutation=lambda: (text(CAUSAL), text(CORRECTED)))
 def third_order_attention_streams():
     """The sum over i, j <= u <= t needs no correction: ``N_t = N_(t-1) + S_t q_t q_t^T P_t``, d^2 + 2 d e numbers."""
-    return text(MIDDLE_PAST), text(STREAMED)
+    return text(CAUSAL), text(STREAMED)
 
 
 @claim(source="definition", sizes={"n": 12, "d": 4, "e": 4}, mutation=lambda: (text(CAUSAL), text(OUTSIDE)))
