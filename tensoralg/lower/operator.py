@@ -148,9 +148,13 @@ class Operator(torch.nn.Module):
         return [given[name] if name in given else getattr(self, name) for name in self.order]
 
     def _tensors(self, values: list[Any]) -> list[torch.Tensor]:
-        """Return the values as tensors of one floating dtype on one device."""
+        return self._alike(values, self.tensors)
+
+    def _alike(self, values: list[Any], tensors: Sequence[Tensor]) -> list[torch.Tensor]:
+        """Return the values of some tensors as tensors of one floating dtype on one device."""
         first: torch.Tensor | None = None
-        for name, value in zip(self.order, values, strict=True):
+        for tensor, value in zip(tensors, values, strict=True):
+            name = tensor.name
             if isinstance(value, torch.Tensor):
                 if not value.dtype.is_floating_point:
                     raise InputMismatch(
@@ -164,7 +168,7 @@ class Operator(torch.nn.Module):
                         remedy="give all inputs one dtype and one device",
                         tensor=name,
                     )
-            elif not isinstance(value, Real) or self._legs[name]:
+            elif not isinstance(value, Real) or tensor.legs:
                 raise InputMismatch(
                     f"input {name} is of type {type(value).__name__}, and no tensor",
                     remedy="pass a torch.Tensor",
@@ -178,25 +182,8 @@ class Operator(torch.nn.Module):
 
     def _check_shapes(self, arrays: list[torch.Tensor]) -> None:
         sizes: dict[str, int] = dict(self.sizes)
-        for name, array in zip(self.order, arrays, strict=True):
-            legs = self._legs[name]
-            if array.dim() < len(legs):
-                raise ShapeMismatch(
-                    f"input {name} has shape {tuple(array.shape)} but {counted(len(legs), 'leg')}",
-                    remedy="give one axis for each leg, after the batch axes",
-                    tensor=name,
-                )
-            for position, dimension in enumerate(legs):
-                if dimension is None:
-                    continue
-                extent = array.shape[array.dim() - len(legs) + position]
-                wanted = sizes.setdefault(dimension, extent) if isinstance(dimension, str) else dimension
-                if extent != wanted:
-                    raise ShapeMismatch(
-                        f"axis {position} of {name} has size {extent}, but {dimension} is {wanted}",
-                        remedy="make the shapes agree",
-                        tensor=name,
-                    )
+        for tensor, array in zip(self.tensors, arrays, strict=True):
+            check_shape(tensor, array, sizes)
         if self._composite:
             self._check_composite(arrays, sizes)
 
@@ -216,6 +203,34 @@ class Operator(torch.nn.Module):
     def extra_repr(self) -> str:
         """Return the definition, for printing."""
         return "\n".join(map(str, self.definitions))
+
+
+def check_shape(tensor: Tensor, array: torch.Tensor, sizes: dict[str, int]) -> None:
+    """Raise if an array has not the axes of a tensor; sizes that it tells are added to the known ones.
+
+    Raises
+    ------
+    ShapeMismatch
+        If it has too few axes, or one of another size than is known.
+    """
+    legs = _dimensions(tensor)
+    if array.dim() < len(legs):
+        raise ShapeMismatch(
+            f"input {tensor.name} has shape {tuple(array.shape)} but {counted(len(legs), 'leg')}",
+            remedy="give one axis for each leg, after the batch axes",
+            tensor=tensor.name,
+        )
+    for position, dimension in enumerate(legs):
+        if dimension is None:
+            continue
+        extent = array.shape[array.dim() - len(legs) + position]
+        wanted = sizes.setdefault(dimension, extent) if isinstance(dimension, str) else dimension
+        if extent != wanted:
+            raise ShapeMismatch(
+                f"axis {position} of {tensor.name} has size {extent}, but {dimension} is {wanted}",
+                remedy="make the shapes agree",
+                tensor=tensor.name,
+            )
 
 
 def _dimensions(tensor: Tensor) -> Dimensions:
