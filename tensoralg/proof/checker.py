@@ -296,7 +296,7 @@ def fits(claim: Any, kind: str, parts: Any, scope: Mapping[Any, Any], *ends: str
     gate, clock, later, earlier, *args = parts
     legs = claim["tensors"][gate]["legs"]
     inside = all(i == end or space_of(i, scope, *ends) == clock for i, end in ((later, "+"), (earlier, "-")))
-    inside = inside and (legs[:1] == (clock,) or (not legs and clock in claim["spaces"]))
+    inside = inside and (legs[:1] == (clock,) or (not legs and is_space(claim, clock)))
     square = len(args) != 2 or legs[1] == legs[2]
     known = kind == "decay" or (kind == "gap" and ends)
     return bool(known and inside and square and tuple(space_of(i, scope) for i in args) == legs[1:])
@@ -520,25 +520,35 @@ class Checker:
         return [Term(1, {renamed((kind, "", left, right), {}): 1})]
 
     def gap(self, gate: str, clock: Any, later: Any, earlier: Any, *args: Any) -> list[Term]:
-        """Return a gap as an atom; over a direct sum, as the product of those over its summands."""
-        parts = self.split(clock, later, earlier)
-        if len(parts) < 2:
-            return [Term(1, {("gap", (gate, clock), *ends, *args): 1}) for ends in parts]
-        scope, stops = links(self.tensors[gate]["legs"], args, "%h")
-        factors = (("gap", gate, clock, *ends, *stop) for ends, stop in zip(parts, stops, strict=True))
-        return self.expand(("sum", scope, ("*", *factors)), {v: v for v in variables(later, earlier, *args)})
+        """Return a gap: the product of its gates at basis vectors, and of atoms over what is between others."""
+        parts = self.split(gate, clock, clock, later, earlier)
+        if parts == [("gap", gate, clock, later, earlier)]:
+            return [Term(1, {("gap", (gate, clock), later, earlier, *args): 1})]
+        scope, stops = links(self.tensors[gate]["legs"], args, *(f"%{k}" for k in range(1, len(parts))))
+        factors = [(*part, *stop) for part, stop in zip(parts, stops, strict=False)] or [("delta", *args)][
+            : len(args) // 2
+        ]
+        whole = ("*", ("lt", earlier, later), ("sum", scope, ("*", *factors)))
+        return self.expand(whole, {v: v for v in variables(later, earlier, *args)})
 
-    def split(self, space: Any, later: Any, earlier: Any) -> list[Any]:
-        """Return the ends of a gap in one summand of a space, or of its parts in the last one and before."""
+    def split(self, gate: str, clock: Any, space: Any, later: Any, earlier: Any, at: Any = lambda x: x) -> list[Any]:
+        """Return the factors of a gap, the latest first; `at` says where in the clock what is in the space is.
+
+        Without a leg in time, a gate does not depend on it.
+        """
         if not is_kind(space, "+"):
-            refuse(later == "-" or earlier == "+" or not self.claim["spaces"][space][1], "a gap without an order")
-            return [(later, earlier)]
+            refuse(not self.claim["spaces"][space][1], "a gap without an order")
+            self.spend(len(vectors := self.vectors[space]))
+            inside = [v for v in vectors if self.relation("lt", earlier, v) and self.relation("lt", v, later)]
+            ends = (clock, at(later), at(earlier)) if self.tensors[gate]["legs"] else (space, later, earlier)
+            return [gate_at(self.tensors, gate, at(v), ()) for v in inside[::-1]] if vectors else [("gap", gate, *ends)]
         k, later = (len(space) - 2, "+") if later == "+" else later[1:3]
         j, earlier = (0, "-") if earlier == "-" else earlier[1:3]
-        if j == k:
-            return [(("+", k, b, space), ("+", k, a, space)) for b, a in self.split(space[1 + k], later, earlier)]
-        last = ("+", k, later, space), ("+", k, "-", space)
-        return [last, (("+", k - 1, "+", space), ("+", j, earlier, space))] if j < k else []
+        found = []
+        for m in range(k, j - 1, -1):
+            ends = (later if m == k else "+", earlier if m == j else "-")
+            found += self.split(gate, clock, space[1 + m], *ends, lambda x, m=m: at(("+", m, x, space)))
+        return found
 
     # the normal form
 
