@@ -255,10 +255,9 @@ class Recorder(Normaliser):
                     walked = [done for term in walked for done in self._walk(term, atom, order)]
             pieces += [Term(done.coefficient, done.powers, done.bound, chains) for done in walked]
         for piece in pieces:
-            for atom in [a for a in piece.powers if a[0] == "m" and self.space_of[a[2]] == space]:
-                del piece.powers[atom]
-            for atom in [a for a in piece.powers if a[0] == "d" and self.space_of[a[1]] == space]:
-                del piece.powers[atom]
+            placed = {v for blocks in piece.chains.values() for block in blocks for v in block}
+            for atom in [a for a in piece.powers if a[0] in "dm" and placed.issuperset(a[-2:])]:
+                del piece.powers[atom]  # the chains say it, those of other spaces too
         return pieces
 
     def _walk(self, term: Term, atom: Atom, order: list[Any]) -> list[Term]:
