@@ -175,17 +175,16 @@ class Operator(torch.nn.Module):
     def _check_shapes(self, arrays: list[torch.Tensor]) -> None:
         sizes: dict[str, int] = dict(self.sizes)
         for name, array in zip(self.order, arrays, strict=True):
-            legs = self._legs[name]
-            if array.dim() < len(legs):
+            legs, shape = self._legs[name], array.shape
+            if len(shape) < len(legs):
                 raise ShapeMismatch(
-                    f"input {name} has shape {tuple(array.shape)} but {counted(len(legs), 'leg')}",
+                    f"input {name} has shape {tuple(shape)} but {counted(len(legs), 'leg')}",
                     remedy="give one axis for each leg, after the batch axes",
                     tensor=name,
                 )
-            for position, dimension in enumerate(legs):
+            for position, (dimension, extent) in enumerate(zip(legs, shape[len(shape) - len(legs) :], strict=True)):
                 if dimension is None:
                     continue
-                extent = array.shape[array.dim() - len(legs) + position]
                 wanted = sizes.setdefault(dimension, extent) if isinstance(dimension, str) else dimension
                 if extent != wanted:
                     raise ShapeMismatch(
