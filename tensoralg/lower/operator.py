@@ -70,7 +70,7 @@ class Operator(torch.nn.Module):
         self.sizes = dict(sizes)
         self.order = tuple(tensor.name for tensor in tensors)
         self.inputs = tuple(name for name in self.order if name not in parameters)
-        self._legs = {tensor.name: _dimensions(tensor) for tensor in tensors}
+        self._legs = {tensor.name: dimensions_of(tensor) for tensor in tensors}
         self._composite = any(None in legs for legs in self._legs.values())
         self._function = load(source)
         for name, value in parameters.items():
@@ -182,8 +182,8 @@ class Operator(torch.nn.Module):
 
     def _check_shapes(self, arrays: list[torch.Tensor]) -> None:
         sizes: dict[str, int] = dict(self.sizes)
-        for tensor, array in zip(self.tensors, arrays, strict=True):
-            check_shape(tensor, array, sizes)
+        for name, array in zip(self.order, arrays, strict=True):
+            check_shape(name, self._legs[name], array, sizes)
         if self._composite:
             self._check_composite(arrays, sizes)
 
@@ -205,35 +205,34 @@ class Operator(torch.nn.Module):
         return "\n".join(map(str, self.definitions))
 
 
-def check_shape(tensor: Tensor, array: torch.Tensor, sizes: dict[str, int]) -> None:
-    """Raise if an array has not the axes of a tensor; sizes that it tells are added to the known ones.
+def check_shape(name: str, legs: Dimensions, array: torch.Tensor, sizes: dict[str, int]) -> None:
+    """Raise if an array has not the axes of an input; sizes that it tells are added to the known ones.
 
     Raises
     ------
     ShapeMismatch
         If it has too few axes, or one of another size than is known.
     """
-    legs = _dimensions(tensor)
-    if array.dim() < len(legs):
+    shape = array.shape
+    if len(shape) < len(legs):
         raise ShapeMismatch(
-            f"input {tensor.name} has shape {tuple(array.shape)} but {counted(len(legs), 'leg')}",
+            f"input {name} has shape {tuple(shape)} but {counted(len(legs), 'leg')}",
             remedy="give one axis for each leg, after the batch axes",
-            tensor=tensor.name,
+            tensor=name,
         )
-    for position, dimension in enumerate(legs):
+    for position, (dimension, extent) in enumerate(zip(legs, shape[len(shape) - len(legs) :], strict=True)):
         if dimension is None:
             continue
-        extent = array.shape[array.dim() - len(legs) + position]
         wanted = sizes.setdefault(dimension, extent) if isinstance(dimension, str) else dimension
         if extent != wanted:
             raise ShapeMismatch(
-                f"axis {position} of {tensor.name} has size {extent}, but {dimension} is {wanted}",
+                f"axis {position} of {name} has size {extent}, but {dimension} is {wanted}",
                 remedy="make the shapes agree",
-                tensor=tensor.name,
+                tensor=name,
             )
 
 
-def _dimensions(tensor: Tensor) -> Dimensions:
+def dimensions_of(tensor: Tensor) -> Dimensions:
     """Return the size of every leg: a number, the name of a symbol, or None for what is composed."""
     sizes = [leg.dimension for leg in tensor.legs]
     return tuple(d if isinstance(d, int) else d.name if getattr(d, "is_Symbol", False) else None for d in sizes)

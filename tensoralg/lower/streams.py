@@ -22,7 +22,7 @@ from tensoralg.errors import InputMismatch, ShapeMismatch, UnknownName, suggest
 from tensoralg.expr import Definition, Tensor
 from tensoralg.expr.arrays import all_dimensions
 from tensoralg.lower.build import compile_definitions
-from tensoralg.lower.operator import Operator, check_shape
+from tensoralg.lower.operator import Operator, check_shape, dimensions_of
 from tensoralg.lower.recent import Recent
 from tensoralg.spaces import VectorSpace
 from tensoralg.stream.kernels import chunk_definitions, token_definitions
@@ -70,6 +70,8 @@ class StreamOperator(Operator):
         kept = self.recent.kept if self.recent else {}
         self._token_tensors = tuple(_without(tensor, self._clock) for tensor in self.tensors)
         self._state_names = [*(state.name for state in stream.system.states), *kept]
+        carried = [tensor for tensor in self.token.tensors if tensor.name in self._state_names]
+        self._token_legs = {tensor.name: dimensions_of(tensor) for tensor in (*self._token_tensors, *carried)}
         self._constant = {g.tensor.name for s in stream.system.states for g in s.gates if not g.tensor.legs}
         self._lengths: dict[Any, int] = {}
 
@@ -233,8 +235,8 @@ class StreamOperator(Operator):
     def _check_token(self, named: Mapping[str, torch.Tensor], states: Arrays) -> None:
         given = {**named, **dict(zip(self._state_names, states, strict=True))}
         known = dict(self.token.sizes)
-        for tensor in (*self._token_tensors, *(t for t in self.token.tensors if t.name in self._state_names)):
-            check_shape(tensor, given[tensor.name], known)
+        for name, legs in self._token_legs.items():
+            check_shape(name, legs, given[name], known)
 
     def _with_time(self, name: str, array: torch.Tensor) -> torch.Tensor:
         place = self._place[name]
