@@ -1,6 +1,7 @@
 """Streams compiled by tensoralg against the naive masked form and against chunked PyTorch written by hand.
 
-    python benchmarks/streams.py [--peers] [--quick] [--only OPERATOR] [--output benchmarks/results/streams.json]
+    python benchmarks/streams.py [--peers] [--quick] [--only OPERATOR] [--repetitions 20] [--threads 1]
+                                 [--output benchmarks/results/streams.json]
 
 float32, batch 1, 8 heads, d = e = 64.  Before any clock runs, the gate: every form of every operator must
 agree with the naive form in float64, gradients included, at lengths that no chunk divides.  Then:
@@ -13,8 +14,10 @@ agree with the naive form in float64, gradients included, at lengths that no chu
   lets a process reset its peak; the allocator is told to give every freed array back at once);
 * the time per token of decoding, at positions 1, 1,000 and 10,000.
 
-`--peers` leaves tensoralg out.  Times with a second busy process are worthless (loops of small operations get up
-to 100 times slower), so the share of the processors that was busy before is part of the result.
+`--peers` leaves tensoralg out.  With two threads and a second busy process the times are worthless (loops of small
+operations get up to 100 times slower), so the share of the processors that was busy before is part of the
+result.  `--threads 1` counts processor time instead, which ranks kernels on a busy machine too, but not what
+their synchronisation costs.
 """
 
 from __future__ import annotations
@@ -139,6 +142,7 @@ def gate(operator: str, peers: bool) -> float:
 
 def interleaved(calls: dict[str, Callable[[], Any]], repetitions: int) -> dict[str, float]:
     """Return the median seconds of calls that run in turn, each round beginning with another one."""
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for call in calls.values():
         call()
@@ -146,9 +150,9 @@ def interleaved(calls: dict[str, Callable[[], Any]], repetitions: int) -> dict[s
     for k in range(repetitions):
         turn = k % len(order)
         for name in order[turn:] + order[:turn]:
-            start = time.perf_counter()
+            start = clock()
             result = calls[name]()
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(clock() - start)
             del result
     return {name: statistics.median(found) for name, found in seconds.items()}
 
@@ -168,7 +172,7 @@ def scaling(operator: str, peers: bool, lengths: tuple[int, ...], repetitions: i
         found = interleaved(calls, repetitions)
         for name, form in slow.items():
             if n <= NAIVE_UP_TO[operator]:
-                found |= interleaved({name: undifferentiated(form, inputs)}, 3)
+                found |= interleaved({name: undifferentiated(form, inputs)}, min(3, repetitions))
         for name, seconds in found.items():
             times.setdefault(name, {})[n] = seconds
     naive = times["naive"]
@@ -213,8 +217,9 @@ def growth(operator: str, form: str, n: int, gradient: bool) -> float:
     start = resident("VmRSS")
     outputs = call()
     peak = resident("VmHWM")
-    outputs = outputs if gradient else (outputs,)
-    return peak - start - sum(x.numel() * x.element_size() for x in outputs)
+    # with gradients, the forward pass has an output as well: of the values' shape, as their gradient
+    results = (*outputs, outputs[2]) if gradient else (outputs,)
+    return peak - start - sum(x.numel() * x.element_size() for x in results)
 
 
 def memory(operator: str, form: str, n: int, gradient: bool) -> float:
@@ -226,7 +231,7 @@ def memory(operator: str, form: str, n: int, gradient: bool) -> float:
 
 def memories(operator: str, peers: bool, lengths: tuple[int, ...]) -> dict[str, dict[str, dict[int, float]]]:
     """Return the megabytes of the forms over the lengths, forward, and forward with backward."""
-    chosen = [*([] if peers else [OURS]), "loop 128", "batched 128", "grouped 64"]
+    chosen = [*([] if peers else [OURS]), "loop 64", "batched 64", "grouped 64"]
     found: dict[str, dict[str, dict[int, float]]] = {}
     for title, gradient in (("forward", False), ("forward and backward", True)):
         found[title] = {form: {n: memory(operator, form, n, gradient) for n in lengths} for form in chosen}
@@ -298,6 +303,8 @@ def main() -> None:
     parser.add_argument("--peers", action="store_true", help="only the hand-written forms")
     parser.add_argument("--quick", action="store_true", help="two lengths, few repetitions, nothing is written")
     parser.add_argument("--only", choices=list(WRITTEN), help="one operator")
+    parser.add_argument("--repetitions", type=int, default=20, help="rounds in which forms are compared")
+    parser.add_argument("--threads", type=int, help="1: processor time of one thread")
     parser.add_argument("--output", type=Path, default=RESULTS)
     parser.add_argument("--grow", nargs=4, metavar=("OPERATOR", "FORM", "N", "GRADIENT"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -305,6 +312,9 @@ def main() -> None:
         operator, form, n, gradient = options.grow
         print(growth(operator, form, int(n), gradient == "1"))
         return
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    repetitions = 2 if options.quick else options.repetitions
     lengths, at = (LENGTHS, COMPARED) if not options.quick else (LENGTHS[:2], LENGTHS[:1])
     chosen = [options.only] if options.only else list(WRITTEN)
     errors = {operator: gate(operator, options.peers) for operator in chosen}
@@ -323,10 +333,10 @@ def main() -> None:
     for operator in chosen:
         result[operator] = {
             "largest error in float32": errors[operator],
-            "scaling": scaling(operator, options.peers, lengths, 2 if options.quick else 5),
-            "compared": {n: compared(operator, options.peers, n, 2 if options.quick else 20) for n in at},
+            "scaling": scaling(operator, options.peers, lengths, min(5, repetitions)),
+            "compared": {n: compared(operator, options.peers, n, repetitions) for n in at},
             "memory, MB": memories(operator, options.peers, lengths[::2]),
-            "decoding": decoding(operator, options.peers, 10 if options.quick else 300),
+            "decoding": decoding(operator, options.peers, 15 * repetitions),
         }
         show(operator, result[operator])
     if not options.quick:
