@@ -24,6 +24,7 @@ from tensoralg.expr.arrays import all_dimensions
 from tensoralg.lower.build import compile_definitions
 from tensoralg.lower.operator import Operator, check_shape, dimensions_of
 from tensoralg.lower.recent import Recent
+from tensoralg.plan import plan
 from tensoralg.spaces import VectorSpace
 from tensoralg.stream.kernels import chunk_definitions, token_definitions
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 FORMS = (None, "recurrent", "chunked", "parallel")
 LENGTHS = (16, 32, 64, 128, 256, 512)
 OVERHEAD = 2_000_000
+TYPICAL = 64
 State = dict[str, torch.Tensor]
 Arrays = list[torch.Tensor]
 
@@ -59,7 +61,7 @@ class StreamOperator(Operator):
             whole.sizes, parameters,
         )  # fmt: skip
         self.stream, self.form = stream, form
-        chunk, token = chunk_definitions(stream.system), token_definitions(stream.system)
+        chunk, token = self._cheapest_chunk(sizes), token_definitions(stream.system)
         self.chunk = compile_definitions(chunk, self._fixed(chunk, sizes))
         self.token = compile_definitions(token, self._fixed(token, sizes))
         self._clock = stream.along
@@ -74,6 +76,17 @@ class StreamOperator(Operator):
         self._token_legs = {tensor.name: dimensions_of(tensor) for tensor in (*self._token_tensors, *carried)}
         self._constant = {g.tensor.name for s in stream.system.states for g in s.gates if not g.tensor.legs}
         self._lengths: dict[Any, int] = {}
+
+    def _cheapest_chunk(self, sizes: Mapping[str, int] | None) -> tuple[Definition, ...]:
+        """Return what a chunk computes, written in the way that costs least where all unknown sizes are `TYPICAL`."""
+        ways = {chunk_definitions(self.stream.system, nested): None for nested in (True, False)}
+
+        def flops(definitions: tuple[Definition, ...]) -> Any:
+            names = set().union(*map(all_dimensions, definitions))
+            known = dict.fromkeys(names, TYPICAL) | self._fixed(definitions, sizes)
+            return plan(definitions, known).flops
+
+        return min(ways, key=flops) if len(ways) > 1 else next(iter(ways))
 
     def _recent(self, sizes: Mapping[str, int] | None) -> Recent | None:
         windows = self.stream.system.windows
