@@ -5,9 +5,10 @@ and one token.  Chunked, the chunk's kernel runs on one chunk after the other an
 token's kernel does.  Nothing but the outputs and one set of states is kept, so that memory does not grow with the
 length; for gradients the states before the chunks are kept, and every chunk is run again when they are computed.
 
-*Length of a chunk.*  It minimises the cost for a token, ``(flops(c) + overhead * steps) / c``, where the FLOPs of the
-chunk's plan are a polynomial in its length c and `OVERHEAD`, the FLOPs that could be done while a step starts, is a
-guess that depends on the machine.
+*Length of a chunk.*  It minimises the cost for a token, ``(work(c) + OVERHEAD * steps) / c``.  The work is that of the
+chunk's plan, polynomials in its length c: FLOPs, and `POINTWISE` times the pointwise operations.  `OVERHEAD`, the FLOPs
+that could be done while a step starts, and `POINTWISE`, those while one entry is read and written, are guesses that
+depend on the machine.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from tensoralg.lower.build import compile_definitions
 from tensoralg.lower.operator import Operator, check_shape, dimensions_of
 from tensoralg.lower.recent import Recent
 from tensoralg.plan import plan
+from tensoralg.plan.polynomial import value_at
 from tensoralg.spaces import VectorSpace
 from tensoralg.stream.kernels import chunk_definitions, token_definitions
 
@@ -33,7 +35,8 @@ if TYPE_CHECKING:
 
 FORMS = (None, "recurrent", "chunked", "parallel")
 LENGTHS = (16, 32, 64, 128, 256, 512)
-OVERHEAD = 2_000_000
+OVERHEAD = 1_000_000
+POINTWISE = 20
 TYPICAL = 64
 State = dict[str, torch.Tensor]
 Arrays = list[torch.Tensor]
@@ -343,12 +346,14 @@ class StreamOperator(Operator):
         key = (batch, *sorted((n, e) for n, e in known.items() if n != str(self._clock.dimension)))
         if key not in self._lengths:
             steps = max(len(program.steps) for program in self.chunk.programs)
-            self._lengths[key] = min(LENGTHS, key=lambda c: (batch * self._flops(c, known) + OVERHEAD * steps) / c)
+            self._lengths[key] = min(LENGTHS, key=lambda c: (batch * self._work(c, known) + OVERHEAD * steps) / c)
         return self._lengths[key]
 
-    def _flops(self, length: int, known: Mapping[str, int]) -> float:
+    def _work(self, length: int, known: Mapping[str, int]) -> float:
+        """Return what a chunk costs: FLOPs, and pointwise operations as so many FLOPs as they take the time of."""
         sizes = {**known, str(self._clock.dimension): length}
-        return min(float(sympy.sympify(str(cost)).subs(sizes)) for cost in self.chunk.costs)
+        prices = (program.price for program in self.chunk.plan.programs)
+        return min(float(value_at(p.flops, sizes)) + POINTWISE * float(value_at(p.pointwise, sizes)) for p in prices)
 
 
 def _place_of(legs: Sequence[VectorSpace], clock: VectorSpace) -> int | None:
