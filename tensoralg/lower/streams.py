@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import sympy
 import torch
 
-from tensoralg.errors import InputMismatch, ShapeMismatch, UnknownName, suggest
+from tensoralg.errors import InputMismatch, ShapeMismatch, UnknownName, ValidationFailed, suggest
 from tensoralg.expr import Definition, Tensor
 from tensoralg.expr.arrays import all_dimensions
 from tensoralg.lower.build import compile_definitions
@@ -58,6 +58,7 @@ class StreamOperator(Operator):
     def __init__(
         self, stream: Stream, sizes: Mapping[str, int] | None, form: str | None, parameters: Mapping[str, Any]
     ) -> None:
+        _check_proved(stream)
         whole = compile_definitions(stream.definitions, sizes, single=stream.single)
         super().__init__(
             whole.definition, whole.tensors, whole.programs, whole.costs, whole.source, whole.verdicts, whole.plan,
@@ -354,6 +355,17 @@ class StreamOperator(Operator):
         sizes = {**known, str(self._clock.dimension): length}
         prices = (program.price for program in self.chunk.plan.programs)
         return min(float(value_at(p.flops, sizes)) + POINTWISE * float(value_at(p.pointwise, sizes)) for p in prices)
+
+
+def _check_proved(stream: Stream) -> None:
+    """Raise unless all laws of a stream are proved."""
+    for name, verdict in stream.verdicts.items():
+        if verdict.status != "proved":
+            raise ValidationFailed(
+                f"the {name} of the stream is {verdict.status}, so its forms might differ from the definition",
+                remedy="see stream.verdicts; give the hypotheses that it needs: stream(..., given=[...])",
+                verdict=verdict,
+            )
 
 
 def _place_of(legs: Sequence[VectorSpace], clock: VectorSpace) -> int | None:
