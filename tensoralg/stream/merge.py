@@ -29,6 +29,7 @@ from tensoralg.stream.laws import Law
 from tensoralg.stream.monomials import Expansion, Monomial
 from tensoralg.stream.system import End, Segment, System, replaced_tensors
 
+STARTS, ENDS = "-", "+"  # of time
 LEFT, RIGHT = "left_", "right_"
 MOST_STATISTICS = 128
 
@@ -175,8 +176,8 @@ class Merging:
         forms = self.system.over(Segment())
         names = {name for state in self.system.states for name in (state.name, *(leg.name for leg in state.legs))}
         names |= {name for out in forms.outputs for name in (*out.tensors, *names_in(out))}
-        self.taken = names
-        self.expansion = Expansion(self.system.clock, self.taken)
+        self.expansion = Expansion(self.system.clock, names)
+        self.taken = self.expansion.taken
         for state in self.system.states:
             monomials = tuple(self.expansion.expand(forms.final(state).body))
             if any(self.expansion.sums_time(factor) for monomial in monomials for factor in monomial.factors):
@@ -260,25 +261,22 @@ class Merging:
         return self.statistics[-1].of(side)
 
     def laws(self) -> Iterator[Law]:
-        """Yield that every merge is right, for all u <= v <= w."""
-        u, v, w = (Index(fresh(name, self.taken), self.system.clock) for name in "uvw")
-        merges, parts = self.merges, {LEFT: (u, v), RIGHT: (v, w)}
+        """Yield that every merge is right, wherever all of time is cut; any segment is all of its own time."""
+        cut = Index(fresh("v", self.taken), self.system.clock)
+        merges = self.merges
+        parts = {LEFT: (STARTS, cut), RIGHT: (cut, ENDS)}
         by = {
-            side + s.name: Definition((*ends, *s.legs), s.over(*ends), s.name)
+            side + s.name: Definition((cut, *s.legs), s.over(*ends), s.name)
             for s in self.statistics
             for side, ends in parts.items()
         }
         for statistic in self.statistics:
-            merged = merges[statistic.name].body
 
             def entry(node: Entry) -> Expr:
-                name = node.tensor.name
-                side = LEFT if name.startswith(LEFT) else RIGHT
-                found: Expr = by[name][(*parts[side], *node.args)]
+                found: Expr = by[node.tensor.name][(cut, *node.args)]
                 return found
 
-            between = mul(Mask(False, u, v), Mask(False, v, w))
-            legs = (u, v, w, *statistic.legs)
-            left = Definition(legs, mul(between, statistic.over(u, w)), statistic.name)
-            right = Definition(legs, mul(between, replaced_tensors(merged, by, entry)), statistic.name)
+            legs = (cut, *statistic.legs)
+            left = Definition(legs, statistic.over(STARTS, ENDS), statistic.name)
+            right = Definition(legs, replaced_tensors(merges[statistic.name].body, by, entry), statistic.name)
             yield Law(f"merge of {statistic.name}", left, right)
