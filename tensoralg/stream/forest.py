@@ -4,8 +4,8 @@ The masks of a monomial order its times.  A sum over the times below another one
 stream carries along, if the times form a forest: every time has one *cover*, the next time that it must not
 exceed.  Where a time has two covers that are not compared, the sum is split in two, ``a <= b`` or ``b < a``; where
 ``u < v`` must hold and only ``u <= c <= v`` does, in ``c < v`` and ``c = v``.  Both are identities of masks, and
-both end, since each adds a comparison or removes a time.  (``u < c`` and ``u = c`` would do as well, but need two states
-at c: one with the token at u before it, one with that at u = c.)
+both end, since each adds a comparison or removes a time.  (``u < c`` and ``u = c`` would do as well, but need two
+states at c: one with the token at u before it, one with that at u = c.)
 """
 
 from __future__ import annotations
