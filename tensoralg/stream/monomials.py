@@ -159,6 +159,6 @@ class Expansion:
             what = "it is no sum of products of functions of one of them each"
         return NotStreamable(
             f"{factor} couples the times {' and '.join(names)} non-separably: {what}",
-            remedy="write it as a sum of products of a factor at each time (a feature map)",
+            remedy="write it as a sum of products of a factor at each time (a feature map), or keep it to a window",
             factor=factor,
         )

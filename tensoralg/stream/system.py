@@ -25,6 +25,7 @@ from tensoralg.expr.nodes import Bind, Decay, Definition, Delta, Entry, Expr, Ma
 from tensoralg.expr.rewrite import distinct_nodes, fresh, names_in, substitute
 from tensoralg.expr.tensor import Tensor
 from tensoralg.spaces import Fused, Index, IndexTerm, Injected, Space, VectorSpace
+from tensoralg.stream.windows import Window
 
 BEFORE, OLD = ".before", ".old"
 LEFT, RIGHT = "left_", "right_"  # what stands before the names of statistics of two segments
@@ -60,8 +61,6 @@ class State:
         What a token adds, with entries of earlier states at its time.
     gates : tuple of Gate
         What the state is multiplied by before that.
-    width : Expr or None
-        The width of the window of tokens that count, if not all do.
     """
 
     name: str
@@ -69,7 +68,6 @@ class State:
     legs: tuple[Index, ...]
     value: Expr
     gates: tuple[Gate, ...] = ()
-    width: Expr | None = None
 
     @property
     def tensor(self) -> Tensor:
@@ -207,11 +205,14 @@ class System:
     states : tuple of State
     outputs : tuple of Definition
         The outputs at `time`, with entries of states at that time; `time` is among their legs.
+    windows : tuple of Window
+        Sums over the last tokens, whose entries stand for tokens of their own in states and outputs.
     """
 
     time: Index
     states: tuple[State, ...]
     outputs: tuple[Definition, ...]
+    windows: tuple[Window, ...] = ()
 
     @property
     def clock(self) -> Space:
@@ -246,7 +247,9 @@ class System:
 
         states = tuple(replace(named(state), value=renamed(state.value)) for state in used)
         outputs = tuple(Definition(out.legs, renamed(out.body), out.name) for out in self.outputs)
-        return replace(self, states=states, outputs=outputs)
+        mentioned = {name for expr in (*(s.value for s in states), *outputs) for name in expr.tensors}
+        windows = tuple(window for window in self.windows if window.name in mentioned)
+        return replace(self, states=states, outputs=outputs, windows=windows)
 
     def over(self, segment: Segment) -> Forms:
         """Return the closed forms over a segment."""
