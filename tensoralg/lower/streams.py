@@ -347,7 +347,10 @@ class StreamOperator(Operator):
         key = (batch, *sorted((n, e) for n, e in known.items() if n != str(self._clock.dimension)))
         if key not in self._lengths:
             steps = max(len(program.steps) for program in self.chunk.programs)
-            self._lengths[key] = min(LENGTHS, key=lambda c: (batch * self._work(c, known) + OVERHEAD * steps) / c)
+            matrices = any(gate.matrix for state in self.stream.system.states for gate in state.gates)
+            # products of matrices run over the times one by one
+            lengths = LENGTHS[:1] if matrices else LENGTHS
+            self._lengths[key] = min(lengths, key=lambda c: (batch * self._work(c, known) + OVERHEAD * steps) / c)
         return self._lengths[key]
 
     def _work(self, length: int, known: Mapping[str, int]) -> float:
