@@ -157,6 +157,11 @@ class Masked:
         upper, lower = (" + ".join(map(str, terms)) for terms in (self.terms, self.over))
         return applied(self.function, f"({upper})/({lower})" if self.over else f"({upper})")
 
+    @property
+    def summed(self) -> int:
+        """How many times the terms sum over, together."""
+        return sum(len(term.times) for term in self.terms)
+
     def at(self, at: Place, arrays: Arrays, length: int) -> Value:
         upper = sum(term.at(at, arrays, length) for term in self.terms)
         lower = sum(term.at(at, arrays, length) for term in self.over) if self.over else 1
@@ -210,7 +215,8 @@ class Writer:
             terms.append(self.term(2))
         if kind == "quotient":
             return Masked(tuple(terms), (self.term(self.rng.choice([1, 2]), positive=True),))
-        return Masked(tuple(terms), function=self.rng.choice(["relu", "square"]) if kind == "after" else "")
+        after = self.rng.choice(["relu", "square" if count == 2 else "relu"])
+        return Masked(tuple(terms), function=after if kind == "after" else "")
 
     def term(self, count: int, positive: bool = False) -> Term:
         """Return a term; a positive one is a sum that is never empty, of positive factors."""
@@ -218,8 +224,8 @@ class Writer:
         relations = self.order(times, strict=not positive)
         gates: list[Gate] = []
         features = ("f", "g", "h")[: self.rng.randint(1, 3)]
-        if self.gated:
-            relations, gates = self.decays(relations, features, positive)
+        if self.gated and not positive:
+            relations, gates = self.decays(relations, features)
         factors: list[Factor | Nested] = [self.factor(time, features, positive) for time in ("t", *times)]
         if self.rng.random() < 0.3:
             factors.append(self.factor("", features, positive))
@@ -250,9 +256,7 @@ class Writer:
     def relation(self, low: str, high: str, strict: bool) -> Relation:
         return Relation(self.rng.choices(["le", "lt", "delta"], [6, 3 * strict, 0.6])[0], low, high)
 
-    def decays(
-        self, relations: list[Relation], features: Sequence[str], positive: bool
-    ) -> tuple[list[Relation], list[Gate]]:
+    def decays(self, relations: list[Relation], features: Sequence[str]) -> tuple[list[Relation], list[Gate]]:
         """Return relations of which some have become decays."""
         kept, gates = [], []
         for relation in relations:
@@ -260,7 +264,7 @@ class Writer:
                 kind = self.rng.choices(["constant", "scalar", "channel", "matrix"], [2, 3, 2, 1])[0]
                 self.shapes.add(kind)
                 channels = {"channel": self.rng.choices(features, k=1), "matrix": self.rng.choices(features, k=2)}
-                name = ("P" if positive else "") + KINDS[kind] + self.rng.choice("12")
+                name = KINDS[kind] + self.rng.choice("12")
                 gates.append(Gate(name, relation.high, relation.low, tuple(channels.get(kind, ()))))
             else:
                 kept.append(relation)
@@ -295,7 +299,8 @@ class Writer:
 
         sizes = {**SIZES, "n": length}
         return {
-            name: array([sizes[str(leg)] for leg in legs], 1 if name[0] == "P" else -2) for name, legs in tensors.items()
+            name: array([sizes[str(leg)] for leg in legs], 1 if name[0] == "P" else -2)
+            for name, legs in tensors.items()
         }
 
 

@@ -1,8 +1,8 @@
 """Streams of random masked sums against loops.
 
 All 300 are derived and run token by token, and the outputs are compared with the definition at every length.  Deciding
-every law of every one takes minutes, so the laws are decided for every third, and the merges of segments are evaluated
-for the others.
+every law of every one takes minutes, so the laws are decided for the first 60 that sum over two times, and the merges
+of segments are evaluated for the others.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from tensoralg.expr.rewrite import distinct_nodes
 
 COUNT = 300
 LENGTH = 4
+PROVED = [seed for seed in range(COUNT) if Writer(seed, gated=seed % 2 == 1).masked().summed <= 2][:60]
 
 
 class Case:
@@ -90,13 +91,13 @@ def test_a_stream_computes_its_definition_token_by_token(seed):
     assert "n" not in map(str, case.stream.state_size.free_symbols)
 
 
-@pytest.mark.parametrize("seed", range(0, COUNT, 3))
+@pytest.mark.parametrize("seed", PROVED)
 def test_every_law_of_a_stream_is_proved(seed):
     case = Case(seed)
     assert {name: verdict.status for name, verdict in case.stream.verdicts.items() if not verdict} == {}, str(case.expr)
 
 
-@pytest.mark.parametrize("seed", [seed for seed in range(COUNT) if seed % 3])
+@pytest.mark.parametrize("seed", sorted({*range(COUNT)} - {*PROVED}))
 def test_statistics_of_two_segments_merge_to_those_of_both(seed):
     case = Case(seed)
     try:
