@@ -220,10 +220,22 @@ class System:
 
     @property
     def timed(self) -> System:
-        """The system with a gate for every time in place of constant ones, so that segments of time have their own."""
+        """The system with a gate for every time in place of constant ones, so that segments of time have their own.
+
+        A constant that occurs elsewhere too keeps its name there, and the gates get another.
+        """
+        terms = [*(state.value for state in self.states), *(out.body for out in self.outputs)]
+        used = {node.tensor.name for term in terms for node in distinct_nodes(term) if isinstance(node, Entry)}
+        gates = {gate.tensor.name: gate.tensor for state in self.states for gate in state.gates}
+        taken = used | set(gates)
+        timed: dict[str, Tensor] = {}
+        for name, tensor in gates.items():
+            if not tensor.legs:
+                timed[name] = replace(tensor, name=fresh(name, taken) if name in used else name, legs=(self.clock,))
+                taken.add(timed[name].name)
 
         def gate(one: Gate) -> Gate:
-            return one if one.tensor.legs else replace(one, tensor=replace(one.tensor, legs=(self.clock,)))
+            return replace(one, tensor=timed.get(one.tensor.name, one.tensor))
 
         return replace(self, states=tuple(replace(s, gates=tuple(map(gate, s.gates))) for s in self.states))
 
