@@ -218,8 +218,7 @@ class Evaluator:
     def _paths(self, node: nodes.Decay) -> Any:
         """Return the products of the gate by the later and the earlier time; only 0 is earlier than the first step."""
         gate = self.arrays[node.tensor.name]
-        clock = node.times[0].space if node.times else node.tensor.legs[0]
-        steps = self.extent(clock)
+        steps = self.extent(node.clock)
         timed, matrix = bool(node.tensor.legs), len(node.args) == 2
         one, zero = self.scalars.number(Fraction(1)), self.scalars.number(Fraction(0))
         inner = gate.shape[1:] if timed else ()

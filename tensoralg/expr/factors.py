@@ -167,6 +167,11 @@ class Decay(Expr):
         """The time indices that are not ends."""
         return tuple(x for x in (self.later, self.earlier) if not isinstance(x, str))
 
+    @property
+    def clock(self) -> VectorSpace:
+        """The space over which it runs."""
+        return self.times[0].space if self.times else self.tensor.legs[0]
+
     def index_terms(self) -> tuple[IndexTerm, ...]:
         return (*self.times, *self.args)
 

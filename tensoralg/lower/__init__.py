@@ -1,9 +1,21 @@
 """Lowering: definitions to validated torch kernels, and kernels checked against their definitions."""
 
-from tensoralg.lower.build import compile
+from tensoralg.lower.compile import compile
 from tensoralg.lower.flops import Cost, count, custom_mapping
 from tensoralg.lower.memory import Memory, track
 from tensoralg.lower.operator import Operator
+from tensoralg.lower.streams import StreamOperator
 from tensoralg.lower.verify import Report, verify
 
-__all__ = ["Cost", "Memory", "Operator", "Report", "compile", "count", "custom_mapping", "track", "verify"]
+__all__ = [
+    "Cost",
+    "Memory",
+    "Operator",
+    "Report",
+    "StreamOperator",
+    "compile",
+    "count",
+    "custom_mapping",
+    "track",
+    "verify",
+]

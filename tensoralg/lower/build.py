@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from tensoralg.errors import InvalidExpression, MissingSize, UsageError
+from tensoralg.errors import MissingSize
 from tensoralg.expr import Definition, Expr, Tensor, walk
 from tensoralg.expr.arrays import all_dimensions
 from tensoralg.expr.nodes import Decay, Entry
@@ -19,74 +19,40 @@ from tensoralg.plan import Plan, plan
 from tensoralg.plan.regimes import symbolic
 from tensoralg.spaces import VectorSpace, check_sizes
 
-FORMS = (None, "parallel")
 MOST_PROGRAMS = 16
 
 
-def compile(
-    expr: Expr | Sequence[Expr],
+def compile_definitions(
+    exprs: Sequence[Expr],
     sizes: Mapping[str, int] | None = None,
-    form: str | None = None,
     parameters: Mapping[str, Any] | None = None,
+    single: bool = False,
 ) -> Operator:
-    """Return a torch module that computes an expression, proved equal to it.
+    """Return the operator of some definitions: plan, lower, emit, read back, prove.
 
     Parameters
     ----------
-    expr : Expr or sequence of Expr
-        A definition, or a term whose free indices are the axes of the result; or several of them, which one
-        kernel computes at once: what they have in common once, over the tensors of all.
+    exprs : sequence of Expr
+        At least one.
     sizes : mapping of str to int, optional
-        Sizes that are fixed; the others are read from the inputs at every call.
-    form : None or "parallel"
-        A plain expression has the one form.
+        Sizes that are fixed.
     parameters : mapping of str to array_like, optional
         Initial values of tensors that become parameters of the module.
+    single : bool
+        Whether there is one definition, whose value is the result; else the result is a tuple.
 
     Raises
     ------
-    ValidationFailed
-        If the program could not be proved equal to the definition.
-    MissingSize
-        If the program needs a size that no input tells.
-    InvalidExpression
-        If the expression cannot be lowered.
-
-    Examples
-    --------
-    >>> import torch
-    >>> import tensoralg as ta
-    >>> O = ta.parse("O[t,e] = Q[t,f]*K[s,f]*V[s,e]", indices={"t,s": "n", "f": "d", "e": "d"})
-    >>> op = compile(O)
-    >>> op.inputs, op.verdict.status
-    (('Q', 'K', 'V'), 'proved')
-    >>> op(torch.ones(2, 3), torch.ones(2, 3), torch.ones(2, 3))
-    tensor([[6., 6., 6.],
-            [6., 6., 6.]])
-
-    Several at once:
-
-    >>> weights = ta.parse("W[t,s] = exp(x[t]*y[s])", indices={"t,s": "n"})
-    >>> totals = ta.parse("Z[t] = sum(s: exp(x[t]*y[s]))", indices={"t,s": "n"})
-    >>> compile([weights, totals])(torch.ones(2), torch.zeros(2))
-    (tensor([[1., 1.],
-            [1., 1.]]), tensor([2., 2.]))
+    ValidationFailed, MissingSize, InvalidExpression
+        As :func:`tensoralg.lower.compile`.
     """
-    several = isinstance(expr, Sequence)
-    exprs: list[Any] = list(expr) if isinstance(expr, Sequence) else [expr]
-    for one in exprs:
-        if not isinstance(one, Expr):
-            raise InvalidExpression(f"{one!r} is no expression", remedy="compile what define, einsum or parse return")
-    if not exprs:
-        raise InvalidExpression("there is nothing to compile", remedy="give at least one expression")
-    if form not in FORMS:
-        raise UsageError(f"the form {form!r} is for streams", remedy='a plain expression compiles as "parallel"')
     unified, _ = unify(Definition(one.free_indices, one.body, getattr(one, "name", "out")) for one in exprs)
     definitions = tuple(one for one in unified if isinstance(one, Definition))
     tensors = tensors_of(*definitions)
     names = set().union(*map(all_dimensions, definitions))
     fixed = check_sizes(sizes, names)
-    found = plan(definitions if several else definitions[0], fixed)
+    computed = definitions[0] if single else definitions
+    found = plan(computed, fixed)
     inputs = [(tensor.name, tensor.legs) for tensor in tensors]
     choices = found.programs[:MOST_PROGRAMS]
     programs = [lower(choice.order.root, inputs, choice.order.trees, fixed) for choice in choices]
@@ -94,7 +60,6 @@ def compile(
     _check_choice(tensors, costs, fixed)
     source = emit(programs, costs, _header(definitions, found))
     verdicts = validate(definitions, tensors, programs, source, costs, spaces_of(*definitions), names)
-    computed = definitions if several else definitions[0]
     return Operator(computed, tensors, programs, costs, source, verdicts, found, fixed, parameters or {})
 
 

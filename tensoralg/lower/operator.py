@@ -121,6 +121,10 @@ class Operator(torch.nn.Module):
         """
         arrays = self._tensors(self._named(args, kwargs))
         self._check_shapes(arrays)
+        return self.run(arrays)
+
+    def run(self, arrays: Sequence[torch.Tensor]) -> Any:
+        """Return the value at arrays in the order of `order`, which are not checked."""
         found = self._function(*arrays)
         return (found,) if isinstance(self.definition, tuple) and len(self.definition) == 1 else found
 

@@ -36,7 +36,7 @@ from tensoralg.expr.nodes import (
     bind,
     mul,
 )
-from tensoralg.expr.rewrite import rename_apart, substitute
+from tensoralg.expr.rewrite import distinct_nodes, rename_apart, substitute
 from tensoralg.plan.block import (
     ONE,
     Block,
@@ -87,6 +87,19 @@ def blocks(expr: Expr, flatten: bool = True) -> Named:
     if isinstance(block, Contract) and set(names) == set(wanted):
         return replace(block, output=tuple(block.output[names.index(i)] for i in wanted)), wanted
     return _contract([(block, names)], wanted, ONE), wanted
+
+
+def has_arrays(expr: Expr) -> bool:
+    """Return whether :func:`blocks` can read an expression: no decay runs over a direct sum or a product of spaces.
+
+    Examples
+    --------
+    >>> import tensoralg as ta
+    >>> T = ta.Space("T", "n", ordered=True)
+    >>> [has_arrays(ta.decay(ta.tensor("a", [clock]))["+", "-"]) for clock in (T, T + T)]
+    [True, False]
+    """
+    return all(isinstance(node.clock, Space) for node in distinct_nodes(expr) if isinstance(node, Decay))
 
 
 def walk_blocks(block: Block) -> Iterator[Block]:
@@ -300,14 +313,13 @@ def _literal(expr: Delta | Mask | Near) -> Named:
 
 
 def _paths(expr: Decay) -> Named:
-    clock = expr.times[0].space if expr.times else expr.tensor.legs[0]
-    if not isinstance(clock, Space):
+    if not has_arrays(expr):
         raise InvalidExpression(
-            f"{expr} cannot be planned or lowered: it runs over {clock}",
+            f"{expr} cannot be planned or lowered: it runs over {expr.clock}",
             remedy="decays over direct sums and products are for prove and evaluate; use one space for the time",
         )
     later, earlier = (not isinstance(time, str) for time in (expr.later, expr.earlier))
-    return _address(Paths(Leaf(expr.tensor), clock, later, earlier), list(expr.index_terms()))
+    return _address(Paths(Leaf(expr.tensor), expr.clock, later, earlier), list(expr.index_terms()))
 
 
 def _is_scale(expr: Expr) -> bool:

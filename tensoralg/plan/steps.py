@@ -1,7 +1,7 @@
 """A plan as a sequence of array operations, for people: einsum steps, functions, sums, quotients.
 
 Every step is one line of Python over numpy-like functions: ``einsum``, ``exp``, ``softmax``, ``reshape``,
-``broadcast_to``, ``decay`` (indexed by its times and channels) and the 0/1 arrays ``le(n)``, ``lt(n)``,
+``broadcast_to``, ``decay(gate, 't,s,f')`` (a gate without axes: over n steps) and the 0/1 arrays ``le(n)``, ``lt(n)``,
 ``near(n, w)``, ``delta(n)`` of a size n, whose entry ``[i, j]`` says whether ``i <= j``, ``i < j``,
 ``j - w < i <= j``, ``i == j``.  Sizes go by their names.
 A block that several blocks read is one step, made before the first of them.  The FLOPs of the steps add up
@@ -225,7 +225,9 @@ class _Writer:
         self.letters[block] = letters
         times = (letters[0] if block.later else "+", letters[count - 1] if block.earlier else "-")
         flops = Schedule([block], _volume).operations[0].flops
-        return self.emit(f"decay({source})[{','.join((*times, *letters[count:]))}]", block.axes, flops, name)
+        steps = "" if block.gate.axes else f", {block.clock.dimension}"
+        expression = f"decay({source}, '{','.join((*times, *letters[count:]))}'{steps})"
+        return self.emit(expression, block.axes, flops, name)
 
     def _total(self, block: Total) -> str:
         text = ""

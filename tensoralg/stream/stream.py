@@ -17,9 +17,11 @@ from tensoralg.normal import unify
 from tensoralg.plan import Plan, plan
 from tensoralg.proof import Verdict
 from tensoralg.spaces import Index, Space, atoms
+from tensoralg.stream.bounds import impossible, meets_rank
 from tensoralg.stream.derive import MINIMIZE, Derivation
 from tensoralg.stream.laws import Law, laws
 from tensoralg.stream.merge import Merging
+from tensoralg.stream.symmetry import packed_size, symmetries
 from tensoralg.stream.system import Segment, Step, System, at_token
 
 
@@ -124,6 +126,18 @@ class Stream:
         return sympy.Add(*(state.size for state in self.system.states))
 
     @cached_property
+    def packed_size(self) -> Any:
+        """How many numbers the states have when those that symmetry makes equal count once."""
+        forms = self.system.over(Segment())
+        found = (packed_size(state.shape, symmetries(forms.state(state), state.legs)) for state in self.system.states)
+        return sympy.Add(*found)
+
+    @cached_property
+    def minimal(self) -> bool:
+        """Whether no smaller state has the outputs affine in it: `packed_size` meets the Hankel rank at small sizes."""
+        return meets_rank(self.system, self.packed_size)
+
+    @cached_property
     def plan(self) -> Plan:
         """The plan of one token: all new states and the outputs at once."""
         return plan([*self.step.values(), *self.outputs])
@@ -186,9 +200,9 @@ def stream(
         system = Derivation(clock, names, minimize).run(definitions, time)
         reverse = False
     except NotStreamable as error:
+        if getattr(error, "causal", True):
+            raise _with_bound(error, definitions, clock) from None
         turned = tuple(_turned(d, clock) for d in definitions)
-        if getattr(error, "causal", True) or turned == definitions:
-            raise
         try:
             system = Derivation(clock, names, minimize).run(turned, time)
         except NotStreamable:
@@ -216,6 +230,16 @@ def read(expr: Expr | Sequence[Expr], along: Any) -> tuple[tuple[Definition, ...
     flat, tensors = unify(closed)
     definitions = _apart([e for e in flat if isinstance(e, Definition)])
     return definitions, _clock(definitions, along), set(tensors)
+
+
+def _with_bound(error: NotStreamable, definitions: Sequence[Definition], clock: Space) -> NotStreamable:
+    """Return the error that a factor does not separate, with the proof that no state of constant size exists."""
+    ranks = impossible(definitions, clock) if error.factor is not None else ()
+    if not ranks:
+        return error
+    shown = ", ".join(f"{rank} of {count}" for count, rank in ranks)
+    what = f"{error.what}; no state of constant size exists: the Hankel rank grows with the pasts ({shown})"
+    return NotStreamable(what, remedy=error.remedy, **{**error.facts, "proved": True, "ranks": ranks})
 
 
 def _apart(definitions: list[Definition]) -> tuple[Definition, ...]:

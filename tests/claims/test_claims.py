@@ -137,18 +137,26 @@ def a_matrix_vector_product_is_linear():
     assert report.results[0].to_json()["flops_before"] is None
 
 
-def test_a_decay_without_a_kernel_is_decided_and_not_priced(tmp_path: Path) -> None:
+def test_a_decay_without_an_array_form_is_decided_and_not_priced(tmp_path: Path) -> None:
     text = """
 T = ta.Space("T", "n", ordered=True)
-t, s = T.indices("t s")
-path = ta.decay(ta.tensor("a", T))[t, s]
+
+def both(clock):
+    t, s = clock.indices("t s")
+    path = ta.decay(ta.tensor("a", [clock]))[t, s]
+    return ta.define((t, s), path), ta.define((t, s), ta.le[s, t] * path)
 
 @claim(source="definition", kernel=False)
 def decays_run_backwards_in_time():
-    return ta.define((t, s), path), ta.define((t, s), ta.le[s, t] * path)
+    return both(T)
+
+@claim(source="definition", kernel=False)
+def decays_over_a_concatenation_run_backwards_in_time():
+    return both(T + T)
 """
-    (result,) = run_text(tmp_path, text).results
-    assert (result.status, result.flops_before, result.flops_after) == ("proved", None, None)
+    simple, composite = run_text(tmp_path, text).results
+    assert (simple.status, simple.flops_before, simple.flops_after) == ("proved", "0", "0")
+    assert (composite.status, composite.flops_before, composite.flops_after) == ("proved", None, None)
 
 
 def test_hypotheses_and_fixed_sizes_reach_the_decision(tmp_path: Path) -> None:

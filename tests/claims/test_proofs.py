@@ -1,7 +1,8 @@
-"""The claim files about linear algebra, scores and costs: every claim gets the verdict that its file expects."""
+"""Claim files about linear algebra, scores, costs, published streams: every claim gets the verdict it expects."""
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,8 @@ FILES = {  # how many claims are proved, refuted and run as kernels, at least
     "block_matrices": (6, 2, 2),
     "universal_property": (25, 9, 12),
     "complexity": (100, 4, 0),
+    "streaming_published": (50, 9, 0),
+    "streaming_published_sums": (30, 8, 6),
 }
 
 
@@ -65,3 +68,22 @@ def test_every_operator_of_the_deep_tensor_network_is_priced() -> None:
     }.values()
     rows = module["OPERATORS"]
     assert {name for row in rows for name in (row.claim, *row.also)} == stated - NO_OPERATORS
+
+
+PUBLISHED = {claim.name: claim for claim in load_claims(PROOFS / "streaming_published.py")}
+
+
+SMALL = [name for name, claim in PUBLISHED.items() if claim.expected == "refuted" and "third_order" not in name]
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_published_merges_fail_in_one_dimension(name: str) -> None:
+    witness = PUBLISHED[name].statement().decide().counterexample
+    assert witness.sizes == {"d": 1, "e": 1}
+
+
+def test_two_tokens_of_ones_merge_to_one_half() -> None:
+    merged, serial = PUBLISHED["two_tokens_merge_to_their_serial_state_at_one_half"].statement().claim()[:2]
+    ones = {name: [1] for name in merged.tensors if name != "gamma"}
+    assert merged.evaluate(gamma=Fraction(1, 2), **ones).tolist() == [[Fraction(1, 2)]]
+    assert serial.evaluate(gamma=Fraction(1, 2), **ones).tolist() == [[1]]

@@ -223,7 +223,7 @@ def test_what_runs_is_what_was_planned(
 
 def test_a_decay_is_planned_once_and_shown_in_the_language() -> None:
     found = ta.plan(ta.define((t, f), ta.decay(a)[t, s] * (x[s, f] + ta.decay(b)[t, s, f])))
-    assert str(found).count("= decay(a)[t,s]") == 1
+    assert str(found).count("= decay(a, 't,s')") == 1
     assert found.at(n=5, d=2).pointwise == 3 * 25 + 3 * 50 + 50
     both = ta.plan([decay("step", t, s), ta.define((t, f), ta.decay(a)[t, s] * x[s, f])])
     assert both.at(n=5, d=2).pointwise == 75

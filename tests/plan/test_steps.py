@@ -48,6 +48,26 @@ def softmax(x: Any, axis: int, where: Any = 1) -> Any:
     return weights / weights.sum(axis=axis, keepdims=True)
 
 
+def decay(gate: Any, word: str, steps: int | None = None) -> Any:
+    """Multiply gates one by one; the axes are the times that are no ends, and those of the gate besides time."""
+    gates = [np.asarray(gate)] * steps if steps is not None else list(gate)
+    later, earlier, *channels = word.split(",")
+    one: Any = np.array([[Fraction(i == j) for j in range(SIZES["d"])] for i in range(SIZES["d"])], dtype=object)
+    one = one if len(channels) == 2 else np.full(np.shape(gates[0]), Fraction(1), dtype=object)
+
+    def product(start: int, stop: int) -> Any:
+        path = one if start <= stop + 1 else one * 0
+        for step in gates[start : stop + 1]:
+            path = step.dot(path) if len(channels) == 2 else step * path
+        return path
+
+    stops = range(len(gates)) if later != "+" else [len(gates) - 1]
+    table = [[product(start, stop) for start in range(1, len(gates) + 1)] for stop in stops]
+    if earlier == "-":
+        table = [product(0, stop) for stop in stops]
+    return np.array(table if later != "+" else table[0], dtype=object)
+
+
 def functions() -> dict[str, Any]:
     return {
         "einsum": lambda word, *arrays: np.einsum(lettered(word), *map(np.asarray, arrays)),
@@ -57,6 +77,7 @@ def functions() -> dict[str, Any]:
         "exp": lambda x: np.exp(np.asarray(x, dtype=float)),
         "sqrt": math.sqrt,
         "softmax": softmax,
+        "decay": decay,
         "le": relation(lambda i, j: i <= j),
         "lt": relation(lambda i, j: i < j),
         "near": relation(lambda i, j, w: j - w < i <= j),
@@ -129,10 +150,17 @@ def check(expr: ta.Expr, sizes: dict[str, int], seed: int = 0) -> None:
         "O[t,s] = A[s,t]",
         "O[t,s] = A[t,s]",
         "O[] = n*c[]",
+        "O[t,f] = decay(a)[t,s]*x[s,f] + decay(b)[t,-,f]",
+        "O[t] = decay(b)[t,s,f]*decay(b)[+,t,f]*decay(c)[+,s]",
+        "O[t,f] = decay(A)[t,s,f,g]*x[s,g]*decay(a)[+,-]",
+        "O[f,g] = decay(A)[+,-,f,r]*decay(A)[t,-,r,g]*decay(A)[+,t,f,f]",
+        "O[t,s] = decay(c)[t,s]",
     ],
 )
 def test_steps_compute_the_expression(text: str) -> None:
-    check(ta.parse(text, indices=TOKENS), SIZES)
+    declared = {"a": "n", "b": "n d", "c": "", "A": "n d d", "x": "n d"} if "decay" in text else None
+    indices = {"t,s": "n ordered", "f,g,r": "d"} if "decay" in text else TOKENS
+    check(ta.parse(text, indices=indices, tensors=declared), SIZES)
 
 
 @settings(max_examples=40)

@@ -1,0 +1,327 @@
+"""Streams as operators: recurrent, chunked and parallel, each kernel proved equal to what it has to compute.
+
+Three kernels are compiled: the definition itself over all of time (*parallel*), a chunk of tokens from given states,
+and one token.  Chunked, the chunk's kernel runs on one chunk after the other and hands on the states; recurrent, the
+token's kernel does.  Nothing but the outputs and one set of states is kept, so that memory does not grow with the
+length; for gradients the states before the chunks are kept, and every chunk is run again when they are computed.
+
+*Length of a chunk.*  It minimises the cost for a token, ``(flops(c) + overhead * steps) / c``, where the FLOPs of the
+chunk's plan are a polynomial in its length c and `OVERHEAD`, the FLOPs that could be done while a step starts, is a
+guess that depends on the machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import sympy
+import torch
+
+from tensoralg.errors import InputMismatch, ShapeMismatch, UnknownName, suggest
+from tensoralg.expr import Definition, Tensor
+from tensoralg.expr.arrays import all_dimensions
+from tensoralg.lower.build import compile_definitions
+from tensoralg.lower.operator import Operator
+from tensoralg.spaces import VectorSpace
+from tensoralg.stream.kernels import chunk_definitions, token_definitions
+
+if TYPE_CHECKING:
+    from tensoralg.stream import Stream
+
+FORMS = (None, "recurrent", "chunked", "parallel")
+LENGTHS = (16, 32, 64, 128, 256, 512)
+OVERHEAD = 2_000_000
+State = dict[str, torch.Tensor]
+Arrays = list[torch.Tensor]
+
+
+class StreamOperator(Operator):
+    """The forms of a stream as one module; made by :func:`tensoralg.lower.compile`.
+
+    Attributes
+    ----------
+    stream : Stream
+        What it runs.
+    form : str or None
+        The form that calls take; None chooses by the number of tokens.
+    chunk, token : Operator
+        The kernels of a chunk and of a token: outputs, then new states.
+    """
+
+    def __init__(
+        self, stream: Stream, sizes: Mapping[str, int] | None, form: str | None, parameters: Mapping[str, Any]
+    ) -> None:
+        whole = compile_definitions(stream.definitions, sizes, single=stream.single)
+        super().__init__(
+            whole.definition, whole.tensors, whole.programs, whole.costs, whole.source, whole.verdicts, whole.plan,
+            whole.sizes, parameters,
+        )  # fmt: skip
+        self.stream, self.form = stream, form
+        chunk, token = chunk_definitions(stream.system), token_definitions(stream.system)
+        self.chunk = compile_definitions(chunk, self._fixed(chunk, sizes))
+        self.token = compile_definitions(token, self._fixed(token, sizes))
+        self._clock = stream.along
+        self._place = {t.name: _place_of(t.legs, self._clock) for t in self.tensors}
+        places = [_place_of([leg.space for leg in d.legs], self._clock) for d in stream.definitions]
+        self._out_place = [place for place in places if place is not None]
+        self._state_names = [state.name for state in stream.system.states]
+        self._token_tensors = tuple(t for t in self.token.tensors if t.name not in self._state_names)
+        self._token_names = [tensor.name for tensor in self._token_tensors]
+        self._constant = {g.tensor.name for s in stream.system.states for g in s.gates if not g.tensor.legs}
+        self._lengths: dict[Any, int] = {}
+
+    def _fixed(self, definitions: Sequence[Definition], sizes: Mapping[str, int] | None) -> dict[str, int]:
+        """Return the fixed sizes that a kernel for a piece of time has."""
+        names = set().union(*map(all_dimensions, definitions)) - {str(self.stream.along.dimension)}
+        return {name: size for name, size in (sizes or {}).items() if name in names}
+
+    # states
+
+    def init_state(
+        self,
+        batch_shape: Sequence[int] = (),
+        dtype: torch.dtype | None = None,
+        device: Any = None,
+        sizes: Mapping[str, int] | None = None,
+    ) -> State:
+        """Return the states before the first token: zeros, by name.
+
+        Parameters
+        ----------
+        batch_shape : sequence of int
+            The batch axes in front.
+        dtype, device
+            Those of the tokens to come; the defaults of torch if not given.
+        sizes : mapping of str to int, optional
+            Sizes of dimensions.  An axis whose size is not known, neither here nor from `compile` nor from a
+            parameter, has length 1 until the first token.
+        """
+        known = {**self.sizes, **self._sizes_of_parameters(), **(sizes or {})}
+        return {
+            state.name: torch.zeros(
+                (*batch_shape, *(_extent(space, known) for space in state.shape)), dtype=dtype, device=device
+            )
+            for state in self.stream.system.states
+        }
+
+    def _sizes_of_parameters(self) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for tensor in self.tensors:
+            if tensor.name not in self.inputs:
+                array = getattr(self, tensor.name)
+                for leg, extent in zip(tensor.legs, array.shape, strict=True):
+                    found.setdefault(str(leg.dimension), int(extent))
+        return found
+
+    def _check_names(self, state: Any) -> None:
+        if not isinstance(state, Mapping) or set(state) != set(self._state_names):
+            what = f"has {', '.join(map(str, state))}" if isinstance(state, Mapping) else f"is a {type(state).__name__}"
+            raise UnknownName(
+                f"the state {what}", remedy=f"give a dict with a tensor for each of {', '.join(self._state_names)}"
+            )
+
+    def _checked(self, state: Mapping[str, Any], like: torch.Tensor, known: Mapping[str, int]) -> Arrays:
+        """Return given states in order, of the shape, dtype and device that the tokens ask for."""
+        found = []
+        for one in self.stream.system.states:
+            value = state[one.name]
+            if not isinstance(value, torch.Tensor) or value.dtype != like.dtype or value.device != like.device:
+                what = f"{value.dtype} on {value.device}" if isinstance(value, torch.Tensor) else type(value).__name__
+                raise InputMismatch(
+                    f"the state {one.name} is {what}, the tokens are {like.dtype} on {like.device}",
+                    remedy="make the state with init_state(batch_shape, dtype, device) of the tokens",
+                    tensor=one.name,
+                )
+            wanted = [_extent(space, known) for space in one.shape]
+            legs = list(value.shape[value.dim() - len(wanted) :])
+            if legs != wanted and all(a in (1, b) for a, b in zip(legs, wanted, strict=False)) and not value.any():
+                value = value.expand(*value.shape[: value.dim() - len(wanted)], *wanted)
+            elif legs != wanted:
+                raise ShapeMismatch(
+                    f"the state {one.name} has shape {tuple(value.shape)}, but its legs have the sizes {tuple(wanted)}",
+                    remedy="continue with tokens of the sizes with which the state was made",
+                    tensor=one.name,
+                )
+            found.append(value)
+        return found
+
+    # forms
+
+    def forward(self, *args: Any, state: Any = None, return_state: bool = False, **kwargs: Any) -> Any:
+        """Return the outputs at all tokens; with `return_state` also the states after the last one.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            The inputs, by name or in the order of `inputs`, with batch axes in front.
+        state : dict of str to tensor, optional
+            The states before the first token, from `init_state`, or from an earlier call: the sequence goes on.
+        return_state : bool
+            Whether the result is a pair (outputs, states).
+
+        Raises
+        ------
+        UnknownName, ShapeMismatch, InputMismatch
+            If inputs or states do not fit together.
+        """
+        arrays = self._tensors(self._named(args, kwargs))
+        self._check_shapes(arrays)
+        named = dict(zip(self.order, arrays, strict=True))
+        count, known = self._count(named), self._known(named)
+        length = self._chunk_length(named, known)
+        form = self.form or ("parallel" if count <= length else "chunked")
+        if form == "parallel" and state is None and not return_state:
+            return self.run(arrays)
+        if self.stream.reverse:
+            named = {name: self._flipped(array, self._place[name]) for name, array in named.items()}
+        states = self._start(state, named, known)
+        length = {"parallel": max(count, 1), "recurrent": 1, "chunked": length}[form]
+        outputs, states = self._pieces(named, states, count, length, form == "recurrent")
+        if self.stream.reverse:
+            outputs = [self._flipped(out, place) for out, place in zip(outputs, self._out_place, strict=True)]
+        result = outputs[0] if self.stream.single else tuple(outputs)
+        return (result, dict(zip(self._state_names, states, strict=True))) if return_state else result
+
+    def step(self, state: Any, **token: Any) -> tuple[State, Any]:
+        """Return the states after one more token, and the output at it.
+
+        Parameters
+        ----------
+        state : dict of str to tensor
+            From `init_state` or an earlier step; it is not changed.
+        **token
+            The inputs at one token: arrays without their axis over time.
+        """
+        self._check_names(state)
+        given = {**self._token_inputs(token), **state}
+        named = dict(zip(self.token.order, self.token._tensors([given[n] for n in self.token.order]), strict=True))
+        known = {**self.sizes, **_sizes(self._token_tensors, [named[name] for name in self._token_names])}
+        states = self._checked(named, next(iter(named.values())), known)
+        named |= dict(zip(self._state_names, states, strict=True))
+        self.token._check_shapes(list(named.values()))
+        outs, new = self._call(self.token, named)
+        return dict(zip(self._state_names, new, strict=True)), outs[0] if self.stream.single else tuple(outs)
+
+    def _token_inputs(self, token: Mapping[str, Any]) -> dict[str, Any]:
+        for name in token:
+            if name not in self._token_names or name not in self.inputs:
+                raise UnknownName(f"there is no input {name!r}", remedy=suggest(name, self.inputs), name=name)
+        for name in self._token_names:
+            if name in self.inputs and name not in token:
+                raise UnknownName(f"input {name} is missing", remedy=f"pass {name}=...", name=name)
+        return {name: token[name] if name in token else getattr(self, name) for name in self._token_names}
+
+    # pieces of time
+
+    def _pieces(
+        self, named: dict[str, torch.Tensor], states: Arrays, count: int, length: int, single: bool
+    ) -> tuple[Arrays, Arrays]:
+        """Return the outputs at all tokens and the states after them, piece by piece."""
+        graph = torch.is_grad_enabled() and any(x.requires_grad for x in (*named.values(), *states))
+        parts: list[Arrays] = []
+        whole: Arrays = []
+        for start in range(0, max(count, 1), length):
+            size = min(length, count - start)
+            piece = {name: self._cut(name, array, start, size) for name, array in named.items()}
+            outs, states = self._advance(piece, states, single and count > 0)
+            if graph or size == count:
+                parts.append(outs)
+                continue
+            if not whole:
+                whole = [_longer(out, place, count) for out, place in zip(outs, self._out_place, strict=True)]
+            for target, out, place in zip(whole, outs, self._out_place, strict=True):
+                target.narrow(place, start, size).copy_(out)
+        if not whole:
+            whole = [
+                torch.cat(pieces, dim=place) if len(pieces) > 1 else pieces[0]
+                for pieces, place in zip(zip(*parts, strict=True), self._out_place, strict=True)
+            ]
+        return whole, states
+
+    def _advance(self, piece: dict[str, torch.Tensor], states: Arrays, single: bool) -> tuple[Arrays, Arrays]:
+        """Return the outputs at a piece of time and the states after it."""
+        before = dict(zip(self._state_names, states, strict=True))
+        if not single:
+            return self._call(self.chunk, piece | before)
+        token = {
+            name: array if (place := self._place[name]) is None else array.select(place, 0)
+            for name, array in piece.items()
+        }
+        outs, new = self._call(self.token, token | before)
+        return [out.unsqueeze(place) for out, place in zip(outs, self._out_place, strict=True)], new
+
+    def _call(self, kernel: Operator, named: Mapping[str, torch.Tensor]) -> tuple[Arrays, Arrays]:
+        found = kernel.run([named[name] for name in kernel.order])
+        count = len(self._out_place)
+        return list(found[:count]), list(found[count:])
+
+    def _cut(self, name: str, array: torch.Tensor, start: int, size: int) -> torch.Tensor:
+        """Return a piece of an input; a gate that is constant in time is given a time axis."""
+        place = self._place[name]
+        if place is not None:
+            return array.narrow(place, start, size)
+        return array[..., None].expand(*array.shape, size) if name in self._constant else array
+
+    def _flipped(self, array: torch.Tensor, place: int | None) -> torch.Tensor:
+        return array if place is None else array.flip(place)
+
+    # sizes
+
+    def _count(self, named: Mapping[str, torch.Tensor]) -> int:
+        return next(named[n].shape[place] for n, place in self._place.items() if place is not None)
+
+    def _known(self, named: Mapping[str, torch.Tensor]) -> dict[str, int]:
+        return {**self.sizes, **_sizes(self.tensors, [named[tensor.name] for tensor in self.tensors])}
+
+    def _start(self, state: Any, named: Mapping[str, torch.Tensor], known: Mapping[str, int]) -> Arrays:
+        like = next(iter(named.values()))
+        if state is None:
+            state = self.init_state((), like.dtype, like.device, known)
+        self._check_names(state)
+        return self._checked(state, like, known)
+
+    def _chunk_length(self, named: Mapping[str, torch.Tensor], known: Mapping[str, int]) -> int:
+        """Return the length of a chunk that costs least for a token."""
+        batch = max(
+            array.shape[: array.dim() - len(t.legs)].numel()
+            for t, array in zip(self.tensors, (named[t.name] for t in self.tensors), strict=True)
+        )
+        key = (batch, *sorted((n, e) for n, e in known.items() if n != str(self._clock.dimension)))
+        if key not in self._lengths:
+            steps = max(len(program.steps) for program in self.chunk.programs)
+            self._lengths[key] = min(LENGTHS, key=lambda c: (batch * self._flops(c, known) + OVERHEAD * steps) / c)
+        return self._lengths[key]
+
+    def _flops(self, length: int, known: Mapping[str, int]) -> float:
+        sizes = {**known, str(self._clock.dimension): length}
+        return min(float(sympy.sympify(str(cost)).subs(sizes)) for cost in self.chunk.costs)
+
+
+def _place_of(legs: Sequence[VectorSpace], clock: VectorSpace) -> int | None:
+    """Return where the axis over time is, counted from the end."""
+    return next((k - len(legs) for k, leg in enumerate(legs) if leg == clock), None)
+
+
+def _extent(space: VectorSpace, known: Mapping[str, int]) -> int:
+    """Return the size of a space, 1 where it is not known."""
+    dimension = sympy.sympify(space.dimension)
+    if all(str(symbol) in known for symbol in dimension.free_symbols):
+        return int(dimension.subs({symbol: known[str(symbol)] for symbol in dimension.free_symbols}))
+    return 1
+
+
+def _sizes(tensors: Sequence[Tensor], arrays: Sequence[torch.Tensor]) -> dict[str, int]:
+    """Return the sizes of the dimensions that are symbols."""
+    found: dict[str, int] = {}
+    for tensor, array in zip(tensors, arrays, strict=True):
+        for k, leg in enumerate(tensor.legs):
+            if array.dim() >= len(tensor.legs):
+                found.setdefault(str(leg.dimension), array.shape[k - len(tensor.legs)])
+    return found
+
+
+def _longer(part: torch.Tensor, place: int, count: int) -> torch.Tensor:
+    shape = list(part.shape)
+    shape[place] = count
+    return part.new_empty(shape)
