@@ -585,6 +585,12 @@ def softmax() -> ta.Definition:
     return text(quotient(f"s: le[s,t]*exp(sum(f: {SCORES}))*V[s,c]", f"s: le[s,t]*exp(sum(f: {SCORES}))"))
 
 
+@claim(source="arXiv 1706.03762, sec. 3.2.1 (softmax attention)", expected="refuted")
+def causal_softmax_attention_streams():
+    """No state of constant size has all later sums of ``exp(q_t . k_s)`` affine in it: the Hankel rank grows."""
+    return Streamable(softmax())
+
+
 @claim(source="a mistake: the exponential taken entry by entry", expected="refuted")
 def softmax_attention_is_attention_with_exponential_features():
     """``exp(q . k)`` couples query and key; ``exp(q) . exp(k)`` does not, and is something else."""

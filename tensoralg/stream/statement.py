@@ -3,7 +3,8 @@
 A derived stream with its laws proved proves it.  A definition that *no* machine can run token by token refutes it: one
 whose output at t depends on tokens that come later, whichever way time runs.  That is an identity to be refuted: were
 the output causal, it would stay the same with all later tokens set to 0.  So the refutation is an exact
-point: sizes, tensors and a time at which the output changes with the future.
+point: sizes, tensors and a time at which the output changes with the future.  A Hankel rank that is shown to grow
+refutes it too (see `tensoralg.stream.bounds`).
 """
 
 from __future__ import annotations

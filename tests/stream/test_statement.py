@@ -68,10 +68,17 @@ def test_it_is_refuted_by_a_point_where_the_future_matters(text: str) -> None:
 
 
 def test_a_function_of_two_times_is_left_open_and_named() -> None:
-    verdict = streamable("O[t,c] = le[s,t]*exp(sum(f: Q[t,f]*K[s,f]))*V[s,c]").decide()
+    verdict = streamable("O[t,c] = le[s,t]*relu(sum(f: Q[t,f]*K[s,f]))*V[s,c]").decide()
     assert verdict.status == "unknown"
-    assert str(verdict.factor) == "exp(sum(f: Q[t,f]*K[s,f]))"
+    assert str(verdict.factor) == "relu(sum(f: Q[t,f]*K[s,f]))"
     assert verdict.certificate is None
+
+
+def test_it_is_refuted_by_a_rank_that_grows() -> None:
+    verdict = streamable("O[t,c] = le[s,t]*exp(sum(f: Q[t,f]*K[s,f]))*V[s,c]").decide()
+    assert verdict.status == "refuted"
+    assert "Hankel rank grows" in verdict.reason
+    assert str(verdict.factor) == "exp(sum(f: Q[t,f]*K[s,f]))"
 
 
 def test_what_only_looks_as_if_it_saw_the_future_is_not_refuted() -> None:
