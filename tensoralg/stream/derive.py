@@ -22,7 +22,8 @@ from typing import Any
 import sympy
 
 from tensoralg.errors import NotStreamable
-from tensoralg.expr.nodes import Bind, Decay, Definition, Delta, Entry, Expr, add, bind, mul
+from tensoralg.expr.nodes import Bind, Decay, Definition, Delta, Entry, Expr, Mask, Near, add, bind, mul
+from tensoralg.expr.replace import replace_tensor
 from tensoralg.expr.rewrite import fresh, substitute
 from tensoralg.expr.tensor import Tensor
 from tensoralg.plan import cost
@@ -31,6 +32,7 @@ from tensoralg.stream.canonical import Registry, canonical
 from tensoralg.stream.forest import Forest, forests
 from tensoralg.stream.monomials import Expansion
 from tensoralg.stream.system import Gate, State, System, at_token, reads
+from tensoralg.stream.windows import Window, reach
 
 LARGE = 2**16
 MOST_PLACEMENTS = 256
@@ -58,8 +60,8 @@ class Edge:
 
     node: Node
     strict: bool
-    width: Expr | None
-    gates: list[Decay] = field(default_factory=list)
+    gates: list[Decay]
+    width: Expr | None = None
 
 
 class Derivation:
@@ -80,6 +82,8 @@ class Derivation:
         self.expansion = Expansion(clock, taken)
         self.states: list[State] = []
         self.known: Registry[State] = Registry()
+        self.windows: list[Window] = []
+        self.known_windows: Registry[Window] = Registry()
 
     def run(self, outputs: Sequence[Definition], time: Index) -> System:
         """Return the system of some definitions that have the leg `time`.
@@ -94,7 +98,7 @@ class Derivation:
             legs = tuple(time if leg.space == self.clock else leg for leg in out.legs)
             body = out[legs]
             made.append(Definition(legs, self.at(body, time), out.name))
-        return System(time, tuple(self.states), tuple(made))
+        return System(time, tuple(self.states), tuple(made), tuple(self.windows))
 
     def at(self, expr: Expr, now: Index) -> Expr:
         """Return a term at one time, its sums over time replaced by entries of states at that time."""
@@ -102,12 +106,34 @@ class Derivation:
             return expr
         if isinstance(expr, Bind):
             if any(index.space == self.clock for index in expr.indices):
-                return self.total([expr], now)
+                return self.window(expr, now) or self.total([expr], now)
             return bind(expr.indices, self.at(expr.summand, now))
         if expr.kind == "add":
-            sums = [term for term in expr.children() if self.expansion.sums_time(term)]
-            return add(self.total(sums, now), *(term for term in expr.children() if term not in sums))
+            terms = [self.window(term, now) or term for term in expr.children()]
+            sums = [term for term in terms if self.expansion.sums_time(term)]
+            rest = [term for term in terms if not self.expansion.sums_time(term)]
+            return add(*([self.total(sums, now)] if sums else []), *rest)
         return expr.with_children(tuple(self.at(child, now) for child in expr.children()))
+
+    def window(self, expr: Expr, now: Index) -> Expr | None:
+        """Return the entry of a sum over the last tokens; None if it is none."""
+        over_time = isinstance(expr, Bind) and any(index.space == self.clock for index in expr.indices)
+        distance = reach(expr, now) if over_time else None
+        if distance is None:
+            return None
+        legs = tuple(index for index in expr._free if index.space != self.clock)
+
+        def key(ordered: Sequence[Index]) -> Definition:
+            return canonical(expr, (now, *ordered))
+
+        found = self.known_windows.find(legs, key)
+        if found is None:
+            name = fresh("W1", self.taken)
+            self.taken.add(name)
+            found = Window(name, now, legs, expr, distance), tuple(range(len(legs)))
+            self.windows.append(found[0])
+            self.known_windows.add(found[0], legs, key)
+        return found[0].tensor[(now, *(legs[k] for k in found[1]))]
 
     def total(self, terms: Iterable[Expr], now: Index) -> Expr:
         """Return a sum of terms at a time in entries of states."""
@@ -130,7 +156,7 @@ class Derivation:
                 still.append(factor)
         for time in forest.monomial.times:
             cover = forest.covers[time]
-            nodes[cover.time].children.append(Edge(nodes[time], cover.strict, cover.width, gates[time]))
+            nodes[cover.time].children.append(Edge(nodes[time], cover.strict, gates[time], cover.width))
         root, bound = nodes[now], (*forest.monomial.features, *links)
         return self._placed(root, list(nodes.values()), still, bound)
 
@@ -191,6 +217,8 @@ class Derivation:
     def _read(self, tree: Tree, edge: Edge, now: Index) -> Expr:
         """Return the entry of the state of an edge at the time above it; the state is made if there is none."""
         value = self._content(tree, edge)
+        if edge.width is not None:
+            return self._last(edge, value, now)
         crossing = tree.crossing(edge)
         legs, args, gates = list(crossing), list(crossing), []
         for gate in edge.gates:
@@ -204,9 +232,26 @@ class Derivation:
             legs.append(row)
             args.append(outer)
             gates.append(Gate(gate.tensor, row, matrix=True))
-        state, order = self._known(State("", edge.node.time, tuple(legs), value, tuple(gates), edge.width))
+        state, order = self._known(State("", edge.node.time, tuple(legs), value, tuple(gates)))
         symbol = state.before if edge.strict else state.tensor
         return symbol[(now, *(args[k] for k in order))]
+
+    def _last(self, edge: Edge, value: Expr, now: Index) -> Expr:
+        """Return the entry of a sum over the last tokens that stands below a time of a masked sum."""
+        for window in self.windows:
+            value = replace_tensor(value, window.name, window.definition)
+        time = edge.node.time
+        strict = [Mask(True, time, now)] if edge.strict else []
+        gates = [Decay(gate.tensor, now, time, gate.args) for gate in edge.gates]
+        inner = tuple(_index(gate.args[1]) for gate in edge.gates if len(gate.args) == 2)
+        body = bind((time, *inner), mul(Near(time, now, edge.width), *strict, *gates, value))
+        entry = None if reads(value, self.states) else self.window(body, now)
+        if entry is None:
+            raise NotStreamable(
+                f"the window near[{time},{now},{edge.width}] holds sums that are not in windows",
+                remedy="keep all times below it to windows too",
+            )
+        return entry
 
     def _known(self, state: State) -> tuple[State, tuple[int, ...]]:
         """Return the state with a value, and which of the given legs each of its legs is."""
@@ -377,11 +422,11 @@ def _summands(term: Expr) -> tuple[tuple[Index, ...], tuple[Expr, ...]]:
 def _dynamics(state: State) -> Any:
     """Return what happens to a state between tokens, its legs counted."""
     gates = [(gate.tensor, state.legs.index(gate.leg) if gate.leg else None, gate.matrix) for gate in state.gates]
-    return state.shape, sorted(gates, key=str), state.width
+    return state.shape, sorted(gates, key=str)
 
 
 def _key(state: State, legs: Sequence[Index]) -> Any:
     """Return what two states have in common that are the same, their legs taken in an order."""
     gates = [(gate.tensor, legs.index(gate.leg) if gate.leg else None, gate.matrix) for gate in state.gates]
     value = canonical(state.value, [state.time, *legs])
-    return value, tuple(sorted(gates, key=str)), state.width
+    return value, tuple(sorted(gates, key=str))

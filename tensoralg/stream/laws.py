@@ -63,7 +63,11 @@ def laws(system: System, definitions: tuple[Definition, ...]) -> Iterator[Law]:
     """
     closed = system.over(Segment())
     for wanted, found in zip(definitions, closed.outputs, strict=True):
-        yield Law(f"definition of {wanted.name}", wanted, found)
+        written: Expr = found
+        for window in system.windows:
+            written = replace_tensor(written, window.name, window.definition)
+        assert isinstance(written, Definition)
+        yield Law(f"definition of {wanted.name}", wanted, written)
     for state in system.states:
         any_value = Tensor("value", (system.clock, *state.shape))[(state.time, *state.legs)]
         simple = System(system.time, (replace(state, value=any_value),), ())

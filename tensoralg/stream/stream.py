@@ -13,6 +13,7 @@ import sympy
 from tensoralg.errors import Ambiguous, InvalidExpression, NotStreamable, UnknownName, UnorderedSpace, suggest
 from tensoralg.expr.nodes import Decay, Definition, Entry, Expr, Mask, Near, Size
 from tensoralg.expr.rewrite import distinct_nodes, fresh
+from tensoralg.expr.tensor import Tensor
 from tensoralg.normal import unify
 from tensoralg.plan import Plan, plan
 from tensoralg.proof import Verdict
@@ -23,6 +24,7 @@ from tensoralg.stream.laws import Law, laws
 from tensoralg.stream.merge import Merging
 from tensoralg.stream.symmetry import packed_size, symmetries
 from tensoralg.stream.system import Segment, Step, System, at_token
+from tensoralg.stream.windows import RECENT, for_one_token
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Stream:
     along : Space
         The space of times.
     reverse : bool
-        Whether tokens come from the last to the first; everything else is about the order in which they come.
+        Whether tokens come from the last to the first; states, steps and laws are about the order in which they come.
     single : bool
         Whether one definition was given, so that `output` is one.
     """
@@ -55,6 +57,11 @@ class Stream:
         """Every state at every time as a masked sum, over the time and its legs."""
         forms = self.system.over(Segment())
         return {state.name: forms.state(state) for state in self.system.states}
+
+    @property
+    def windows(self) -> dict[str, Definition]:
+        """The sums over the last tokens, by the names by which `step` and `output` read them at a token."""
+        return {window.name: window.definition for window in self.system.windows}
 
     @cached_property
     def step(self) -> dict[str, Definition]:
@@ -99,7 +106,8 @@ class Stream:
     @cached_property
     def laws(self) -> tuple[Law, ...]:
         """The equations that make it a stream of the definitions (see `tensoralg.stream.laws`), merges included."""
-        found = list(laws(self.system, self.definitions))
+        forward = self.definitions if not self.reverse else tuple(_turned(d, self.along) for d in self.definitions)
+        found = list(laws(self.system, forward))
         with suppress(NotStreamable):  # where segments do not merge there is nothing to prove
             found += self.merging.laws()
         return tuple(found)
@@ -122,20 +130,31 @@ class Stream:
 
     @property
     def state_size(self) -> Any:
-        """How many numbers the states have, a polynomial; symmetric ones count in full."""
-        return sympy.Add(*(state.size for state in self.system.states))
+        """How many numbers are carried, a polynomial: the states, symmetric ones in full, and the tokens of windows."""
+        return sympy.Add(*(state.size for state in self.system.states), self._kept)
+
+    @property
+    def _kept(self) -> Any:
+        """How many numbers the tokens have that windows need."""
+        far: dict[Tensor, Any] = {}
+        for window in self.system.windows:
+            for symbol in window.tokens:
+                far[symbol] = sympy.Max(far.get(symbol, 0), window.reach)
+        spaces = {symbol: [leg for leg in symbol.legs if leg != self.along] for symbol in far}
+        sizes = {symbol: sympy.Mul(*(leg.dimension for leg in legs)) for symbol, legs in spaces.items()}
+        return sympy.Add(*(sizes[symbol] * distance for symbol, distance in far.items()))
 
     @cached_property
     def packed_size(self) -> Any:
         """How many numbers the states have when those that symmetry makes equal count once."""
         forms = self.system.over(Segment())
         found = (packed_size(state.shape, symmetries(forms.state(state), state.legs)) for state in self.system.states)
-        return sympy.Add(*found)
+        return sympy.Add(*found, self._kept)
 
     @cached_property
     def minimal(self) -> bool:
         """Whether no smaller state has the outputs affine in it: `packed_size` meets the Hankel rank at small sizes."""
-        return meets_rank(self.system, self.packed_size)
+        return not self.system.windows and meets_rank(self.system, self.packed_size)
 
     @cached_property
     def plan(self) -> Plan:
@@ -145,10 +164,12 @@ class Stream:
     @property
     def flops_per_token(self) -> Any:
         """The FLOPs of one token, a polynomial (a minimum of several where the best order depends on sizes)."""
-        return self.plan.flops
+        far = {w: plan(for_one_token(w)).flops.subs(RECENT, w.reach + 1) for w in self.system.windows}
+        return sympy.Add(self.plan.flops, *far.values())
 
     def __str__(self) -> str:
         lines = [f"stream of {'; '.join(map(str, self.definitions))}", ""]
+        lines += [f"  window {definition}" for definition in self.windows.values()]
         lines += [f"  state  {definition}" for definition in self.states.values()]
         lines += [f"  step   {definition}" for definition in self.step.values()]
         lines += [f"  output {definition}" for definition in self.outputs]
@@ -207,7 +228,7 @@ def stream(
             system = Derivation(clock, names, minimize).run(turned, time)
         except NotStreamable:
             raise error from None
-        definitions, reverse = turned, True
+        reverse = True
     _check_constant(system, clock)
     return Stream(definitions, system, clock, reverse, isinstance(expr, Expr), tuple(given))
 

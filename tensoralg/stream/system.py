@@ -25,6 +25,7 @@ from tensoralg.expr.nodes import Bind, Decay, Definition, Delta, Entry, Expr, Ma
 from tensoralg.expr.rewrite import distinct_nodes, fresh, names_in, substitute
 from tensoralg.expr.tensor import Tensor
 from tensoralg.spaces import Fused, Index, IndexTerm, Injected, Space, VectorSpace
+from tensoralg.stream.windows import Window
 
 BEFORE, OLD = ".before", ".old"
 End = Index | str
@@ -59,8 +60,6 @@ class State:
         What a token adds, with entries of earlier states at its time.
     gates : tuple of Gate
         What the state is multiplied by before that.
-    width : Expr or None
-        The width of the window of tokens that count, if not all do.
     """
 
     name: str
@@ -68,7 +67,6 @@ class State:
     legs: tuple[Index, ...]
     value: Expr
     gates: tuple[Gate, ...] = ()
-    width: Expr | None = None
 
     @property
     def tensor(self) -> Tensor:
@@ -206,11 +204,14 @@ class System:
     states : tuple of State
     outputs : tuple of Definition
         The outputs at `time`, with entries of states at that time; `time` is among their legs.
+    windows : tuple of Window
+        Sums over the last tokens, whose entries stand for tokens of their own in states and outputs.
     """
 
     time: Index
     states: tuple[State, ...]
     outputs: tuple[Definition, ...]
+    windows: tuple[Window, ...] = ()
 
     @property
     def clock(self) -> Space:
