@@ -513,6 +513,12 @@ def second_order_attention_carries_d_e_numbers_fewer_than_published():
     return Quantity.of(second().state_size) + d * e == d**2 + 2 * d * e
 
 
+@claim(source="definition", mutation=lambda: Quantity.of(second().packed_size) * 2 <= d**2 + 2 * d * e)
+def the_keys_of_second_order_attention_are_symmetric():
+    """S is proved symmetric, so that d (d + 1) / 2 + d e numbers are independent."""
+    return Quantity.of(second().packed_size) * 2 == d**2 + d + 2 * d * e
+
+
 # The delta rule: the transition is known at every token.
 
 DELTA_STEP = "S[c,f] = S1[c,f] + beta[]*K[f]*(V[c] - sum(g: S1[c,g]*K[g]))"
