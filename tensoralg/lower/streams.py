@@ -5,9 +5,10 @@ and one token.  Chunked, the chunk's kernel runs on one chunk after the other an
 token's kernel does.  Nothing but the outputs and one set of states is kept, so that memory does not grow with the
 length; for gradients the states before the chunks are kept, and every chunk is run again when they are computed.
 
-*Length of a chunk.*  It minimises the cost for a token, ``(flops(c) + overhead * steps) / c``, where the FLOPs of the
-chunk's plan are a polynomial in its length c and `OVERHEAD`, the FLOPs that could be done while a step starts, is a
-guess that depends on the machine.
+*Length of a chunk.*  It minimises the cost for a token, ``(work(c) + OVERHEAD * steps) / c``.  The work is that of the
+chunk's plan, polynomials in its length c: FLOPs, and `POINTWISE` times the pointwise operations.  `OVERHEAD`, the FLOPs
+that could be done while a step starts, and `POINTWISE`, those while one entry is read and written, are guesses that
+depend on the machine.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from typing import TYPE_CHECKING, Any
 import sympy
 import torch
 
-from tensoralg.errors import InputMismatch, ShapeMismatch, UnknownName, suggest
+from tensoralg.errors import InputMismatch, ShapeMismatch, UnknownName, ValidationFailed, suggest
 from tensoralg.expr import Definition, Tensor
 from tensoralg.expr.arrays import all_dimensions
 from tensoralg.lower.build import compile_definitions
 from tensoralg.lower.operator import Operator, check_shape, dimensions_of
 from tensoralg.lower.recent import Recent
+from tensoralg.plan import plan
+from tensoralg.plan.polynomial import value_at
 from tensoralg.spaces import VectorSpace
 from tensoralg.stream.kernels import chunk_definitions, token_definitions
 
@@ -32,7 +35,9 @@ if TYPE_CHECKING:
 
 FORMS = (None, "recurrent", "chunked", "parallel")
 LENGTHS = (16, 32, 64, 128, 256, 512)
-OVERHEAD = 2_000_000
+OVERHEAD = 1_000_000
+POINTWISE = 20
+TYPICAL = 64
 State = dict[str, torch.Tensor]
 Arrays = list[torch.Tensor]
 
@@ -53,13 +58,14 @@ class StreamOperator(Operator):
     def __init__(
         self, stream: Stream, sizes: Mapping[str, int] | None, form: str | None, parameters: Mapping[str, Any]
     ) -> None:
+        _check_proved(stream)
         whole = compile_definitions(stream.definitions, sizes, single=stream.single)
         super().__init__(
             whole.definition, whole.tensors, whole.programs, whole.costs, whole.source, whole.verdicts, whole.plan,
             whole.sizes, parameters,
         )  # fmt: skip
         self.stream, self.form = stream, form
-        chunk, token = chunk_definitions(stream.system), token_definitions(stream.system)
+        chunk, token = self._cheapest_chunk(sizes), token_definitions(stream.system)
         self.chunk = compile_definitions(chunk, self._fixed(chunk, sizes))
         self.token = compile_definitions(token, self._fixed(token, sizes))
         self._clock = stream.along
@@ -74,6 +80,17 @@ class StreamOperator(Operator):
         self._token_legs = {tensor.name: dimensions_of(tensor) for tensor in (*self._token_tensors, *carried)}
         self._constant = {g.tensor.name for s in stream.system.states for g in s.gates if not g.tensor.legs}
         self._lengths: dict[Any, int] = {}
+
+    def _cheapest_chunk(self, sizes: Mapping[str, int] | None) -> tuple[Definition, ...]:
+        """Return what a chunk computes, written in the way that costs least where all unknown sizes are `TYPICAL`."""
+        ways = {chunk_definitions(self.stream.system, nested): None for nested in (True, False)}
+
+        def flops(definitions: tuple[Definition, ...]) -> Any:
+            names = set().union(*map(all_dimensions, definitions))
+            known = dict.fromkeys(names, TYPICAL) | self._fixed(definitions, sizes)
+            return plan(definitions, known).flops
+
+        return min(ways, key=flops) if len(ways) > 1 else next(iter(ways))
 
     def _recent(self, sizes: Mapping[str, int] | None) -> Recent | None:
         windows = self.stream.system.windows
@@ -330,12 +347,25 @@ class StreamOperator(Operator):
         key = (batch, *sorted((n, e) for n, e in known.items() if n != str(self._clock.dimension)))
         if key not in self._lengths:
             steps = max(len(program.steps) for program in self.chunk.programs)
-            self._lengths[key] = min(LENGTHS, key=lambda c: (batch * self._flops(c, known) + OVERHEAD * steps) / c)
+            self._lengths[key] = min(LENGTHS, key=lambda c: (batch * self._work(c, known) + OVERHEAD * steps) / c)
         return self._lengths[key]
 
-    def _flops(self, length: int, known: Mapping[str, int]) -> float:
+    def _work(self, length: int, known: Mapping[str, int]) -> float:
+        """Return what a chunk costs: FLOPs, and pointwise operations as so many FLOPs as they take the time of."""
         sizes = {**known, str(self._clock.dimension): length}
-        return min(float(sympy.sympify(str(cost)).subs(sizes)) for cost in self.chunk.costs)
+        prices = (program.price for program in self.chunk.plan.programs)
+        return min(float(value_at(p.flops, sizes)) + POINTWISE * float(value_at(p.pointwise, sizes)) for p in prices)
+
+
+def _check_proved(stream: Stream) -> None:
+    """Raise unless all laws of a stream are proved."""
+    for name, verdict in stream.verdicts.items():
+        if verdict.status != "proved":
+            raise ValidationFailed(
+                f"the {name} of the stream is {verdict.status}, so its forms might differ from the definition",
+                remedy="see stream.verdicts; give the hypotheses that it needs: stream(..., given=[...])",
+                verdict=verdict,
+            )
 
 
 def _place_of(legs: Sequence[VectorSpace], clock: VectorSpace) -> int | None:
