@@ -3,8 +3,8 @@
 A derived stream with its laws proved proves it.  A definition that *no* machine can run token by token refutes it: one
 whose output at t depends on tokens that come later, whichever way time runs.  That is an identity to be refuted: were
 the output causal, it would stay the same with all later tokens set to 0.  So the refutation is an exact
-point: sizes, tensors and a time at which the output changes with the future.  A Hankel rank that is shown to grow
-refutes it too (see `tensoralg.stream.bounds`).
+point: sizes, tensors and a time at which the output changes with the future.  A Hankel rank that grows (see
+`tensoralg.stream.bounds`) refutes it too where the factor in the way is one for which it grows without end.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tensoralg.errors import NotStreamable
-from tensoralg.expr.nodes import Bind, Decay, Definition, Entry, Expr, Mask, bind, mul
+from tensoralg.expr.nodes import Apply, Bind, Decay, Definition, Entry, Expr, Mask, Pow, bind, mul
 from tensoralg.expr.rewrite import distinct_nodes
 from tensoralg.proof import Counterexample, Verdict, prove
 from tensoralg.spaces import Index, Space
@@ -103,7 +103,7 @@ class Streamable:
         return StreamVerdict("proved", f"{counted}, {len(verdicts)} laws proved", found)
 
     def _refused(self, error: NotStreamable) -> StreamVerdict:
-        if error.proved:
+        if error.proved and _without_end(error.factor):
             return StreamVerdict("refuted", str(error), factor=error.factor)
         if self.given:  # a point at which the future matters need not satisfy them
             return StreamVerdict("unknown", str(error), factor=error.factor)
@@ -114,6 +114,23 @@ class Streamable:
                 reason = f"{definition.name} depends on later tokens, and from the last token on, on earlier ones"
                 return StreamVerdict("refuted", reason, None, forward.counterexample, error.factor)
         return StreamVerdict("unknown", str(error), factor=error.factor)
+
+
+def _without_end(factor: Any) -> bool:
+    """Whether a factor that couples two times has no finite rank: it is the exponential of a polynomial.
+
+    At infinitely many pasts these polynomials in the later token differ by no constant, and exponentials of such
+    polynomials are linearly independent.  A rank that grows up to some size shows less: that of
+    ``relu(pow(1 + q[t]*k[s], 8))`` does so up to 9, where it ends.
+    """
+    return (
+        isinstance(factor, Apply)
+        and factor.function == "exp"
+        and not any(
+            isinstance(node, Apply) or (isinstance(node, Pow) and node.exponent < 0)
+            for node in distinct_nodes(factor.argument)
+        )
+    )
 
 
 def causality(definition: Definition, clock: Space, reverse: bool = False) -> Verdict:

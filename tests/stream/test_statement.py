@@ -81,6 +81,13 @@ def test_it_is_refuted_by_a_rank_that_grows() -> None:
     assert str(verdict.factor) == "exp(sum(f: Q[t,f]*K[s,f]))"
 
 
+def test_a_rank_that_grows_for_a_while_refutes_nothing() -> None:
+    """The eighth power is not negative, so that relu changes nothing, and nine numbers are enough."""
+    verdict = streamable("O[t,c] = le[s,t]*relu(pow(1 + q[t]*k[s], 8))*V[s,c]").decide()
+    assert verdict.status == "unknown"
+    assert streamable("O[t,c] = le[s,t]*pow(1 + q[t]*k[s], 8)*V[s,c]").decide().status == "proved"
+
+
 def test_what_only_looks_as_if_it_saw_the_future_is_not_refuted() -> None:
     text = "O[t,c] = sum(s: V[s,c]) - sum(s: lt[t,s]*V[s,c])"
     verdict = streamable(text).decide()
