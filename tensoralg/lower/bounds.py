@@ -25,14 +25,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from tensoralg.expr.evaluate import size_of
 from tensoralg.lower.arithmetic import Arithmetic, arithmetic, gamma
 from tensoralg.lower.emit import Writer, einsum_text
 from tensoralg.lower.helpers import HELPERS
+from tensoralg.lower.operator import Operator
 from tensoralg.lower.products import gate_counts, product_change, product_error
 from tensoralg.lower.program import (
     Arg,
@@ -69,7 +72,7 @@ class Ball:
         nothing = torch.zeros_like(values)
         return cls(values, nothing, nothing)
 
-    @property
+    @cached_property
     def magnitude(self) -> Tensor:
         """An upper bound of the absolute exact value."""
         return up(self.mid.abs() + self.radius)
@@ -114,6 +117,12 @@ def error_bound(
     return tuple(ball.error for ball in Enclosure(program, machine).results(arrays, sizes))
 
 
+def chosen_program(operator: Operator, sizes: Mapping[str, int]) -> Program:
+    """Return the program that runs at the given sizes."""
+    costs = [size_of(cost, sizes) for cost in operator.costs]
+    return operator.programs[costs.index(min(costs))]
+
+
 class Enclosure:
     """Runs one program in balls, as often as wanted.
 
@@ -123,11 +132,14 @@ class Enclosure:
         What is run.
     machine : Arithmetic
         The arithmetic that it is run in.
+    joint : bool
+        Whether one bound serves for radius and error, in half the time.  No rule gives less for coarser roundings, and
+        none of the supported formats is finer than float64 in any respect, so that the errors are radii as well.
     """
 
-    def __init__(self, program: Program, machine: Arithmetic) -> None:
+    def __init__(self, program: Program, machine: Arithmetic, joint: bool = False) -> None:
         self.program, self.machine = program, machine
-        self.reference = arithmetic(torch.float64, "cpu")
+        self.reference = machine if joint else arithmetic(torch.float64, "cpu")
         self.writer = Writer(program)
         self.lines = {step.name: compile(self.writer.operation(step), step.name, "eval") for step in program.steps}
         self.sizes: Mapping[str, int] = {}
@@ -157,9 +169,11 @@ class Enclosure:
             self.values[step.name] = mid
             return
         ball = Ball.exact(mid.double())
-        ball = replace(ball, radius=self._finite(ball, self._spread(step, self.reference, ball), self.reference))
-        error = self._finite(ball, self._spread(step, self.machine, ball), self.machine)
-        self._keep(step.name, replace(ball, error=error))
+        radius = self._finite(ball, self._spread(step, self.reference, ball), self.reference)
+        ball = replace(ball, radius=radius, error=radius)
+        if self.machine is not self.reference:
+            ball = replace(ball, error=self._finite(ball, self._spread(step, self.machine, ball), self.machine))
+        self._keep(step.name, ball)
 
     def _run(self, step: Step, values: Mapping[str, Any]) -> Tensor:
         """Return the value of a step: its own line of source, in float64."""
@@ -173,10 +187,14 @@ class Enclosure:
     def _operand(self, name: str, machine: Arithmetic) -> Ball:
         """Return a value; in the reference arithmetic, what is computed is the middle of the ball."""
         ball = self.balls[name]
-        return replace(ball, error=ball.radius) if machine is self.reference else ball
+        if machine is self.reference and ball.error is not ball.radius:
+            return replace(ball, error=ball.radius)
+        return ball
 
     def _placed(self, arg: Arg, rank: int, machine: Arithmetic) -> Ball:
         ball = self._operand(arg.name, machine)
+        if len(arg.places) == rank:
+            return ball
         pattern = (..., *(slice(None) if axis in arg.places else None for axis in range(rank)))
         return Ball(ball.mid[pattern], ball.radius[pattern], ball.error[pattern])
 
@@ -224,9 +242,13 @@ class Enclosure:
             )
         operand = machine.operand if summed else 0.0
         (x, e), (y, f) = ((s.magnitude, s.error + operand * (s.magnitude + s.error)) for s in sides)
-        inherited = torch.einsum(text, x, f) + torch.einsum(text, e, y + f)
         rounding = gamma(terms, machine.accumulation)
         computed = torch.einsum(text, x + e, y + f)
+        inherited = torch.zeros_like(computed)
+        if f.any():
+            inherited = torch.einsum(text, x, f)
+        if e.any():
+            inherited = inherited + torch.einsum(text, e, y + f)
         error = inherited + times(rounding, computed) + times(machine.output, computed + times(rounding, computed))
         return up(error + 2 * terms * machine.tiny, 3 * terms)
 
