@@ -17,7 +17,7 @@ from typing import Any
 import tensoralg as ta
 from strategies import TENSORS, D, Maker, T, mutate, rewrite
 from tensoralg.errors import ImplicitSumWarning, InvalidExpression
-from tensoralg.expr.nodes import Decay, Expr, Near, Number, Size, add, as_expr, bind, mul, negate
+from tensoralg.expr.nodes import Decay, Delta, Expr, Mask, Near, Number, Size, add, as_expr, bind, mul, negate
 from tensoralg.expr.rewrite import substitute, walk
 from tensoralg.spaces import Fused, Index, Injected
 
@@ -163,6 +163,41 @@ def decay_leaf(gate: Any) -> Callable[..., Expr | None]:
     return leaf
 
 
+def part_leaf(gate: Any) -> Callable[..., Expr | None]:
+    """Return what makes decays over a past and two tokens, between any of their times."""
+
+    def leaf(maker: Maker, scope: list[Index]) -> Expr | None:
+        later, earlier = maker.pick(scope, CLOCK), maker.pick(scope, CLOCK)
+        channels = [maker.pick(scope, leg) for leg in gate.legs[1:]]
+        if None in (later, earlier, *channels):
+            return None
+        roll = maker.random.random()
+        if roll < 0.15:
+            return Decay(gate, later, "-", tuple(channels))
+        return Decay(gate, "+" if roll < 0.3 else later, earlier, tuple(channels))
+
+    return leaf
+
+
+def part_laws(gate: Any) -> tuple[Law, ...]:
+    """Return the laws of paths over a past and two tokens: they compose, and telescope."""
+    t, s, r = (CLOCK.index(name) for name in "tsr")
+    f, g, e = (D.index(name) for name in "fge")
+    outer, left, right, link = ((f, g), (f, e), (e, g), (e,)) if len(gate.legs) == 3 else ((),) * 4
+    between = mul(Mask(False, s, r), Mask(False, r, t))
+    two = mul(Decay(gate, t, r, left), Decay(gate, r, s, right))
+    one = (lambda at: gate[at, e, g]) if outer else (lambda at: gate[at] if gate.legs else gate[()])
+    same = Delta(e, g) if outer else as_expr(1)
+    steps = bind((r, *link), mul(Decay(gate, t, r, left), add(one(r), negate(same))))
+    whole = add(Decay(gate, t, "-", outer), negate(Delta(f, g) if outer else as_expr(1)))
+    path = Decay(gate, t, s, outer)
+    return (
+        (ta.define((t, s, r, *outer), bind(link, two)), ta.define((t, s, r, *outer), mul(between, path))),
+        (ta.define((t, s, *outer), mul(path, Mask(False, s, t))), ta.define((t, s, *outer), path)),
+        *(((ta.define((t, *outer), steps), ta.define((t, *outer), whole)),) if not outer else ()),
+    )
+
+
 def decay_laws(gate: str) -> tuple[Law, ...]:
     """Return the laws of a scalar path: it composes, and the resolvent identity in its telescoped form."""
     step = {"g": "g[]", "a": "a[{}]", "b": "b[{},f]"}[gate]
@@ -274,6 +309,8 @@ V3 = (
 SUM = ta.Space("p", "p", ordered=True) + ta.Space("q", "q", ordered=True)
 PRODUCT, ORDERED_PRODUCT = T @ D, T @ M
 FIRST, SECOND = SUM.summands
+CLOCK = ta.Space("p", "p", ordered=True) + ta.Space("last", 1, ordered=True) + ta.Space("new", 1, ordered=True)
+PATHS = (ta.tensor("g", ta.Unit), ta.tensor("h", (CLOCK,)), ta.tensor("H", (CLOCK, D, D)))
 COMPOSITE = (
     ta.tensor("x1", (PRODUCT,)),
     ta.tensor("A1", (PRODUCT, D)),
@@ -346,6 +383,22 @@ KINDS = {
                 ("by channel", "b", decay_laws("b")),
                 ("matrix", "G", laws(*MATRIX_DECAY)),
             )
+        ),
+        Kind(
+            "decay of a fixed length",
+            tensors=(*BASE, *symbols(*"gabG")),
+            leaves=tuple(decay_leaf(gate) for gate in symbols(*"gabG")),
+            laws=(*decay_laws("g"), *decay_laws("a"), *decay_laws("b"), *laws(*MATRIX_DECAY)),
+            sizes={"n": 3},
+        ),
+        Kind(
+            "decay over parts",
+            tensors=(ta.tensor("X", (CLOCK,)), ta.tensor("Y", (CLOCK, D)), *BASE[:4], *PATHS),
+            leaves=tuple(map(part_leaf, PATHS)),
+            laws=tuple(law for gate in PATHS for law in part_laws(gate)),
+            spaces=(CLOCK, CLOCK.summands[0], D),
+            free=(CLOCK.index("w"), CLOCK.index("w2"), D.index("f"), D.index("f2")),
+            steps=(split_composite, split_composite),
         ),
         *(
             Kind(name, tensors=(*BASE, *symbols(*names)), laws=laws(*FACTS[name]), spaces=(T, D, D))

@@ -34,7 +34,10 @@ from tensoralg.lower.program import (
     Split,
     Step,
     Take,
+    Triangle,
     Where,
+    entrywise,
+    matrix_product,
     size_variable,
 )
 from tensoralg.lower.scales import extent_text, scale_text
@@ -74,7 +77,7 @@ def emit(programs: Sequence[Program], costs: Sequence[sympy.Expr], header: str) 
     <BLANKLINE>
     <BLANKLINE>
     def operator(A: ["T", "T"]):
-        x0: ["T", "T"] = torch.einsum("...ab->...ba", A)
+        x0: ["T", "T"] = A.mT
         return x0
     <BLANKLINE>
     """
@@ -168,7 +171,7 @@ class Writer:
         if isinstance(op, One):
             return f"torch.ones((){self.like('dtype', 'device')})"
         if isinstance(op, Einsum):
-            return f"torch.einsum({', '.join([einsum_text(op), *op.operands])})"
+            return self.contraction(op, rank)
         if isinstance(op, Split):
             return self.split(step, op)
         if isinstance(op, Take):
@@ -177,6 +180,8 @@ class Writer:
             return self.repeat(step, op)
         if isinstance(op, Where):
             return f"torch.where({self.place(op.mask, rank)}, {self.place(op.source, rank)}, 0)"
+        if isinstance(op, Triangle):
+            return triangle_text(op)
         if isinstance(op, Scale):
             factor = scale_text(op.factor, self.variables)
             atomic = isinstance(op.factor, Size | Pow | Apply) or (isinstance(op.factor, Number) and factor.isdecimal())
@@ -205,6 +210,10 @@ class Writer:
                 raise InvalidExpression("near without a width", remedy="this is a fault of the planner")
             return f"{ones}.triu().tril({scale_text(op.width, self.variables)} - 1)"
         return f"{ones}.triu({'1' if op.relation == 'lt' else ''})"
+
+    def contraction(self, op: Einsum, rank: int) -> str:
+        factors = entrywise(op)
+        return contraction_text(op) if factors is None else " * ".join(self.place(arg, rank) for arg in factors)
 
     def paths(self, step: Step, op: Paths) -> str:
         rank = len(self.axes[op.source])
@@ -240,6 +249,42 @@ class Writer:
         leading = f"*{op.source}.shape[:{-after}]" if after else f"*{op.source}.shape"
         extents = ", ".join([leading, self.extent(step.axes[op.axis]), *["-1"] * after])
         return f"{op.source}.unsqueeze({op.axis - rank}).expand({extents})"
+
+
+def triangle_text(op: Triangle) -> str:
+    """Return the selection of a triangle.
+
+    Examples
+    --------
+    >>> triangle_text(Triangle("x", lower=True, strict=True))
+    'x.tril(-1)'
+    """
+    offset = ("-1" if op.lower else "1") if op.strict else ""
+    return f"{op.source}.{'tril' if op.lower else 'triu'}({offset})"
+
+
+def contraction_text(op: Einsum) -> str:
+    """Return a contraction that is not entrywise: a product of matrices, a transposition, or else an einsum.
+
+    Examples
+    --------
+    >>> contraction_text(Einsum(("x", "y"), ((0, 1), (2, 1)), (0, 2)))
+    'x @ y.mT'
+    >>> contraction_text(Einsum(("x", "y"), ((0, 1), (0, 1)), (0,)))
+    'torch.einsum("...ab,...ab->...a", x, y)'
+    """
+    transposed = matrix_product(op)
+    if transposed is not None:
+        return " @ ".join(f"{name}.mT" if turn else name for name, turn in zip(op.operands, transposed, strict=True))
+    if is_transposition(op):
+        return f"{op.operands[0]}.mT"
+    return f"torch.einsum({', '.join([einsum_text(op), *op.operands])})"
+
+
+def is_transposition(op: Einsum) -> bool:
+    """Return whether an operation exchanges the last two axes and does nothing else."""
+    first, *others = op.labels
+    return not others and len(set(first)) == len(first) > 1 and op.output == (*first[:-2], first[-1], first[-2])
 
 
 def einsum_text(op: Einsum) -> str:

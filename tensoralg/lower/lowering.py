@@ -39,8 +39,10 @@ from tensoralg.lower.program import (
     Split,
     Step,
     Take,
+    Triangle,
     Where,
     is_free,
+    matrix_product,
     operands_of,
     parts_of,
     size_variable,
@@ -154,6 +156,10 @@ def _needed_sizes(step: Step, axes: Mapping[str, Axes]) -> set[str]:
     return set()
 
 
+def _both_ways(labels: tuple[int, ...]) -> set[tuple[int, ...]]:
+    return {labels, labels[::-1]} if len(set(labels)) == 2 else set()
+
+
 @dataclass
 class _Lowering:
     axes: dict[str, Axes]
@@ -162,6 +168,7 @@ class _Lowering:
     names: dict[Op, str] = field(default_factory=dict)
     values: dict[Block, str] = field(default_factory=dict)
     truths: set[str] = field(default_factory=set)
+    literals: dict[str, Literal] = field(default_factory=dict)
     arrays: dict[str, str] = field(default_factory=dict)
     kept: dict[str, str] = field(default_factory=dict)
 
@@ -194,6 +201,8 @@ class _Lowering:
                 self.truths.add(name)
             if isinstance(op, Indicator):
                 self.truths.discard(name)
+            if isinstance(op, Literal):
+                self.literals[name] = op
         return name
 
     def array(self, name: str) -> str:
@@ -256,6 +265,10 @@ class _Lowering:
                 order.setdefault(label, len(order))
         labels = tuple(tuple(order[label] for label in o.labels) for o in operands)
         op = Einsum(tuple(o.name for o in operands), labels, tuple(order[label] for label in output))
+        if len(operands) == 2 and matrix_product(op) is None:
+            swapped = Einsum(op.operands[::-1], op.labels[::-1], op.output)
+            if matrix_product(swapped) is not None:
+                return self._einsum(operands[::-1], output)
         spaces = {label: s for o in operands for label, s in zip(o.labels, self.axes[o.name], strict=True)}
         return Labelled(self.do(op, [spaces[label] for label in output]), output)
 
@@ -315,6 +328,10 @@ class _Lowering:
 
     def _where(self, mask: Labelled, other: Labelled) -> Labelled:
         source = Labelled(self.number(other.name), other.labels)
+        literal = self.literals.get(mask.name)
+        if literal is not None and literal.relation in ("le", "lt") and other.labels[-2:] in _both_ways(mask.labels):
+            triangle = Triangle(source.name, other.labels[-2:] != mask.labels, literal.relation == "lt")
+            return Labelled(self.do(triangle, self.axes[source.name]), other.labels)
         op = Where(self.place(mask, other.labels), self.place(source, other.labels))
         return Labelled(self.do(op, self.axes[source.name]), other.labels)
 

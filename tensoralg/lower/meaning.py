@@ -31,6 +31,7 @@ from tensoralg.lower.program import (
     Split,
     Step,
     Take,
+    Triangle,
     Where,
     label_spaces,
     operands_of,
@@ -160,6 +161,8 @@ class _Reader:
         if isinstance(op, Indicator):
             meaning = self.values[op.source]
             return Meaning(meaning.term, meaning.indices)
+        if isinstance(op, Triangle):
+            return self.triangle(op)
         if isinstance(op, Scale | Function | Power):
             meaning = self.numbers(op.source)
             return Meaning(self.pointwise(op, meaning.term), meaning.indices)
@@ -218,6 +221,15 @@ class _Reader:
             parts = self.fresh((space.summands[op.position],))
             term = Injected(parts[0], op.position, space)
         return Meaning(source.at((*before, term, *after)), (*before, *parts, *after), source.truth)
+
+    def triangle(self, op: Triangle) -> Meaning:
+        meaning = self.numbers(op.source)
+        _require(len(meaning.indices) > 1, f"no rows and columns in {self.step}")
+        row, column = meaning.indices[-2:]
+        self.agree([row.space], [column.space])
+        _require(row.space.ordered, f"the axes of {self.step} have no order")
+        mask = Mask(op.strict, *((column, row) if op.lower else (row, column)))
+        return Meaning(mul(mask, meaning.term), meaning.indices)
 
     def paths(self, op: Paths, step: Step) -> Meaning:
         gate, count = self.values[op.source], op.later + op.earlier

@@ -70,7 +70,7 @@ class Operator(torch.nn.Module):
         self.sizes = dict(sizes)
         self.order = tuple(tensor.name for tensor in tensors)
         self.inputs = tuple(name for name in self.order if name not in parameters)
-        self._legs = {tensor.name: _dimensions(tensor) for tensor in tensors}
+        self._legs = {tensor.name: dimensions_of(tensor) for tensor in tensors}
         self._composite = any(None in legs for legs in self._legs.values())
         self._function = load(source)
         for name, value in parameters.items():
@@ -148,9 +148,13 @@ class Operator(torch.nn.Module):
         return [given[name] if name in given else getattr(self, name) for name in self.order]
 
     def _tensors(self, values: list[Any]) -> list[torch.Tensor]:
-        """Return the values as tensors of one floating dtype on one device."""
+        return self._alike(values, self.tensors)
+
+    def _alike(self, values: list[Any], tensors: Sequence[Tensor]) -> list[torch.Tensor]:
+        """Return the values of some tensors as tensors of one floating dtype on one device."""
         first: torch.Tensor | None = None
-        for name, value in zip(self.order, values, strict=True):
+        for tensor, value in zip(tensors, values, strict=True):
+            name = tensor.name
             if isinstance(value, torch.Tensor):
                 if not value.dtype.is_floating_point:
                     raise InputMismatch(
@@ -164,7 +168,7 @@ class Operator(torch.nn.Module):
                         remedy="give all inputs one dtype and one device",
                         tensor=name,
                     )
-            elif not isinstance(value, Real) or self._legs[name]:
+            elif not isinstance(value, Real) or tensor.legs:
                 raise InputMismatch(
                     f"input {name} is of type {type(value).__name__}, and no tensor",
                     remedy="pass a torch.Tensor",
@@ -179,24 +183,7 @@ class Operator(torch.nn.Module):
     def _check_shapes(self, arrays: list[torch.Tensor]) -> None:
         sizes: dict[str, int] = dict(self.sizes)
         for name, array in zip(self.order, arrays, strict=True):
-            legs = self._legs[name]
-            if array.dim() < len(legs):
-                raise ShapeMismatch(
-                    f"input {name} has shape {tuple(array.shape)} but {counted(len(legs), 'leg')}",
-                    remedy="give one axis for each leg, after the batch axes",
-                    tensor=name,
-                )
-            for position, dimension in enumerate(legs):
-                if dimension is None:
-                    continue
-                extent = array.shape[array.dim() - len(legs) + position]
-                wanted = sizes.setdefault(dimension, extent) if isinstance(dimension, str) else dimension
-                if extent != wanted:
-                    raise ShapeMismatch(
-                        f"axis {position} of {name} has size {extent}, but {dimension} is {wanted}",
-                        remedy="make the shapes agree",
-                        tensor=name,
-                    )
+            check_shape(name, self._legs[name], array, sizes)
         if self._composite:
             self._check_composite(arrays, sizes)
 
@@ -218,7 +205,34 @@ class Operator(torch.nn.Module):
         return "\n".join(map(str, self.definitions))
 
 
-def _dimensions(tensor: Tensor) -> Dimensions:
+def check_shape(name: str, legs: Dimensions, array: torch.Tensor, sizes: dict[str, int]) -> None:
+    """Raise if an array has not the axes of an input; sizes that it tells are added to the known ones.
+
+    Raises
+    ------
+    ShapeMismatch
+        If it has too few axes, or one of another size than is known.
+    """
+    shape = array.shape
+    if len(shape) < len(legs):
+        raise ShapeMismatch(
+            f"input {name} has shape {tuple(shape)} but {counted(len(legs), 'leg')}",
+            remedy="give one axis for each leg, after the batch axes",
+            tensor=name,
+        )
+    for position, (dimension, extent) in enumerate(zip(legs, shape[len(shape) - len(legs) :], strict=True)):
+        if dimension is None:
+            continue
+        wanted = sizes.setdefault(dimension, extent) if isinstance(dimension, str) else dimension
+        if extent != wanted:
+            raise ShapeMismatch(
+                f"axis {position} of {name} has size {extent}, but {dimension} is {wanted}",
+                remedy="make the shapes agree",
+                tensor=name,
+            )
+
+
+def dimensions_of(tensor: Tensor) -> Dimensions:
     """Return the size of every leg: a number, the name of a symbol, or None for what is composed."""
     sizes = [leg.dimension for leg in tensor.legs]
     return tuple(d if isinstance(d, int) else d.name if getattr(d, "is_Symbol", False) else None for d in sizes)

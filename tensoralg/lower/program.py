@@ -14,6 +14,7 @@ Einsum, unary    ``sum(k: x[k,i])``, ``x[j,i]``, ``x[i,i]``                  |x|
 Split, Take      ``x[(i,j)]``, ``x[0:i]`` of a product or a sum of spaces    0, 0
 Repeat           ``x[i]`` as a function of i and j                           0, 0
 Where            ``m[i,j]*x[i,j]``, m a literal                              0, |result|
+Triangle         ``le[j,i]*x[i,j]`` and its like, on the last two axes       0, |result|
 Scale            ``c*x``, c a function of sizes                              0, |result|
 Binary           ``x + y``, ``x - y``, ``x / y``                               0, |result|
 Function, Power  ``exp(x)``, ``log(x)``, ``sqrt(x)``, ``relu(x)``, ``x^k``    0, |result|
@@ -116,6 +117,15 @@ class Where:
 
 
 @dataclass(frozen=True)
+class Triangle:
+    """The source below (or above) the diagonal of its last two axes, which is kept unless strict; else 0."""
+
+    source: str
+    lower: bool
+    strict: bool
+
+
+@dataclass(frozen=True)
 class Scale:
     """The source times a function of sizes and numbers."""
 
@@ -167,7 +177,7 @@ class Paths:
 
 
 Shaping = Literal | Indicator | One | Split | Take | Repeat
-Op = Shaping | Einsum | Where | Scale | Binary | Function | Power | Softmax | Paths
+Op = Shaping | Einsum | Where | Triangle | Scale | Binary | Function | Power | Softmax | Paths
 
 
 @dataclass(frozen=True)
@@ -258,6 +268,47 @@ def is_free(op: Op) -> bool:
     if isinstance(op, Einsum):
         return len(op.operands) == 1 and set(op.labels[0]) == set(op.output)
     return isinstance(op, Literal | Indicator | One | Split | Take | Repeat)
+
+
+def matrix_product(op: Einsum) -> tuple[bool, bool] | None:
+    """Return which operands have to be transposed for a contraction to be a product of matrices, None if it is none.
+
+    The matrices are on the last two axes, the axes before them are the same in both operands and in the result.
+
+    Examples
+    --------
+    >>> matrix_product(Einsum(("x", "y"), ((0, 1), (2, 1)), (0, 2)))
+    (False, True)
+    >>> matrix_product(Einsum(("x", "y"), ((0, 1), (1, 2)), (2, 0))) is None
+    True
+    """
+    ranks = {len(labels) for labels in op.labels} | {len(op.output)}
+    if len(op.operands) != 2 or len(ranks) != 1 or min(ranks) < 2:
+        return None
+    (*leading, a, b), (*others, c, d) = op.labels
+    *kept, row, column = op.output
+    if not (leading == others == kept) or len({*leading, a, b, c, d}) != len(leading) + 3 or a == b or c == d:
+        return None
+    transposed = a != row, d != column
+    summed = (a if transposed[0] else b, d if transposed[1] else c)
+    return transposed if summed[0] == summed[1] and row in (a, b) and column in (c, d) else None
+
+
+def entrywise(op: Einsum) -> tuple[Arg, Arg] | None:
+    """Return the operands by the axes of the result, if a contraction sums nothing and moves no axes; else None.
+
+    Examples
+    --------
+    >>> entrywise(Einsum(("x", "y"), ((0, 1), (1,)), (0, 1)))
+    (Arg(name='x', places=(0, 1)), Arg(name='y', places=(1,)))
+    """
+    if len(op.operands) != 2 or {*op.labels[0], *op.labels[1]} != set(op.output):
+        return None
+    left, right = (
+        Arg(name, tuple(map(op.output.index, labels))) for name, labels in zip(op.operands, op.labels, strict=True)
+    )
+    in_order = all(sorted(set(arg.places)) == list(arg.places) for arg in (left, right))
+    return (left, right) if in_order else None
 
 
 def label_spaces(op: Einsum, axes: Mapping[str, Axes]) -> dict[int, VectorSpace]:

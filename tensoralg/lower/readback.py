@@ -38,6 +38,7 @@ from tensoralg.lower.program import (
     Split,
     Step,
     Take,
+    Triangle,
     Where,
     size_variable,
     symbols_of,
@@ -249,6 +250,14 @@ class _Reader:
     def operation(self, node: ast.expr, axes: Axes) -> Op:
         rank = len(axes)
         match node:
+            case ast.BinOp(left=left, op=ast.MatMult(), right=right):
+                return self.matrix_product(node, left, right)
+            case ast.Attribute(value=ast.Name() as source, attr="mT"):
+                return self.transposition(node, self.name(source))
+            case ast.BinOp(left=left, op=ast.Mult(), right=ast.Subscript() as right):
+                return self.entrywise(node, left, right, rank)
+            case ast.BinOp(left=left, op=ast.Mult(), right=ast.Name() as right) if right.id in self.axes:
+                return self.entrywise(node, left, right, rank)
             case ast.BinOp(left=left, op=ast.Mult(), right=right):
                 return Scale(self.name(left), read_scale(right, self.dimensions))
             case ast.BinOp(left=left, op=symbol, right=right) if type(symbol) in SYMBOLS:
@@ -305,9 +314,48 @@ class _Reader:
         labels = [tuple(ascii_letters.index(letter) for letter in group) for group in letters]
         return Einsum(tuple(operands), tuple(labels[:-1]), labels[-1])
 
+    def matrix(self, node: ast.expr) -> tuple[str, bool]:
+        """Read ``x`` or ``x.mT``: a value, and whether it is transposed."""
+        match node:
+            case ast.Attribute(value=ast.Name() as source, attr="mT"):
+                return self.name(source), True
+        return self.name(node), False
+
+    def matrix_product(self, node: ast.AST, left: ast.expr, right: ast.expr) -> Einsum:
+        (first, turn), (second, back) = self.matrix(left), self.matrix(right)
+        leading = len(self.axes[first]) - 2
+        if leading < 0 or len(self.axes[second]) != leading + 2:
+            _refuse(node)
+        shared, (one, other, last) = tuple(range(leading)), (leading, leading + 1, leading + 2)
+        row, summed = (other, one) if turn else (one, other)
+        inner = (last, summed) if back else (summed, last)
+        return Einsum((first, second), ((*shared, one, other), (*shared, *inner)), (*shared, row, last))
+
+    def entrywise(self, node: ast.AST, left: ast.expr, right: ast.expr, rank: int) -> Einsum:
+        first, second = self.place(left, rank), self.place(right, rank)
+        label = {axis: k for k, axis in enumerate(dict.fromkeys(first.places + second.places))}
+        if len(label) != rank:
+            _refuse(node)
+        labels = tuple(tuple(label[axis] for axis in arg.places) for arg in (first, second))
+        return Einsum((first.name, second.name), labels, tuple(label[axis] for axis in range(rank)))
+
+    def transposition(self, node: ast.AST, source: str) -> Einsum:
+        labels = tuple(range(len(self.axes[source])))
+        if len(labels) < 2:
+            _refuse(node)
+        return Einsum((source,), (labels,), (*labels[:-2], labels[-1], labels[-2]))
+
+    def triangle(self, node: ast.Call, source: str, lower: bool) -> Triangle:
+        offset = [ast.unparse(argument) for argument in node.args]
+        if node.keywords or offset not in ([], ["-1" if lower else "1"]) or len(self.axes[source]) < 2:
+            _refuse(node)
+        return Triangle(source, lower, bool(offset))
+
     def method_call(self, method: str, node: ast.Call, axes: Axes) -> Op:
         receiver = node.func.value if isinstance(node.func, ast.Attribute) else node.func
         if method in ("triu", "tril"):
+            if isinstance(receiver, ast.Name):
+                return self.triangle(node, self.name(receiver), method == "tril")
             return self.order_mask(node, axes)
         if node.keywords:
             _refuse(node)

@@ -22,7 +22,8 @@ from tensoralg.errors import InputMismatch, ShapeMismatch, UnknownName, suggest
 from tensoralg.expr import Definition, Tensor
 from tensoralg.expr.arrays import all_dimensions
 from tensoralg.lower.build import compile_definitions
-from tensoralg.lower.operator import Operator
+from tensoralg.lower.operator import Operator, check_shape, dimensions_of
+from tensoralg.lower.recent import Recent
 from tensoralg.spaces import VectorSpace
 from tensoralg.stream.kernels import chunk_definitions, token_definitions
 
@@ -65,11 +66,21 @@ class StreamOperator(Operator):
         self._place = {t.name: _place_of(t.legs, self._clock) for t in self.tensors}
         places = [_place_of([leg.space for leg in d.legs], self._clock) for d in stream.definitions]
         self._out_place = [place for place in places if place is not None]
-        self._state_names = [state.name for state in stream.system.states]
-        self._token_tensors = tuple(t for t in self.token.tensors if t.name not in self._state_names)
-        self._token_names = [tensor.name for tensor in self._token_tensors]
+        self.recent = self._recent(sizes)
+        kept = self.recent.kept if self.recent else {}
+        self._token_tensors = tuple(_without(tensor, self._clock) for tensor in self.tensors)
+        self._state_names = [*(state.name for state in stream.system.states), *kept]
+        carried = [tensor for tensor in self.token.tensors if tensor.name in self._state_names]
+        self._token_legs = {tensor.name: dimensions_of(tensor) for tensor in (*self._token_tensors, *carried)}
         self._constant = {g.tensor.name for s in stream.system.states for g in s.gates if not g.tensor.legs}
         self._lengths: dict[Any, int] = {}
+
+    def _recent(self, sizes: Mapping[str, int] | None) -> Recent | None:
+        windows = self.stream.system.windows
+        if not windows:
+            return None
+        definitions = tuple(window.definition for window in windows)
+        return Recent(windows, compile_definitions(definitions, self._fixed(definitions, sizes)))
 
     def _fixed(self, definitions: Sequence[Definition], sizes: Mapping[str, int] | None) -> dict[str, int]:
         """Return the fixed sizes that a kernel for a piece of time has."""
@@ -85,7 +96,7 @@ class StreamOperator(Operator):
         device: Any = None,
         sizes: Mapping[str, int] | None = None,
     ) -> State:
-        """Return the states before the first token: zeros, by name.
+        """Return the states before the first token: zeros by name, and no past tokens for the windows.
 
         Parameters
         ----------
@@ -98,12 +109,15 @@ class StreamOperator(Operator):
             parameter, has length 1 until the first token.
         """
         known = {**self.sizes, **self._sizes_of_parameters(), **(sizes or {})}
-        return {
-            state.name: torch.zeros(
-                (*batch_shape, *(_extent(space, known) for space in state.shape)), dtype=dtype, device=device
-            )
+
+        def extent(space: VectorSpace) -> int:
+            return _extent(space, known)
+
+        found = {
+            state.name: torch.zeros((*batch_shape, *map(extent, state.shape)), dtype=dtype, device=device)
             for state in self.stream.system.states
         }
+        return found | (self.recent.first(batch_shape, extent, dtype=dtype, device=device) if self.recent else {})
 
     def _sizes_of_parameters(self) -> dict[str, int]:
         found: dict[str, int] = {}
@@ -124,24 +138,28 @@ class StreamOperator(Operator):
     def _checked(self, state: Mapping[str, Any], like: torch.Tensor, known: Mapping[str, int]) -> Arrays:
         """Return given states in order, of the shape, dtype and device that the tokens ask for."""
         found = []
-        for one in self.stream.system.states:
-            value = state[one.name]
+        shapes = {one.name: one.shape for one in self.stream.system.states}
+        shapes |= {name: symbol.legs for name, (symbol, _) in self.recent.kept.items()} if self.recent else {}
+        for name, shape in shapes.items():
+            value = state[name]
             if not isinstance(value, torch.Tensor) or value.dtype != like.dtype or value.device != like.device:
                 what = f"{value.dtype} on {value.device}" if isinstance(value, torch.Tensor) else type(value).__name__
                 raise InputMismatch(
-                    f"the state {one.name} is {what}, the tokens are {like.dtype} on {like.device}",
+                    f"the state {name} is {what}, the tokens are {like.dtype} on {like.device}",
                     remedy="make the state with init_state(batch_shape, dtype, device) of the tokens",
-                    tensor=one.name,
+                    tensor=name,
                 )
-            wanted = [_extent(space, known) for space in one.shape]
-            legs = list(value.shape[value.dim() - len(wanted) :])
+            legs = list(value.shape[value.dim() - len(shape) :])
+            wanted = [_extent(space, known) for space in shape]
+            if len(legs) == len(shape) and self._clock in shape:
+                wanted[shape.index(self._clock)] = legs[shape.index(self._clock)]
             if legs != wanted and all(a in (1, b) for a, b in zip(legs, wanted, strict=False)) and not value.any():
                 value = value.expand(*value.shape[: value.dim() - len(wanted)], *wanted)
             elif legs != wanted:
                 raise ShapeMismatch(
-                    f"the state {one.name} has shape {tuple(value.shape)}, but its legs have the sizes {tuple(wanted)}",
+                    f"the state {name} has shape {tuple(value.shape)}, but its legs have the sizes {tuple(wanted)}",
                     remedy="continue with tokens of the sizes with which the state was made",
-                    tensor=one.name,
+                    tensor=name,
                 )
             found.append(value)
         return found
@@ -194,23 +212,35 @@ class StreamOperator(Operator):
             The inputs at one token: arrays without their axis over time.
         """
         self._check_names(state)
-        given = {**self._token_inputs(token), **state}
-        named = dict(zip(self.token.order, self.token._tensors([given[n] for n in self.token.order]), strict=True))
-        known = {**self.sizes, **_sizes(self._token_tensors, [named[name] for name in self._token_names])}
-        states = self._checked(named, next(iter(named.values())), known)
-        named |= dict(zip(self._state_names, states, strict=True))
-        self.token._check_shapes(list(named.values()))
-        outs, new = self._call(self.token, named)
+        named = self._token_arrays(token)
+        known = {**self.sizes, **_sizes(self._token_tensors, [named[t.name] for t in self._token_tensors])}
+        states = self._checked(state, next(iter(named.values())), known)
+        self._check_token(named, states)
+        piece = {name: self._with_time(name, array) for name, array in named.items()}
+        outs, new = self._advance(piece, states, single=True)
+        outs = [out.squeeze(place) for out, place in zip(outs, self._out_place, strict=True)]
         return dict(zip(self._state_names, new, strict=True)), outs[0] if self.stream.single else tuple(outs)
 
-    def _token_inputs(self, token: Mapping[str, Any]) -> dict[str, Any]:
+    def _token_arrays(self, token: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+        """Return the inputs at one token as tensors of one dtype and device."""
         for name in token:
-            if name not in self._token_names or name not in self.inputs:
+            if name not in self.inputs:
                 raise UnknownName(f"there is no input {name!r}", remedy=suggest(name, self.inputs), name=name)
-        for name in self._token_names:
-            if name in self.inputs and name not in token:
+        for name in self.inputs:
+            if name not in token:
                 raise UnknownName(f"input {name} is missing", remedy=f"pass {name}=...", name=name)
-        return {name: token[name] if name in token else getattr(self, name) for name in self._token_names}
+        values = [token[name] if name in token else getattr(self, name) for name in self.order]
+        return dict(zip(self.order, self._alike(values, self._token_tensors), strict=True))
+
+    def _check_token(self, named: Mapping[str, torch.Tensor], states: Arrays) -> None:
+        given = {**named, **dict(zip(self._state_names, states, strict=True))}
+        known = dict(self.token.sizes)
+        for name, legs in self._token_legs.items():
+            check_shape(name, legs, given[name], known)
+
+    def _with_time(self, name: str, array: torch.Tensor) -> torch.Tensor:
+        place = self._place[name]
+        return array if place is None else array.unsqueeze(place)
 
     # pieces of time
 
@@ -242,14 +272,26 @@ class StreamOperator(Operator):
     def _advance(self, piece: dict[str, torch.Tensor], states: Arrays, single: bool) -> tuple[Arrays, Arrays]:
         """Return the outputs at a piece of time and the states after it."""
         before = dict(zip(self._state_names, states, strict=True))
+        kept: dict[str, torch.Tensor] = {}
+        places = self._place
+        if self.recent is not None:
+            sums, kept = self.recent.extended(piece, before)
+            piece = piece | sums
+            places = places | dict(zip(self.recent.names, self.recent.places, strict=True))
         if not single:
-            return self._call(self.chunk, piece | before)
+            timed = {name: self._timed_gate(name, array, piece) for name, array in piece.items()}
+            outs, new = self._call(self.chunk, timed | before)
+            return outs, [*new, *kept.values()]
         token = {
-            name: array if (place := self._place[name]) is None else array.select(place, 0)
-            for name, array in piece.items()
+            name: array if (place := places[name]) is None else array.select(place, 0) for name, array in piece.items()
         }
         outs, new = self._call(self.token, token | before)
-        return [out.unsqueeze(place) for out, place in zip(outs, self._out_place, strict=True)], new
+        outs = [out.unsqueeze(place) for out, place in zip(outs, self._out_place, strict=True)]
+        return outs, [*new, *kept.values()]
+
+    def _timed_gate(self, name: str, array: torch.Tensor, piece: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Return an input of the chunk's kernel; a gate that is constant in time is given a time axis."""
+        return array[..., None].expand(*array.shape, self._count(piece)) if name in self._constant else array
 
     def _call(self, kernel: Operator, named: Mapping[str, torch.Tensor]) -> tuple[Arrays, Arrays]:
         found = kernel.run([named[name] for name in kernel.order])
@@ -257,11 +299,9 @@ class StreamOperator(Operator):
         return list(found[:count]), list(found[count:])
 
     def _cut(self, name: str, array: torch.Tensor, start: int, size: int) -> torch.Tensor:
-        """Return a piece of an input; a gate that is constant in time is given a time axis."""
+        """Return a piece of an input."""
         place = self._place[name]
-        if place is not None:
-            return array.narrow(place, start, size)
-        return array[..., None].expand(*array.shape, size) if name in self._constant else array
+        return array if place is None else array.narrow(place, start, size)
 
     def _flipped(self, array: torch.Tensor, place: int | None) -> torch.Tensor:
         return array if place is None else array.flip(place)
@@ -319,6 +359,11 @@ def _sizes(tensors: Sequence[Tensor], arrays: Sequence[torch.Tensor]) -> dict[st
             if array.dim() >= len(tensor.legs):
                 found.setdefault(str(leg.dimension), array.shape[k - len(tensor.legs)])
     return found
+
+
+def _without(tensor: Tensor, clock: VectorSpace) -> Tensor:
+    """Return a tensor as it is at one token."""
+    return Tensor(tensor.name, tuple(leg for leg in tensor.legs if leg != clock))
 
 
 def _longer(part: torch.Tensor, place: int, count: int) -> torch.Tensor:

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 from tensoralg.errors import BudgetExceeded, Undecided
 from tensoralg.expr.tensor import Tensor
-from tensoralg.normal.terms import ENDS, FUNCTIONS, Form, Known, Term, is_fixed
+from tensoralg.normal.terms import ENDS, FUNCTIONS, Atom, Form, Known, Term, is_fixed
 
 MAX_TERMS = 20_000
 
@@ -91,8 +91,7 @@ class Expansion:
         if isinstance(space, str):
             dimension = str(self.setting.spaces[space][0])
             if dimension in self.setting.components:
-                size = self.setting.sizes.get(dimension) or int(dimension)
-                yield from ((f"#{k}@{space}", {}) for k in range(size))
+                yield from ((f"#{k}@{space}", {}) for k in range(self._count(space)))
             elif name is None:
                 variable = self.fresh(space)
                 yield variable, {variable: space}
@@ -127,6 +126,11 @@ class Expansion:
     def _whole(self, space: Any) -> bool:
         """Whether an index over a space has one value, a variable."""
         return isinstance(space, str) and str(self.setting.spaces[space][0]) not in self.setting.components
+
+    def _count(self, space: str) -> int:
+        """Return the dimension of a named space of a fixed size."""
+        dimension = str(self.setting.spaces[space][0])
+        return self.setting.sizes.get(dimension) or int(dimension)
 
     def value(self, index: Any, env: Mapping[str, Any]) -> Any:
         """Return the value of an index of the language."""
@@ -173,9 +177,8 @@ class Expansion:
             return [Term(powers={("F", kind, node[1], restricted(node[1], env)): 1})]
         if kind in ("decay", "gap"):
             later, earlier, *args = (self.value(i, env) for i in node[3:])
-            if not isinstance(node[2], str) and not self.setting.legs[node[1]]:
-                raise Undecided("a constant decay over a composite space", remedy="use a gate with a leg in time")
-            return self._decay("D" if kind == "decay" else "G", node[1], (), node[2], later, earlier, tuple(args))
+            parts = self._decay("D" if kind == "decay" else "G", node[1], (), node[2], later, earlier)
+            return [] if parts is None else self.linked(parts, tuple(args))
         left, right = (self.value(index, env) for index in node[1:3])
         return self.relation(kind, left, right)
 
@@ -252,8 +255,7 @@ class Expansion:
         if left == right:
             return [] if kind == "lt" else [Term()]
         if is_fixed(left) and is_fixed(right):
-            first, second = (int(v[1:].split("@")[0]) for v in (left, right))
-            return [Term()] if first < second and kind != "delta" else []
+            return [Term()] if place(left) < place(right) and kind != "delta" else []
         if kind == "delta":
             return [Term(powers={("d", *sorted((left, right), key=str)): 1})]
         return [Term(powers={("m", kind == "lt", left, right): 1})]
@@ -267,33 +269,63 @@ class Expansion:
 
     # decays
 
-    def _decay(
-        self, kind: str, gate: str, wraps: Any, clock: Any, later: Any, earlier: Any, args: tuple[Any, ...]
-    ) -> list[Term]:
-        """Return a decay; over a direct sum ``W[b, a] = W_B[b, -] W_A[+, a]``, and 0 where later comes first."""
+    def _decay(self, kind: str, gate: str, wraps: Any, clock: Any, later: Any, earlier: Any) -> list[Atom] | None:
+        """Return what a decay is the product of, the latest first, without its legs; None if it is 0.
+
+        These are its gates at basis vectors, and decays over named spaces.  Over a direct sum
+        ``W[b, a] = W_B[b, -] W_A[+, a]``, and 0 where later comes first.
+        """
         if isinstance(clock, str):
-            if is_fixed(later) or is_fixed(earlier) or str(self.setting.spaces[clock][0]) in self.setting.components:
-                raise Undecided("a decay by components", remedy="state the claim for a symbolic length")
-            return [Term(powers={(kind, gate, wraps, clock, later, earlier, *args): 1})]
+            if self._whole(clock):
+                return [(kind, gate, wraps, clock, later, earlier)]
+            high = self._count(clock) - 1 if later == "+" else place(later) - (kind == "G")
+            low = -1 if earlier == "-" else place(earlier)
+            return [self.gate(gate, wraps, f"#{k}@{clock}") for k in range(high, low, -1)] if low <= high else None
         if clock[0] != "+":
             raise Undecided("a decay over a product of spaces", remedy="decays run over ordered spaces and their sums")
-        top = len(clock) - 2 if later == "+" else later[1]
-        low = 0 if earlier == "-" else earlier[1]
-        groups = []
-        left = args[0] if len(args) == 2 else None
+        top, later = (len(clock) - 2, "+") if later == "+" else later[1:3]
+        low, earlier = (0, "-") if earlier == "-" else earlier[1:3]
+        found: list[Atom] = []
         for k in range(top, low - 1, -1):
-            bound: dict[Any, str] = {}
-            pair = args
-            if left is not None:
-                right, bound = (args[1], {}) if k == low else next(self.values(self.setting.legs[gate][2]))
-                pair, left = (left, right), right
-            a = later[2] if k == top and later != "+" else "+"
-            b = earlier[2] if k == low and earlier != "-" else "-"
-            pieces = self._decay(kind if k == top else "D", gate, (*wraps, (k, clock)), clock[1 + k], a, b, pair)
-            for term in pieces:
-                term.bound.update(bound)
-            groups.append(pieces)
-        return self.product(groups) if groups else []
+            # a gate without a leg in time is the same over a summand by itself
+            inner = (*wraps, (k, clock)) if self.setting.legs[gate] else ()
+            ends = later if k == top else "+", earlier if k == low else "-"
+            parts = self._decay(kind if k == top else "D", gate, inner, clock[1 + k], *ends)
+            if parts is None:
+                return None
+            found += parts
+        return found if low <= top else None
+
+    def gate(self, gate: str, wraps: Any, v: Any) -> Atom:
+        """Return the entry of a gate at one step, without its other legs."""
+        if not self.setting.legs[gate]:
+            return ("t", gate)
+        for position, space in reversed(wraps):
+            v = ("+", position, v, space)
+        return ("t", gate, v)
+
+    def linked(self, parts: Sequence[Atom], args: tuple[Any, ...]) -> list[Term]:
+        """Return a product of gates and decays, the latest first: matrices are linked by new bound variables."""
+        if len(args) != 2:
+            result = Term()
+            for part in parts:
+                result.times((*part, *args))
+            return [result]
+        if not parts:
+            return self.relation("delta", *args)
+        found = []
+        for links, bound in self.ranges([(None, self.setting.legs[parts[0][1]][2])] * (len(parts) - 1)):
+            self.spend()
+            result = Term(bound=bound)
+            for part, legs in zip(parts, pairwise((args[0], *links, args[1])), strict=True):
+                result.times((*part, *legs))
+            found.append(result)
+        return found
+
+
+def place(value: str) -> int:
+    """Return the position of a basis vector, from 0."""
+    return int(value[1:].split("@")[0])
 
 
 def factored(node: Any) -> list[Any]:

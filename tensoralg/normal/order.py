@@ -151,43 +151,23 @@ class Ordering(Expansion):
             full = [piece]
             for atom in decays:
                 for _ in range(term.powers[atom]):
-                    full = self.product([full, [self._along(renamed_atom(atom, to), [b[0] for b in order])]])
+                    full = self.product([full, self._along(renamed_atom(atom, to), [b[0] for b in order])])
             pieces += full
         return pieces
 
-    def _along(self, atom: Atom, order: list[Any]) -> Term:
+    def _along(self, atom: Atom, order: list[Any]) -> list[Term]:
         """Return a decay along a chain: the gates at its blocks times the decays across its gaps."""
         kind, gate, wraps, space, later, earlier, *args = atom
-        result = Term()
         if later == earlier:
-            for delta in self.relation("delta", *args) if len(args) == 2 else []:
-                result = delta
-            return result
+            return self.linked((), tuple(args))
         low = -1 if earlier == "-" else order.index(earlier)
         high = len(order) if later == "+" else order.index(later)
-        stops = [earlier, *order[low + 1 : high], later]
-        parts: list[tuple[Any, ...]] = []  # from the earliest on: gaps, and the gates between them
-        for a, b in pairwise(stops):
+        parts: list[Atom] = []  # from the earliest on: gaps, and the gates between them
+        for a, b in pairwise([earlier, *order[low + 1 : high], later]):
             parts.append(("G", gate, wraps, space, b, a))
             if b != later or (kind == "D" and later != "+"):
                 parts.append(self.gate(gate, wraps, b))
-        right = args[1] if len(args) == 2 else None
-        for k, part in enumerate(parts):
-            legs = args
-            if right is not None:
-                left, bound = (args[0], {}) if k == len(parts) - 1 else next(self.values(self.setting.legs[gate][2]))
-                legs, right = [left, right], left
-                result.bound.update(bound)
-            result.times((*part, *legs))
-        return result
-
-    def gate(self, gate: str, wraps: Any, v: Any) -> Atom:
-        """Return the entry of a gate at one step, without its other legs."""
-        if not self.setting.legs[gate]:
-            return ("t", gate)
-        for position, space in reversed(wraps):
-            v = ("+", position, v, space)
-        return ("t", gate, v)
+        return self.linked(parts[::-1], tuple(args))
 
     # what a chain says
 

@@ -162,8 +162,16 @@ class Proofs:
             yield from self._inside(relation, part, steps.nonzero(where, part, others, stated), where, known, run)
 
     def _places(self, scope: Any, free: list[Any], run: Recorder) -> Any:
-        choices = [[v for v in free if run.space_of[v] == space] for _, space in scope]
-        return islice(product(*choices), MOST_ASSIGNMENTS)
+        return islice(product(*(self._values(space, free, run) for _, space in scope)), MOST_ASSIGNMENTS)
+
+    def _values(self, space: Any, free: list[Any], run: Recorder) -> list[Any]:
+        """Return what an index over a space can be, made of free variables and basis vectors."""
+        if isinstance(space, str):
+            return [v for v in free if run.space_of[v] == space] or [v for v, own in run.values(space) if not own]
+        parts = [self._values(part, free, run) for part in space[1:]]
+        if space[0] == "*":
+            return [("*", *values) for values in product(*parts)]
+        return [("+", k, value, space) for k, values in enumerate(parts) for value in values]
 
 
 def factors(node: Any) -> list[Any]:

@@ -112,11 +112,9 @@ def resolvent(tensors: Any, space: Any, low: Any, high: Any, above: Any, below: 
         ends = ([put(("place", at), {"%r": end}.get)[1] for end in (b, a)] for _, _, at, _ in gates)
         return ("*", 1, *(("gap", *g[:2], *pair, *g[3]) for g, pair in zip(gates, ends, strict=True)))
 
-    def step(gates: Any) -> Any:
-        return ("*", 1, *(gate_at(tensors, g, at, args) for g, _, at, args in gates))
-
     refuse(any(len(g[3]) > 1 or variables(g[2]) != ["%r"] for g in (*above, *below)), "no weight of gates that commute")
-    body = (gap(above, high, "%r"), minus(step(above), step(below)), gap(below, "%r", low))
+    steps = (("*", 1, *(gate_at(tensors, g, at, args) for g, _, at, args in gates)) for gates in (above, below))
+    body = (gap(above, high, "%r"), minus(*steps), gap(below, "%r", low))
     right = ("*", ("lt", low, high), minus(gap(above, high, low), gap(below, high, low)))
     return ("sum", (("%r", space),), ("*", ("lt", low, "%r"), ("lt", "%r", high), *body)), right
 
@@ -296,8 +294,7 @@ def fits(claim: Any, kind: str, parts: Any, scope: Mapping[Any, Any], *ends: str
     gate, clock, later, earlier, *args = parts
     legs = claim["tensors"][gate]["legs"]
     inside = all(i == end or space_of(i, scope, *ends) == clock for i, end in ((later, "+"), (earlier, "-")))
-    inside = inside and (legs[:1] == (clock,) or (not legs and clock in claim["spaces"]))
-    square = len(args) != 2 or legs[1] == legs[2]
+    square = (legs[:1] or (clock,)) == (clock,) and is_space(claim, clock) and (len(args) != 2 or legs[1] == legs[2])
     known = kind == "decay" or (kind == "gap" and ends)
     return bool(known and inside and square and tuple(space_of(i, scope) for i in args) == legs[1:])
 
@@ -365,10 +362,9 @@ class Checker:
         self.given += [(scope, *STATES[relation](node)) for relation, node, scope in domain]
         self.proved: set[Any] = set()  # statements, up to the names of their variables
         self.units = {name for name, tensor in self.tensors.items() if "positive" in tensor.get("facts", ())}
-        for node, spaces in ((node, dict(scope)) for relation, node, scope in domain if relation != ">="):
-            if is_kind(node, "t") and sorted(map(str, node[2:])) == sorted(spaces):
-                legs = tuple(spaces[i] for i in node[2:])
-                self.units |= {node[1]} if legs == self.tensors[node[1]]["legs"] else set()
+        for node, scope in ((node, scope) for relation, node, scope in domain if relation != ">="):
+            if is_kind(node, "t") and sorted(map(str, node[2:])) == sorted(name for name, _ in scope):
+                self.units.add(node[1])  # at every entry, as the indices fit its legs
 
     def spend(self, amount: int = 1) -> None:
         self.work -= amount
@@ -429,10 +425,9 @@ class Checker:
         """Return a term of the language as monomials."""
         self.spend()
         kind, parts = parted(node)
-        if kind == "num":
-            return [Term(number)] if (number := Fraction(*parts)) else []
-        if kind == "size":
-            return [self.size(parts[0])]
+        if kind in ("num", "size"):
+            number = self.size(parts[0]) if kind == "size" else Term(Fraction(*parts))
+            return [number] if number.coefficient else []
         if kind == "+":
             return [term for part in parts for term in self.expand(part, env)]
         if kind == "*":
@@ -520,25 +515,35 @@ class Checker:
         return [Term(1, {renamed((kind, "", left, right), {}): 1})]
 
     def gap(self, gate: str, clock: Any, later: Any, earlier: Any, *args: Any) -> list[Term]:
-        """Return a gap as an atom; over a direct sum, as the product of those over its summands."""
-        parts = self.split(clock, later, earlier)
-        if len(parts) < 2:
-            return [Term(1, {("gap", (gate, clock), *ends, *args): 1}) for ends in parts]
-        scope, stops = links(self.tensors[gate]["legs"], args, "%h")
-        factors = (("gap", gate, clock, *ends, *stop) for ends, stop in zip(parts, stops, strict=True))
+        """Return a gap: the product of its gates at basis vectors, and of atoms for what is between others.
+
+        What it is when its ends are not in order does not matter: no rule is about that.
+        """
+        parts = self.split(gate, clock, clock, later, earlier) or [("delta",)] * (len(args) == 2)
+        if parts == [("gap", gate, clock, later, earlier)]:
+            return [Term(1, {("gap", (gate, clock), later, earlier, *args): 1})]
+        scope, stops = links(self.tensors[gate]["legs"], args, *(f"%{k}" for k in range(1, len(parts))))
+        factors = ((*part, *stop) for part, stop in zip(parts, stops, strict=False))
         return self.expand(("sum", scope, ("*", *factors)), {v: v for v in variables(later, earlier, *args)})
 
-    def split(self, space: Any, later: Any, earlier: Any) -> list[Any]:
-        """Return the ends of a gap in one summand of a space, or of its parts in the last one and before."""
+    def split(self, gate: str, clock: Any, space: Any, later: Any, earlier: Any, at: Any = lambda x: x) -> list[Any]:
+        """Return the factors of a gap, the latest first; `at` says where in the clock a time in the space is.
+
+        A gate without a leg in time is the same over a summand by itself.
+        """
         if not is_kind(space, "+"):
-            refuse(later == "-" or earlier == "+" or not self.claim["spaces"][space][1], "a gap without an order")
-            return [(later, earlier)]
+            refuse(not self.claim["spaces"][space][1], "a gap without an order")
+            self.spend(len(vectors := self.vectors[space]))
+            inside = [v for v in vectors if self.relation("lt", earlier, v) and self.relation("lt", v, later)]
+            ends = (clock, at(later), at(earlier)) if self.tensors[gate]["legs"] else (space, later, earlier)
+            return [gate_at(self.tensors, gate, at(v), ()) for v in inside[::-1]] if vectors else [("gap", gate, *ends)]
         k, later = (len(space) - 2, "+") if later == "+" else later[1:3]
         j, earlier = (0, "-") if earlier == "-" else earlier[1:3]
-        if j == k:
-            return [(("+", k, b, space), ("+", k, a, space)) for b, a in self.split(space[1 + k], later, earlier)]
-        last = ("+", k, later, space), ("+", k, "-", space)
-        return [last, (("+", k - 1, "+", space), ("+", j, earlier, space))] if j < k else []
+        found: list[Any] = []
+        for m in range(k, j - 1, -1):
+            high, low = later if m == k else "+", earlier if m == j else "-"
+            found += self.split(gate, clock, space[1 + m], high, low, lambda x, m=m: at(("+", m, x, space)))
+        return found
 
     # the normal form
 
@@ -652,8 +657,8 @@ class Checker:
             forms = []
             for part in apart(term):
                 alone = 0 < len(part.bound) < len(term.bound)
-                related = variables(*(v for atom in part.powers if atom[0] in INDICATORS for v in atom[2:]))
-                here = [v for v in related if v in among]
+                related = [v for atom in part.powers if atom[0] in INDICATORS for v in variables(*atom[2:])]
+                here = [v for v in dict.fromkeys(related) if v in among]
                 forms.append(self.collect([part], here) if alone else {ordered(part.powers): (1, part)})
             self.spend(prod(map(len, forms)))
             for chosen in product(*(form.items() for form in forms)):

@@ -11,7 +11,7 @@ from tensoralg.expr.tensor import Tensor
 from tensoralg.normal import MAX_TERMS, Normaliser, Setting
 from tensoralg.normal.rules import Equation, Theory
 from tensoralg.normal.terms import leaves
-from tensoralg.proof.domain import Condition, conditions, is_known, key
+from tensoralg.proof.domain import Condition, Point, conditions, points
 from tensoralg.proof.show import text
 
 
@@ -191,10 +191,11 @@ def decide(claim: Mapping[str, Any], engine: Engine) -> Decision:
     scope = dict(claim["free"])
     sides = [_open(conditions(claim[side], scope), engine) for side in ("lhs", "rhs")]
     assumed = [c for g in claim["given"] for s in ("lhs", "rhs") for c in conditions(g[s], dict(g["free"]))]
-    allowed = {key(engine, c) for c in assumed} if any(sides) and assumed else set()
+    allowed = _open(assumed, engine) if any(sides) else {}
     for ours, theirs in (sides, sides[::-1]):
+        stated = {said for found in (*theirs, *allowed) for point in found for said in point.stated}
         for found, condition in ours.items():
-            if found not in theirs and found not in allowed:
+            if any(stated.isdisjoint(point.enough) for point in found):
                 decision.missing = f"one side needs {show(condition)}, which is not known"
                 return decision
     decision.domain = list(sides[0].values())
@@ -243,9 +244,10 @@ def opened(run: Normaliser, values: Any) -> dict[str, tuple[str, ...]]:
     return {s: tuple(v for v in free if run.space_of[v] == s) for s in run.setting.refined}
 
 
-def _open(found: list[Condition], engine: Engine) -> dict[Any, Condition]:
-    """Return the conditions that are not known to hold, by their normal form."""
-    return {key(engine, condition): condition for condition in found if not is_known(engine, condition)}
+def _open(found: list[Condition], engine: Engine) -> dict[tuple[Point, ...], Condition]:
+    """Return the conditions that are not known to hold everywhere, by what they say."""
+    said = {tuple(points(engine, condition)): condition for condition in found}
+    return {where: condition for where, condition in said.items() if where}
 
 
 def show(condition: Condition) -> str:

@@ -7,16 +7,16 @@ hypothesis, which is assumed to be defined; else the claim is undecided.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import permutations, product
+from itertools import islice, permutations, product
 from typing import Any
 
 from tensoralg.normal import Normaliser
 from tensoralg.normal.expand import free_names
 from tensoralg.normal.order import chains
-from tensoralg.normal.terms import FUNCTIONS, Form, leaves, moved
+from tensoralg.normal.terms import FUNCTIONS, Form, Known, leaves, moved
 
 KINDS = {"log": "> 0", "sqrt": ">= 0"}
 MOST_ORDERINGS = 120
@@ -29,6 +29,22 @@ class Condition:
     relation: str
     term: Any
     scope: tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Point:
+    """A condition for one choice of summands and basis vectors, in one order of its indices.
+
+    Attributes
+    ----------
+    stated : frozenset
+        What it says, up to names.
+    enough : frozenset
+        Any of what it follows from.
+    """
+
+    stated: frozenset[Any]
+    enough: frozenset[Any]
 
 
 def conditions(node: Any, scope: Mapping[str, Any]) -> list[Condition]:
@@ -80,18 +96,30 @@ def nonzero_factors(term: Any) -> list[Any]:
     return [] if term[0] in ("exp", "num", "size") else [term]
 
 
-def is_known(make: Callable[[], Normaliser], condition: Condition) -> bool:
-    """Whether a condition holds wherever its term is defined, for all values and in every order of its indices."""
+def points(make: Callable[[], Normaliser], condition: Condition) -> list[Point]:
+    """Return what a condition says that is not known, for all summands, basis vectors and orders of its indices."""
     run = make()
+    found: dict[Point, None] = {}
     for env in _placements(run, condition.scope):
         for placed, known in arrangements(run, env):
             form = run.normal(run.expand(condition.term, placed), known)
-            strict = condition.relation != ">= 0"
-            negated = tuple((mono, -c) for mono, c in form)
-            turned = condition.relation == "!= 0" and run.positive(negated, known)
-            if not (run.positive(form, known, strict) or turned):
-                return False
-    return True
+            if not _holds(run, condition.relation, form, known):
+                found[_point(run, condition, placed, known, run.narrowed(form, known)[1])] = None
+    return list(found)
+
+
+def _holds(run: Normaliser, relation: str, form: Form, known: Known) -> bool:
+    """Whether a relation to 0 holds whatever the tensors are."""
+    negated = tuple((mono, -c) for mono, c in form)
+    return run.positive(form, known, relation != ">= 0") or (relation == "!= 0" and run.positive(negated, known))
+
+
+def _point(run: Normaliser, condition: Condition, placed: Mapping[str, Any], known: Known, kept: Known) -> Point:
+    whole = _key(run, condition, placed, known, known)
+    narrow = whole if kept == known else _key(run, condition, placed, known, kept)
+    # one index of a space can be chosen always, a second one before or after it not
+    free = all(len(known[space]) in (1, len(kept[space])) for space in known)
+    return Point(frozenset((whole, narrow) if free else (whole,)), frozenset((whole, narrow)))
 
 
 def _placements(run: Normaliser, scope: tuple[tuple[str, Any], ...]) -> Iterator[dict[str, Any]]:
@@ -111,26 +139,32 @@ def arrangements(run: Normaliser, env: Mapping[str, Any]) -> Iterator[tuple[dict
         yield {name: moved(value, to) for name, value in env.items()}, known
 
 
-def key(make: Callable[[], Normaliser], condition: Condition) -> Any:
-    """Return a condition up to the names of its indices, and up to what cannot change whether it holds."""
-    groups: dict[Any, list[str]] = {}
-    for name, space in condition.scope:
-        groups.setdefault(space, []).append(name)
-    spaces = sorted(groups, key=str)
-    best = None
-    for count, orders in enumerate(product(*(permutations(groups[space]) for space in spaces))):
-        if count >= MOST_ORDERINGS:
-            break
-        names = {old: f"q{k}_{j}" for k, order in enumerate(orders) for j, old in enumerate(order)}
-        forms = []
-        run = make()
-        for env in _placements(run, tuple((names[name], space) for name, space in condition.scope)):
-            for placed, known in arrangements(run, env):
-                inner = {name: placed[names[name]] for name, _ in condition.scope}
-                form, order = run.narrowed(run.normal(run.expand(condition.term, inner), known), known)
-                forms.append(_essence(run, form, order, condition.relation))
-        best = min(filter(None, (best, tuple(forms))), key=repr, default=())
-    return condition.relation, best
+def _key(run: Normaliser, condition: Condition, placed: Mapping[str, Any], known: Known, kept: Known) -> Any:
+    """Return a condition in one order of its indices, up to their names and to what cannot change whether it holds.
+
+    Of the indices in ordered spaces it is about those that are kept.
+    """
+    ranked = {v: f"q{k}.{space}" for space in known for k, v in enumerate(_first(kept[space], known[space]))}
+    groups: dict[str, list[str]] = {}
+    for v in dict.fromkeys(v for value in placed.values() for v in leaves(value)):
+        if v not in ranked:
+            groups.setdefault(run.space_of[v], []).append(v)
+    forms = []
+    for orders in islice(product(*(permutations(groups[space]) for space in sorted(groups))), MOST_ORDERINGS):
+        to = ranked | {v: f"q{k}.{run.space_of[v]}" for order in orders for k, v in enumerate(order)}
+        run.space_of.update({new: run.space_of[v] for v, new in to.items()})
+        order: Known = {space: tuple(to[v] for v in vs) for space, vs in known.items()}
+        env = {name: moved(value, to) for name, value in placed.items()}
+        form = run.normal(run.expand(condition.term, env), order)
+        if kept != known:
+            form, order = run.narrowed(form, order)
+        forms.append(_essence(run, form, order, condition.relation))
+    return condition.relation, min(forms, key=repr)
+
+
+def _first(kept: Sequence[str], variables: Sequence[str]) -> Sequence[str]:
+    """Return variables, those that are kept first."""
+    return (*kept, *(v for v in variables if v not in kept))
 
 
 def _essence(run: Normaliser, form: Form, known: Any, relation: str) -> Form:

@@ -367,9 +367,10 @@ def _decide(stated: Stated, budget: int) -> Verdict | str:
     encoded, claim = stated.encoded, stated.claim
     dimensions = {str(d): d for d, _ in encoded["spaces"].values() if isinstance(d, int)}
     whole = {**claim.fixed, **dimensions}
-    ways = [frozenset[str]()]
-    if whole and _components(claim, whole) <= COMPONENT_BUDGET:
-        ways.append(frozenset(whole))
+    ones = frozenset(name for name, size in whole.items() if size == 1)
+    ways = {frozenset[str](): None, ones: None}  # one basis vector makes no more terms, whatever the other sizes are
+    if _components(claim, whole) <= COMPONENT_BUDGET:
+        ways[frozenset(whole)] = None
     reason = ""
     for components in ways:
         try:

@@ -246,61 +246,48 @@ class Recorder(Normaliser):
             to = {v: next(w for w in order if w in block) for block in blocks for v in block}
             chains = piece.chains
             powers = [(renamed_atom(atom, to), term.powers[atom]) for atom in decays]
-            current = masked(piece)
+            whole = masked(piece)
             for atom, power in powers:
-                current.times(atom, power)
+                whole.times(atom, power)
+            walked = [whole]
             for atom, power in powers:
                 for _ in range(power):
-                    current = self._walk(current, atom, order)
-            pieces.append(Term(current.coefficient, current.powers, current.bound, chains))
+                    walked = [done for term in walked for done in self._walk(term, atom, order)]
+            pieces += [Term(done.coefficient, done.powers, done.bound, chains) for done in walked]
         for piece in pieces:
-            for atom in [a for a in piece.powers if a[0] == "m" and self.space_of[a[2]] == space]:
-                del piece.powers[atom]
-            for atom in [a for a in piece.powers if a[0] == "d" and self.space_of[a[1]] == space]:
-                del piece.powers[atom]
+            placed = {v for blocks in piece.chains.values() for block in blocks for v in block}
+            for atom in [a for a in piece.powers if a[0] in "dm" and placed.issuperset(a[-2:])]:
+                del piece.powers[atom]  # the chains say it, those of other spaces too
         return pieces
 
-    def _walk(self, term: Term, atom: Atom, order: list[Any]) -> Term:
+    def _walk(self, term: Term, atom: Atom, order: list[Any]) -> list[Term]:
         """Replace a decay by gates and gaps along a chain, step by step."""
         kind, gate, wraps, space, later, earlier, *args = atom
         if later == earlier:
-            term = term.copy().times(atom, -1)
-            deltas = self.relation("delta", *args) if len(args) == 2 else [Term()]
-            return self.product([[term], deltas])[0]
+            return self.product([[term.copy().times(atom, -1)], self.linked((), tuple(args))])
         if kind == "D":
             front = [] if later == "+" else [self.gate(gate, wraps, later)]
-            later, earlier = atom[4:6]
         else:
             low = -1 if earlier == "-" else order.index(earlier)
             high = len(order) if later == "+" else order.index(later)
             if high - low <= 1:
-                return term
+                return [term]
             at = order[high - 1]
             self.use(term.copy().times(atom, -1), self.cut(atom, later, at, earlier))
             front, later = [("G", gate, wraps, space, later, at), self.gate(gate, wraps, at)], at
-        term = self._linked(term, atom, front, later, earlier)
-        atom = next(a for a in term.powers if a[0] == "G" and a[1:6] == (gate, wraps, space, later, earlier))
-        return self._walk(term, atom, order)
+        rest = ("G", gate, wraps, space, later, earlier)
+        found = []
+        for parts in self.linked([*front, rest], tuple(args)):
+            left = next(a for a in parts.powers if a[:6] == rest)
+            (whole,) = self.product([[term.copy().times(atom, -1)], [parts]])
+            found += self._walk(whole, left, order)
+        return found
 
     def cut(self, atom: Atom, *stops: Any) -> Any:
         """Return the rule that cuts a gap in two at the middle one of three times."""
         gate, clock = self.writer.clock(atom)
         times = (self.writer.wrapped(stop, atom[2], {}) for stop in stops)
         return ("cut", gate, clock, *times, *(self.writer.index(a, {}) for a in atom[6:]))
-
-    def _linked(self, term: Term, atom: Atom, front: list[Any], later: Any, earlier: Any) -> Term:
-        """Replace a decay by a product of parts and the gap that is left, matrices linked by new indices."""
-        _, gate, wraps, space, _, _, *args = atom
-        result = term.copy().times(atom, -1)
-        left = args[0] if len(args) == 2 else None
-        for part in front:
-            legs = list(args)
-            if left is not None:
-                right, bound = next(self.values(self.setting.legs[gate][2]))
-                legs, left = [left, right], right
-                result.bound.update(bound)
-            result.times((*part, *legs))
-        return result.times(("G", gate, wraps, space, later, earlier, *([left, args[1]] if left is not None else args)))
 
     def counted_out(self, term: Term, space: str, v: Any, weight: Any) -> Term:
         if self.depth == 1 and weight:

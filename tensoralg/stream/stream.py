@@ -40,7 +40,7 @@ class Stream:
     along : Space
         The space of times.
     reverse : bool
-        Whether tokens come from the last to the first; everything else is about the order in which they come.
+        Whether tokens come from the last to the first; states, steps and laws are about the order in which they come.
     single : bool
         Whether one definition was given, so that `output` is one.
     """
@@ -106,7 +106,8 @@ class Stream:
     @cached_property
     def laws(self) -> tuple[Law, ...]:
         """The equations that make it a stream of the definitions (see `tensoralg.stream.laws`), merges included."""
-        found = list(laws(self.system, self.definitions))
+        forward = self.definitions if not self.reverse else tuple(_turned(d, self.along) for d in self.definitions)
+        found = list(laws(self.system, forward))
         with suppress(NotStreamable):  # where segments do not merge there is nothing to prove
             found += self.merging.laws()
         return tuple(found)
@@ -235,7 +236,7 @@ def stream(
             system = Derivation(clock, names, minimize).run(turned, time)
         except NotStreamable:
             raise error from None
-        definitions, reverse = turned, True
+        reverse = True
     _check_constant(system, clock)
     return Stream(definitions, system, clock, reverse, single, tuple(given))
 

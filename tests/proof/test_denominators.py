@@ -5,6 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tensoralg as ta
+from tensoralg.expr.nodes import Mask, add, as_expr, mul, reciprocal
+from tensoralg.spaces import DirectSum, Index, Injected
 
 INDICES = "t,s,r,q,w: n ordered; f,g: d; i,j,l: k"
 TENSORS = {"A": "k k", "x": "n", "y": "k", "Q": "n n", "B": "k k k", "z": "k"}
@@ -85,3 +87,96 @@ def test_a_row_that_is_divided_by_its_sum_adds_up_to_one(row, weight, changed):
     verdict = ta.prove(left, right)
     positive = "A[" in numerator  # else nothing says that the denominator is not zero
     assert (verdict.status == "proved") is (positive and not changed), verdict.explain()
+
+
+# the conditions of the two sides: at which times, and in which order of them
+SPELLINGS = {
+    "a mean of the past": (
+        "sum(s: le[s,t]*x[s])/sum(s: le[s,t]*w[s])",
+        "(x[t] + sum(r: lt[r,t]*x[r]))/(sum(r: lt[r,t]*w[r]) + w[t])",
+        "t",
+        True,
+    ),
+    "a mean of the past beside another time": (
+        "u[r]*sum(s: le[s,t]*x[s])/sum(s: le[s,t]*w[s])",
+        "u[r]*(x[t] + sum(s: lt[s,t]*x[s]))/(sum(s: lt[s,t]*w[s]) + w[t])",
+        "t,r",
+        True,
+    ),
+    "cut at another time": (
+        "sum(s: x[s]/sum(r: le[r,s]*w[r]))",
+        "sum(s: x[s]*(le[s,t]/sum(r: le[r,s]*w[r]) + lt[t,s]/(sum(r: le[r,t]*w[r]) + sum(r: lt[t,r]*le[r,s]*w[r]))))",
+        "t",
+        True,
+    ),
+    "at all times": (
+        "sum(s: le[s,t]*x[t]/(le[s,t]*w[t] + 1 - le[s,t]))",
+        "x[t]/w[t]*sum(s: le[s,t])",
+        "t",
+        True,
+    ),
+    "at all times but the first": (
+        "sum(s: lt[s,t]*x[t]/(lt[s,t]*w[t] + 1 - lt[s,t]))",
+        "x[t]/w[t]*sum(s: lt[s,t])",
+        "t",
+        False,
+    ),
+    "at all times but the first and the last": (
+        "sum(s,r: lt[s,t]*lt[t,r]*x[t]/(lt[s,t]*lt[t,r]*w[t] + 1 - lt[s,t]*lt[t,r]))",
+        "x[t]/w[t]*sum(s,r: lt[s,t]*lt[t,r])",
+        "t",
+        False,
+    ),
+    "at earlier times only": (
+        "sum(s: lt[s,t]*x[s]/sum(r: le[r,s]*w[r]))",
+        "sum(s: lt[s,t]*x[s]/sum(r: le[r,s]*w[r])) + sum(s: lt[s,t]*w[s]*w[s]/w[s] - lt[s,t]*w[s])",
+        "t",
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("sizes", [{}, {"n": 1}, {"n": 3}], ids=str)
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_conditions_are_compared_where_they_are_made(name, sizes):
+    left, right, free, true = SPELLINGS[name]
+    tensors = dict.fromkeys("xwu", "n")
+    sides = tuple(ta.parse(side, "t,s,r: n ordered", free=free, tensors=tensors) for side in (left, right))
+    verdict = ta.prove(*sides, sizes=sizes)
+    # of one token the first condition is that of the only token, and of three it is one of three
+    true = true or (sizes == {"n": 1} and name == "at earlier times only")
+    assert (verdict.status == "proved") is true, verdict.explain()
+    assert not true or ta.check(verdict.certificate, claim=(*sides, (), sizes))
+
+
+TIME = DirectSum(tuple(ta.Space(name, d, ordered=True) for name, d in (("past", "past"), ("last", 1), ("new", 1))))
+LAST, NEW = (Injected(Index(part.name, part), k, TIME) for k, part in enumerate(TIME.summands) if k)
+K, V = ta.tensor("k", TIME), ta.tensor("v", TIME)
+
+
+def total(time):
+    r = TIME.index("r")
+    return mul(Mask(False, r, time), K[r]).sum(r)
+
+
+def sums(time):
+    s = TIME.index("s")
+    return mul(Mask(False, s, time), V[s], reciprocal(total(s))).sum(s)
+
+
+STEPPED = {
+    "a step": (add(sums(LAST), mul(V[NEW], reciprocal(add(total(LAST), K[NEW])))), True),
+    "another gate": (add(sums(LAST), mul(V[NEW], reciprocal(add(total(LAST), K[LAST])))), False),
+    "another denominator": (add(sums(LAST), mul(V[NEW], reciprocal(total(LAST)))), False),
+    "a condition that is not the claim's": (add(sums(NEW), mul(K[NEW], reciprocal(K[NEW])), as_expr(-1)), False),
+}
+
+
+@pytest.mark.parametrize("name", STEPPED)
+def test_denominators_over_a_past_and_two_tokens(name):
+    body, true = STEPPED[name]
+    legs = (LAST.term, NEW.term)
+    sides = (ta.Definition(legs, sums(NEW), "S"), ta.Definition(legs, body, "S"))
+    verdict = ta.prove(*sides)
+    assert (verdict.status == "proved") is true, verdict.explain()
+    assert not true or ta.check(verdict.certificate, claim=sides)

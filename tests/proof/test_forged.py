@@ -177,6 +177,49 @@ def backwards(value, legs=(), free=(), end=AFTER):
     return certificate(left, value, spaces=ORDERED, tensors=tensors, free=[*free, ["i", "u"]])
 
 
+THREE = {"s": ["n", 1], "c": ["k", 0], "m": ["n", 0]}
+TOKENS = ["+", "one", "two", "six"]  # one token, two, and six
+SUMMED = [["w", "s"], ["v", "s"], ["u", "s"]]
+RISING = [["lt", "u", "v"], ["lt", "v", "w"]]
+
+
+def by_components(left, right, legs=(), free=(), clock="s", spaces=THREE, sizes=(("n", 3),), cases=1):
+    """A claim about decays of g, and G with further legs, over a clock whose indices are written out."""
+    tensors = {"g": {"legs": [clock]}, "G": {"legs": [clock, *legs]}, "y": {"legs": []}}
+    claim = {"spaces": spaces, "tensors": tensors, "free": list(free), "sizes": dict(sizes)}
+    return certificate(left, right, proof={"components": ["n", "1", "2", "6"], "cases": [[]] * cases}, **claim)
+
+
+def of_three_tokens(decay, *factors):
+    """A decay at the three times 0, 1, 2 of a fixed length, and other factors there."""
+    left = ["sum", SUMMED, ["*", *RISING, decay]]
+    return by_components(left, ["sum", SUMMED, ["*", *RISING, *factors]])
+
+
+def of_matrices(*right):
+    left = ["sum", SUMMED, ["*", *RISING, PATHS]]
+    free, linked = [["x", "c"], ["y", "c"]], ["sum", [["z", "c"]], ["*", *RISING, *right]]
+    return by_components(left, ["sum", SUMMED, linked], ["c", "c"], free)
+
+
+def of_parts(left, right):
+    spaces = {"one": [1, 1], "two": [2, 1], "six": [6, 1], "c": ["k", 0]}
+    return by_components(left, right, (), [["i", "one"]], TOKENS, spaces, ())
+
+
+def power_of(k):
+    return ["^", ["t", "y"], k]
+
+
+def constant(k, later="+", earlier="-"):
+    return of_parts(["decay", "y", TOKENS, later, earlier], power_of(k))
+
+
+LAST_GATE, EARLIER_GATE = ["t", "g", "w"], ["t", "g", "v"]
+PATH, PATHS = ["decay", "g", "s", "w", "u"], ["decay", "G", "s", "w", "u", "x", "y"]
+START = ["+", 0, "i", TOKENS]
+
+
 def tautology_at_no_index():
     given = [{"free": [["p", PAIRS]], "lhs": OTHERS, "rhs": ["+", WHOLE, -1]}]
     uses = [use(["given", 0, [PHANTOM]], ["*", -1, ["^", ["size", "n"], -1]], [["i", "s"]])]
@@ -251,6 +294,21 @@ FORGED = {
     "a decay of matrices over no time": backwards(
         ["size", "k"], ["c", "c"], [["x", "c"], ["y", "c"]], ["+", 1, "-", HALVES]
     ),
+    "a gate too few at a fixed length": of_three_tokens(PATH, LAST_GATE),
+    "a gate too many at a fixed length": of_three_tokens(PATH, LAST_GATE, EARLIER_GATE, ["t", "g", "u"]),
+    "the gate before the first step at a fixed length": of_three_tokens(PATH, EARLIER_GATE, ["t", "g", "u"]),
+    "a path of no steps at a fixed length": of_three_tokens(["decay", "g", "s", "v", "v"], EARLIER_GATE),
+    "a path backwards at a fixed length": of_three_tokens(["decay", "g", "s", "u", "w"], 1),
+    "matrices of a fixed length in another order": of_matrices(["t", "G", "v", "x", "z"], ["t", "G", "w", "z", "y"]),
+    "matrices of a fixed length entry by entry": of_matrices(["t", "G", "w", "x", "y"], ["t", "G", "v", "x", "y"]),
+    "no matrix is the matrix of ones": by_components(
+        ["sum", [["v", "s"]], ["decay", "G", "s", "v", "v", "x", "y"]], 3, ["c", "c"], [["x", "c"], ["y", "c"]]
+    ),
+    "a constant of another number of tokens": constant(8),
+    "a constant from the first token on, that too": constant(9, "+", START),
+    "a constant over no step": constant(8, START, START),
+    "a decay over a space without an order": by_components(["decay", "y", "m", "+", "-"], power_of(3)),
+    "a decay over a product of spaces": by_components(["decay", "y", ["*", "s", "s"], "+", "-"], power_of(9)),
     "a hypothesis at an index that is none": tautology_at_no_index(),
     "a condition at an index that is none": condition_at_no_index(),
     "a sum in a function that names an index twice": named_twice_inside(),
@@ -354,3 +412,13 @@ def test_the_same_forms_with_proper_content_are_accepted():
     assert check(certificate(1, ["*", size, reciprocal(size)], proof={"domain": [[]]}))
     assert check(certificate(["*", BIG, reciprocal(size)], ["*", reciprocal(size), BIG]))
     assert check(kept(size))
+
+
+def test_decays_of_a_fixed_length_are_accepted():
+    assert check(of_three_tokens(PATH, LAST_GATE, EARLIER_GATE))
+    assert check(of_three_tokens(["decay", "g", "s", "v", "v"], 1))
+    assert check(of_three_tokens(["decay", "g", "s", "u", "w"], 0))
+    assert check(of_matrices(["t", "G", "w", "x", "z"], ["t", "G", "v", "z", "y"]))
+    assert check(constant(9))
+    assert check(constant(8, "+", START))
+    assert check(constant(0, START, START))

@@ -1,0 +1,92 @@
+"""Sums over the last tokens: the kernel that computes them, and the tokens that are kept for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sympy
+import torch
+
+from tensoralg.expr.tensor import Tensor
+from tensoralg.lower.operator import Operator
+from tensoralg.spaces import VectorSpace
+from tensoralg.stream.windows import Window
+
+PAST = "past_"
+
+
+class Recent(torch.nn.Module):
+    """The windows of a stream, computed on a piece of time together with the tokens before it.
+
+    Parameters
+    ----------
+    windows : sequence of Window
+    kernel : Operator
+        All windows at every time, over the tokens as inputs.
+    """
+
+    def __init__(self, windows: Sequence[Window], kernel: Operator) -> None:
+        super().__init__()
+        self.kernel = kernel
+        self.names = [window.name for window in windows]
+        self.clock: VectorSpace = windows[0].time.space
+        self.places = [-1 - len(window.legs) for window in windows]
+        far: dict[Tensor, int] = {}
+        for window in windows:
+            reach = int(sympy.sympify(str(window.reach)).subs(kernel.sizes))
+            for symbol in window.tokens:
+                far[symbol] = max(far.get(symbol, 0), reach)
+        self.kept = {PAST + symbol.name: (symbol, reach) for symbol, reach in far.items()}
+
+    def place(self, symbol: Tensor) -> int:
+        """Return where the axis over time is, counted from the end."""
+        return symbol.legs.index(self.clock) - len(symbol.legs)
+
+    def first(self, batch_shape: Sequence[int], known: Any, **like: Any) -> dict[str, torch.Tensor]:
+        """Return the tokens kept before the first one: none."""
+        return {
+            name: torch.zeros(*batch_shape, *(0 if leg == self.clock else known(leg) for leg in symbol.legs), **like)
+            for name, (symbol, _) in self.kept.items()
+        }
+
+    def extended(
+        self, piece: Mapping[str, torch.Tensor], pasts: Mapping[str, torch.Tensor]
+    ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+        """Return the windows at every time of a piece, and the tokens to be kept after it."""
+        longest = max((pasts[name].shape[self.place(s)] for name, (s, _) in self.kept.items()), default=0)
+        arrays, new = [], {}
+        for symbol in self.kernel.tensors:
+            array = piece[symbol.name]
+            if self.clock in symbol.legs:
+                array = self._with_past(symbol, array, pasts.get(PAST + symbol.name), longest)
+                if PAST + symbol.name in self.kept:
+                    _, reach = self.kept[PAST + symbol.name]
+                    count = array.shape[self.place(symbol)]
+                    left = min(reach, count)
+                    new[PAST + symbol.name] = array.narrow(self.place(symbol), count - left, left)
+            arrays.append(array)
+        found = self.kernel.run(arrays)
+        sums = {
+            name: values.narrow(place, longest, values.shape[place] - longest)
+            for name, values, place in zip(self.names, found, self.places, strict=True)
+        }
+        return sums, new
+
+    def _with_past(self, symbol: Tensor, array: torch.Tensor, past: torch.Tensor | None, longest: int) -> torch.Tensor:
+        """Return tokens with those before them; where fewer are kept, the first one stands for what is not read."""
+        place = self.place(symbol)
+        if not longest or not array.shape[place]:
+            return array if past is None else _joined(past, array, place)
+        known = _joined(past, array, place) if past is not None else array
+        missing = longest - (known.shape[place] - array.shape[place])
+        first = known.narrow(place, 0, 1)
+        sizes = list(first.shape)
+        sizes[place] = missing
+        return torch.cat([first.expand(sizes), known], dim=place) if missing else known
+
+
+def _joined(past: torch.Tensor, array: torch.Tensor, place: int) -> torch.Tensor:
+    shape = list(array.shape)
+    shape[place] = past.shape[place]
+    return torch.cat([past.expand(shape), array], dim=place) if past.shape[place] else array
