@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import sympy
 import torch
 
-from tensoralg.errors import InputMismatch, ShapeMismatch, UnknownName, suggest
+from tensoralg.errors import InputMismatch, ShapeMismatch, UnknownName, UsageError, suggest
 from tensoralg.expr import Definition, Tensor
 from tensoralg.expr.arrays import all_dimensions
 from tensoralg.lower.build import compile_definitions
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tensoralg.stream import Stream
 
 FORMS = (None, "recurrent", "chunked", "parallel")
+FORMS_REMEDY = 'give "recurrent", "chunked", "parallel" or None'
 LENGTHS = (16, 32, 64, 128, 256, 512)
 OVERHEAD = 2_000_000
 State = dict[str, torch.Tensor]
@@ -186,20 +187,22 @@ class StreamOperator(Operator):
         arrays = self._tensors(self._named(args, kwargs))
         self._check_shapes(arrays)
         named = dict(zip(self.order, arrays, strict=True))
-        count, known = self._count(named), self._known(named)
-        length = self._chunk_length(named, known)
-        form = self.form or ("parallel" if count <= length else "chunked")
+        form, length = self.chosen(named)
         if form == "parallel" and state is None and not return_state:
             return self.run(arrays)
-        if self.stream.reverse:
-            named = {name: self._flipped(array, self._place[name]) for name, array in named.items()}
-        states = self._start(state, named, known)
-        length = {"parallel": max(count, 1), "recurrent": 1, "chunked": length}[form]
-        outputs, states = self._pieces(named, states, count, length, form == "recurrent")
-        if self.stream.reverse:
-            outputs = [self._flipped(out, place) for out, place in zip(outputs, self._out_place, strict=True)]
+        states = self._start(state, named, self._known(named))
+        outputs, states = self._pieces(self.turned(named), states, self._count(named), length, form == "recurrent")
+        outputs = self.turned_outputs(outputs)
         result = outputs[0] if self.stream.single else tuple(outputs)
         return (result, dict(zip(self._state_names, states, strict=True))) if return_state else result
+
+    def chosen(self, named: Mapping[str, torch.Tensor]) -> tuple[str, int]:
+        """Return the form that a call takes, and how many tokens are one piece of it."""
+        if self.form not in FORMS:
+            raise UsageError(f"there is no form {self.form!r}", remedy=FORMS_REMEDY)
+        count, length = self._count(named), self._chunk_length(named, self._known(named))
+        form = self.form or ("parallel" if count <= length else "chunked")
+        return form, {"parallel": max(count, 1), "recurrent": 1, "chunked": length}[form]
 
     def step(self, state: Any, **token: Any) -> tuple[State, Any]:
         """Return the states after one more token, and the output at it.
@@ -303,8 +306,17 @@ class StreamOperator(Operator):
         place = self._place[name]
         return array if place is None else array.narrow(place, start, size)
 
-    def _flipped(self, array: torch.Tensor, place: int | None) -> torch.Tensor:
-        return array if place is None else array.flip(place)
+    def turned(self, named: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Return inputs in the order in which tokens come."""
+        if not self.stream.reverse:
+            return named
+        return {name: _flipped(array, self._place[name]) for name, array in named.items()}
+
+    def turned_outputs(self, outputs: Arrays) -> Arrays:
+        """Return outputs in the order of time."""
+        if not self.stream.reverse:
+            return outputs
+        return [_flipped(out, place) for out, place in zip(outputs, self._out_place, strict=True)]
 
     # sizes
 
@@ -341,6 +353,10 @@ class StreamOperator(Operator):
 def _place_of(legs: Sequence[VectorSpace], clock: VectorSpace) -> int | None:
     """Return where the axis over time is, counted from the end."""
     return next((k - len(legs) for k, leg in enumerate(legs) if leg == clock), None)
+
+
+def _flipped(array: torch.Tensor, place: int | None) -> torch.Tensor:
+    return array if place is None else array.flip(place)
 
 
 def _extent(space: VectorSpace, known: Mapping[str, int]) -> int:
