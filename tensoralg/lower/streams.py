@@ -22,9 +22,10 @@ from tensoralg.errors import InputMismatch, ShapeMismatch, UnknownName, UsageErr
 from tensoralg.expr import Definition, Tensor
 from tensoralg.expr.arrays import all_dimensions
 from tensoralg.lower.build import compile_definitions
-from tensoralg.lower.operator import Operator, check_shape, dimensions_of
+from tensoralg.lower.finite import finite
+from tensoralg.lower.operator import Operator, batch_of, check_batch, check_shape, dimensions_of
 from tensoralg.lower.recent import Recent
-from tensoralg.spaces import VectorSpace
+from tensoralg.spaces import VectorSpace, check_sizes
 from tensoralg.stream.kernels import chunk_definitions, token_definitions
 
 if TYPE_CHECKING:
@@ -108,8 +109,14 @@ class StreamOperator(Operator):
         sizes : mapping of str to int, optional
             Sizes of dimensions.  An axis whose size is not known, neither here nor from `compile` nor from a
             parameter, has length 1 until the first token.
+
+        Raises
+        ------
+        UnknownSize, InvalidSize
+            If the sizes are not those of the definition.
         """
-        known = {**self.sizes, **self._sizes_of_parameters(), **(sizes or {})}
+        names = set().union(*map(all_dimensions, self.definitions))
+        known = {**self.sizes, **self._sizes_of_parameters(), **check_sizes(sizes, names)}
 
         def extent(space: VectorSpace) -> int:
             return _extent(space, known)
@@ -150,11 +157,12 @@ class StreamOperator(Operator):
                     remedy="make the state with init_state(batch_shape, dtype, device) of the tokens",
                     tensor=name,
                 )
-            legs = list(value.shape[value.dim() - len(shape) :])
+            legs = list(value.shape[max(value.dim() - len(shape), 0) :])
             wanted = [_extent(space, known) for space in shape]
             if len(legs) == len(shape) and self._clock in shape:
                 wanted[shape.index(self._clock)] = legs[shape.index(self._clock)]
-            if legs != wanted and all(a in (1, b) for a, b in zip(legs, wanted, strict=False)) and not value.any():
+            unknown = len(legs) == len(wanted) and all(a in (1, b) for a, b in zip(legs, wanted, strict=True))
+            if legs != wanted and unknown and not value.any():
                 value = value.expand(*value.shape[: value.dim() - len(wanted)], *wanted)
             elif legs != wanted:
                 raise ShapeMismatch(
@@ -189,9 +197,14 @@ class StreamOperator(Operator):
         named = dict(zip(self.order, arrays, strict=True))
         form, length = self.chosen(named)
         if form == "parallel" and state is None and not return_state:
-            return self.run(arrays)
-        states = self._start(state, named, self._known(named))
-        outputs, states = self._pieces(self.turned(named), states, self._count(named), length, form == "recurrent")
+            result = self.run(arrays)
+            if finite([result] if self.stream.single else result) or finite(self._over_time(named)):
+                return result
+        before = self._start(state, named, self._known(named))
+        turned = self.turned(named)
+        outputs, states = self._pieces(turned, before, self._count(named), length, form == "recurrent")
+        if form != "recurrent" and not finite([*states, *(outputs if self.recent else [])]):
+            outputs, states = self._watched(turned, before, self._count(named), self._chunk_length(named))
         outputs = self.turned_outputs(outputs)
         result = outputs[0] if self.stream.single else tuple(outputs)
         return (result, dict(zip(self._state_names, states, strict=True))) if return_state else result
@@ -200,7 +213,7 @@ class StreamOperator(Operator):
         """Return the form that a call takes, and how many tokens are one piece of it."""
         if self.form not in FORMS:
             raise UsageError(f"there is no form {self.form!r}", remedy=FORMS_REMEDY)
-        count, length = self._count(named), self._chunk_length(named, self._known(named))
+        count, length = self._count(named), self._chunk_length(named)
         form = self.form or ("parallel" if count <= length else "chunked")
         return form, {"parallel": max(count, 1), "recurrent": 1, "chunked": length}[form]
 
@@ -216,11 +229,22 @@ class StreamOperator(Operator):
         """
         self._check_names(state)
         named = self._token_arrays(token)
-        known = {**self.sizes, **_sizes(self._token_tensors, [named[t.name] for t in self._token_tensors])}
+        known = dict(self.sizes)
+        for tensor in self._token_tensors:
+            check_shape(tensor.name, self._token_legs[tensor.name], named[tensor.name], known)
         states = self._checked(state, next(iter(named.values())), known)
-        self._check_token(named, states)
+        self._check_batch(self._token_legs, named, states)
         piece = {name: self._with_time(name, array) for name, array in named.items()}
         outs, new = self._advance(piece, states, single=True)
+        for one, old, value in zip(self.stream.system.states, states, new, strict=False):
+            if value.dim() != old.dim() or value.shape != old.shape:
+                legs = len(one.legs)
+                raise ShapeMismatch(
+                    f"a token with the batch axes {tuple(value.shape[: value.dim() - legs])} does not continue the state "
+                    f"{one.name} with the batch axes {tuple(old.shape[: old.dim() - legs])}",
+                    remedy="pass tokens without an axis over time, and batch axes as in init_state(batch_shape, ...)",
+                    tensor=one.name,
+                )
         outs = [out.squeeze(place) for out, place in zip(outs, self._out_place, strict=True)]
         return dict(zip(self._state_names, new, strict=True)), outs[0] if self.stream.single else tuple(outs)
 
@@ -235,11 +259,13 @@ class StreamOperator(Operator):
         values = [token[name] if name in token else getattr(self, name) for name in self.order]
         return dict(zip(self.order, self._alike(values, self._token_tensors), strict=True))
 
-    def _check_token(self, named: Mapping[str, torch.Tensor], states: Arrays) -> None:
-        given = {**named, **dict(zip(self._state_names, states, strict=True))}
-        known = dict(self.token.sizes)
-        for name, legs in self._token_legs.items():
-            check_shape(name, legs, given[name], known)
+    def _check_batch(
+        self, legs: Mapping[str, Sequence[Any]], named: Mapping[str, torch.Tensor], states: Arrays
+    ) -> None:
+        """Raise if the batch axes of inputs and states do not broadcast."""
+        inputs = [(f"input {name}", batch_of(legs[name], array)) for name, array in named.items()]
+        given = dict(zip(self._state_names, states, strict=True))
+        check_batch([*inputs, *((f"the state {n}", batch_of(self._token_legs[n], x)) for n, x in given.items())])
 
     def _with_time(self, name: str, array: torch.Tensor) -> torch.Tensor:
         place = self._place[name]
@@ -271,6 +297,29 @@ class StreamOperator(Operator):
                 for pieces, place in zip(zip(*parts, strict=True), self._out_place, strict=True)
             ]
         return whole, states
+
+    def _watched(
+        self, named: dict[str, torch.Tensor], states: Arrays, count: int, length: int
+    ) -> tuple[Arrays, Arrays]:
+        """Return what `_pieces` does, token by token where a token is not finite.
+
+        A mask is a factor 0 in the kernel of a chunk, and 0 times NaN would reach the tokens before.
+        """
+        parts: list[Arrays] = []
+        for start in range(0, max(count, 1), length):
+            size = min(length, count - start)
+            piece = {name: self._cut(name, array, start, size) for name, array in named.items()}
+            kept = states[len(self.stream.system.states) :]
+            single = not finite([*self._over_time(piece), *kept])
+            outs, states = self._pieces(piece, states, size, 1 if single else length, single)
+            parts.append(outs)
+        places = self._out_place
+        return [
+            torch.cat(outs, dim=place) for outs, place in zip(zip(*parts, strict=True), places, strict=True)
+        ], states
+
+    def _over_time(self, named: Mapping[str, torch.Tensor]) -> Arrays:
+        return [array for name, array in named.items() if self._place[name] is not None]
 
     def _advance(self, piece: dict[str, torch.Tensor], states: Arrays, single: bool) -> tuple[Arrays, Arrays]:
         """Return the outputs at a piece of time and the states after it."""
@@ -331,10 +380,13 @@ class StreamOperator(Operator):
         if state is None:
             state = self.init_state((), like.dtype, like.device, known)
         self._check_names(state)
-        return self._checked(state, like, known)
+        states = self._checked(state, like, known)
+        self._check_batch(self._legs, named, states)
+        return states
 
-    def _chunk_length(self, named: Mapping[str, torch.Tensor], known: Mapping[str, int]) -> int:
+    def _chunk_length(self, named: Mapping[str, torch.Tensor]) -> int:
         """Return the length of a chunk that costs least for a token."""
+        known = self._known(named)
         batch = max(
             array.shape[: array.dim() - len(t.legs)].numel()
             for t, array in zip(self.tensors, (named[t.name] for t in self.tensors), strict=True)
