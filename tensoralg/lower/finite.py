@@ -1,9 +1,9 @@
-"""Whether numbers are finite, where that can be asked."""
+"""Whether numbers are finite, where that can be asked, and tokens in place of those that are not."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 
@@ -26,3 +26,37 @@ def finite(arrays: Iterable[torch.Tensor]) -> bool:
         return math.isfinite(float(sum(sums[1:], sums[0])))
     except RuntimeError:
         return True
+
+
+def first_tokens(
+    named: Mapping[str, torch.Tensor], places: Mapping[str, int | None]
+) -> tuple[int, dict[str, torch.Tensor]] | None:
+    """Return how many tokens come before those that are not finite, and the inputs with the first one in their place.
+
+    Parameters
+    ----------
+    named : mapping of str to Tensor
+        The inputs.
+    places : mapping of str to int or None
+        Their axes over time, counted from the end.
+
+    Returns
+    -------
+    tuple of int and dict, or None
+        None if the first token is not finite, or all are.
+
+    Examples
+    --------
+    >>> first_tokens({"x": torch.tensor([3.0, 5.0, math.nan, 7.0])}, {"x": -1})
+    (2, {'x': tensor([3., 5., 3., 7.])})
+    """
+    timed = {name: (array, place) for name, array in named.items() if (place := places[name]) is not None}
+    finite_at = [x.isfinite().movedim(place, -1).unsqueeze(0).flatten(0, -2).all(0) for x, place in timed.values()]
+    bad = ~torch.stack(finite_at).all(0)
+    if bad[0] or not bad.any():
+        return None
+    replaced = dict(named)
+    for name, (array, place) in timed.items():
+        at = bad.reshape([-1, *[1] * (-place - 1)])
+        replaced[name] = torch.where(at, array.narrow(place, 0, 1), array)
+    return int(bad.int().argmax()), replaced

@@ -5,26 +5,29 @@ and one token.  Chunked, the chunk's kernel runs on one chunk after the other an
 token's kernel does.  Nothing but the outputs and one set of states is kept, so that memory does not grow with the
 length; for gradients the states before the chunks are kept, and every chunk is run again when they are computed.
 
-*Length of a chunk.*  It minimises the cost for a token, ``(flops(c) + overhead * steps) / c``, where the FLOPs of the
-chunk's plan are a polynomial in its length c and `OVERHEAD`, the FLOPs that could be done while a step starts, is a
-guess that depends on the machine.
+*Length of a chunk.*  It minimises the cost for a token, ``(work(c) + OVERHEAD * steps) / c``.  The work is that of the
+chunk's plan, polynomials in its length c: FLOPs, and `POINTWISE` times the pointwise operations.  `OVERHEAD`, the FLOPs
+that could be done while a step starts, and `POINTWISE`, those while one entry is read and written, are guesses that
+depend on the machine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import sympy
 import torch
 
-from tensoralg.errors import InputMismatch, ShapeMismatch, UnknownName, UsageError, suggest
+from tensoralg.errors import InputMismatch, ShapeMismatch, UnknownName, UsageError, ValidationFailed, suggest
 from tensoralg.expr import Definition, Tensor
 from tensoralg.expr.arrays import all_dimensions
 from tensoralg.lower.build import compile_definitions
-from tensoralg.lower.finite import finite
+from tensoralg.lower.finite import finite, first_tokens
 from tensoralg.lower.operator import Operator, batch_of, check_batch, check_shape, dimensions_of
 from tensoralg.lower.recent import Recent
+from tensoralg.plan import plan
+from tensoralg.plan.polynomial import value_at
 from tensoralg.spaces import VectorSpace, check_sizes
 from tensoralg.stream.kernels import chunk_definitions, token_definitions
 
@@ -34,7 +37,9 @@ if TYPE_CHECKING:
 FORMS = (None, "recurrent", "chunked", "parallel")
 FORMS_REMEDY = 'give "recurrent", "chunked", "parallel" or None'
 LENGTHS = (16, 32, 64, 128, 256, 512)
-OVERHEAD = 2_000_000
+OVERHEAD = 1_000_000
+POINTWISE = 20
+TYPICAL = 64
 State = dict[str, torch.Tensor]
 Arrays = list[torch.Tensor]
 
@@ -55,13 +60,14 @@ class StreamOperator(Operator):
     def __init__(
         self, stream: Stream, sizes: Mapping[str, int] | None, form: str | None, parameters: Mapping[str, Any]
     ) -> None:
+        _check_proved(stream)
         whole = compile_definitions(stream.definitions, sizes, single=stream.single)
         super().__init__(
             whole.definition, whole.tensors, whole.programs, whole.costs, whole.source, whole.verdicts, whole.plan,
             whole.sizes, parameters,
         )  # fmt: skip
         self.stream, self.form = stream, form
-        chunk, token = chunk_definitions(stream.system), token_definitions(stream.system)
+        chunk, token = self._cheapest_chunk(sizes), token_definitions(stream.system)
         self.chunk = compile_definitions(chunk, self._fixed(chunk, sizes))
         self.token = compile_definitions(token, self._fixed(token, sizes))
         self._clock = stream.along
@@ -76,6 +82,17 @@ class StreamOperator(Operator):
         self._token_legs = {tensor.name: dimensions_of(tensor) for tensor in (*self._token_tensors, *carried)}
         self._constant = {g.tensor.name for s in stream.system.states for g in s.gates if not g.tensor.legs}
         self._lengths: dict[Any, int] = {}
+
+    def _cheapest_chunk(self, sizes: Mapping[str, int] | None) -> tuple[Definition, ...]:
+        """Return what a chunk computes, written in the way that costs least where all unknown sizes are `TYPICAL`."""
+        ways = {chunk_definitions(self.stream.system, nested): None for nested in (True, False)}
+
+        def flops(definitions: tuple[Definition, ...]) -> Any:
+            names = set().union(*map(all_dimensions, definitions))
+            known = dict.fromkeys(names, TYPICAL) | self._fixed(definitions, sizes)
+            return plan(definitions, known).flops
+
+        return min(ways, key=flops) if len(ways) > 1 else next(iter(ways))
 
     def _recent(self, sizes: Mapping[str, int] | None) -> Recent | None:
         windows = self.stream.system.windows
@@ -196,15 +213,21 @@ class StreamOperator(Operator):
         self._check_shapes(arrays)
         named = dict(zip(self.order, arrays, strict=True))
         form, length = self.chosen(named)
-        if form == "parallel" and state is None and not return_state:
-            result = self.run(arrays)
-            if finite([result] if self.stream.single else result) or finite(self._over_time(named)):
-                return result
-        before = self._start(state, named, self._known(named))
-        turned = self.turned(named)
-        outputs, states = self._pieces(turned, before, self._count(named), length, form == "recurrent")
-        if form != "recurrent" and not finite([*states, *(outputs if self.recent else [])]):
-            outputs, states = self._watched(turned, before, self._count(named), self._chunk_length(named))
+        whole = form == "parallel" and state is None and not return_state
+        before = [] if whole else self._start(state, named, self._known(named))
+
+        def run(named: dict[str, torch.Tensor]) -> tuple[Arrays, Arrays]:
+            if not whole:
+                return self._pieces(named, before, self._count(named), length, form == "recurrent")
+            found = self.run(list(self.turned(named).values()))
+            return self.turned_outputs([found] if self.stream.single else list(found)), []
+
+        named = self.turned(named)
+        outputs, states = run(named)
+        watched = [*states, *(outputs if whole or self.recent else [])]
+        if form != "recurrent" and not finite(watched) and not finite([*self._over_time(named), *self._kept(before)]):
+            before = before or self._start(state, named, self._known(named))
+            outputs, states = self._token_by_token(named, before, run)
         outputs = self.turned_outputs(outputs)
         result = outputs[0] if self.stream.single else tuple(outputs)
         return (result, dict(zip(self._state_names, states, strict=True))) if return_state else result
@@ -239,9 +262,9 @@ class StreamOperator(Operator):
         for one, old, value in zip(self.stream.system.states, states, new, strict=False):
             if value.dim() != old.dim() or value.shape != old.shape:
                 legs = len(one.legs)
+                batch, own = tuple(value.shape[: value.dim() - legs]), tuple(old.shape[: old.dim() - legs])
                 raise ShapeMismatch(
-                    f"a token with the batch axes {tuple(value.shape[: value.dim() - legs])} does not continue the state "
-                    f"{one.name} with the batch axes {tuple(old.shape[: old.dim() - legs])}",
+                    f"a token with the batch axes {batch} does not continue the state {one.name}, which has {own}",
                     remedy="pass tokens without an axis over time, and batch axes as in init_state(batch_shape, ...)",
                     tensor=one.name,
                 )
@@ -298,25 +321,36 @@ class StreamOperator(Operator):
             ]
         return whole, states
 
-    def _watched(
-        self, named: dict[str, torch.Tensor], states: Arrays, count: int, length: int
+    def _token_by_token(
+        self, named: dict[str, torch.Tensor], states: Arrays, run: Callable[..., tuple[Arrays, Arrays]]
     ) -> tuple[Arrays, Arrays]:
-        """Return what `_pieces` does, token by token where a token is not finite.
+        """Return what a form computes, in steps of one token where inputs are not finite.
 
-        A mask is a factor 0 in the kernel of a chunk, and 0 times NaN would reach the tokens before.
+        A mask is a factor 0 in the kernel of many tokens, and 0 times NaN would reach the tokens before; these are
+        what the form computes with an earlier token in place of those that are not finite.
         """
+        count, length = self._count(named), self._chunk_length(named)
         parts: list[Arrays] = []
+        place, clean = self._out_place, first_tokens(named, self._place) if finite(self._kept(states)) else None
         for start in range(0, max(count, 1), length):
             size = min(length, count - start)
             piece = {name: self._cut(name, array, start, size) for name, array in named.items()}
-            kept = states[len(self.stream.system.states) :]
-            single = not finite([*self._over_time(piece), *kept])
+            single = not finite([*self._over_time(piece), *self._kept(states)])
             outs, states = self._pieces(piece, states, size, 1 if single else length, single)
             parts.append(outs)
-        places = self._out_place
+        outputs = [torch.cat(outs, dim=p) for outs, p in zip(zip(*parts, strict=True), place, strict=True)]
+        if clean is None:
+            return outputs, states
+        kept, replaced = clean
+        outs, _ = run(replaced)
         return [
-            torch.cat(outs, dim=place) for outs, place in zip(zip(*parts, strict=True), places, strict=True)
+            torch.cat([a.narrow(p, 0, kept), b.narrow(p, kept, count - kept)], dim=p)
+            for a, b, p in zip(outs, outputs, place, strict=True)
         ], states
+
+    def _kept(self, states: Arrays) -> Arrays:
+        """Return the tokens among the states."""
+        return states[len(self.stream.system.states) :]
 
     def _over_time(self, named: Mapping[str, torch.Tensor]) -> Arrays:
         return [array for name, array in named.items() if self._place[name] is not None]
@@ -394,12 +428,25 @@ class StreamOperator(Operator):
         key = (batch, *sorted((n, e) for n, e in known.items() if n != str(self._clock.dimension)))
         if key not in self._lengths:
             steps = max(len(program.steps) for program in self.chunk.programs)
-            self._lengths[key] = min(LENGTHS, key=lambda c: (batch * self._flops(c, known) + OVERHEAD * steps) / c)
+            self._lengths[key] = min(LENGTHS, key=lambda c: (batch * self._work(c, known) + OVERHEAD * steps) / c)
         return self._lengths[key]
 
-    def _flops(self, length: int, known: Mapping[str, int]) -> float:
+    def _work(self, length: int, known: Mapping[str, int]) -> float:
+        """Return what a chunk costs: FLOPs, and pointwise operations as so many FLOPs as they take the time of."""
         sizes = {**known, str(self._clock.dimension): length}
-        return min(float(sympy.sympify(str(cost)).subs(sizes)) for cost in self.chunk.costs)
+        prices = (program.price for program in self.chunk.plan.programs)
+        return min(float(value_at(p.flops, sizes)) + POINTWISE * float(value_at(p.pointwise, sizes)) for p in prices)
+
+
+def _check_proved(stream: Stream) -> None:
+    """Raise unless all laws of a stream are proved."""
+    for name, verdict in stream.verdicts.items():
+        if verdict.status != "proved":
+            raise ValidationFailed(
+                f"the {name} of the stream is {verdict.status}, so its forms might differ from the definition",
+                remedy="see stream.verdicts; give the hypotheses that it needs: stream(..., given=[...])",
+                verdict=verdict,
+            )
 
 
 def _place_of(legs: Sequence[VectorSpace], clock: VectorSpace) -> int | None:
