@@ -134,7 +134,9 @@ class StreamOperator(Operator):
         """
         names = set().union(*map(all_dimensions, self.definitions))
         known = {**self.sizes, **self._sizes_of_parameters(), **check_sizes(sizes, names)}
+        return self._zeros(batch_shape, dtype, device, known)
 
+    def _zeros(self, batch_shape: Sequence[int], dtype: Any, device: Any, known: Mapping[str, int]) -> State:
         def extent(space: VectorSpace) -> int:
             return _extent(space, known)
 
@@ -160,12 +162,15 @@ class StreamOperator(Operator):
                 f"the state {what}", remedy=f"give a dict with a tensor for each of {', '.join(self._state_names)}"
             )
 
+    @property
+    def _state_legs(self) -> dict[str, tuple[VectorSpace, ...]]:
+        legs = {state.name: state.shape for state in self.stream.system.states}
+        return legs | ({name: symbol.legs for name, (symbol, _) in self.recent.kept.items()} if self.recent else {})
+
     def _checked(self, state: Mapping[str, Any], like: torch.Tensor, known: Mapping[str, int]) -> Arrays:
         """Return given states in order, of the shape, dtype and device that the tokens ask for."""
         found = []
-        shapes = {one.name: one.shape for one in self.stream.system.states}
-        shapes |= {name: symbol.legs for name, (symbol, _) in self.recent.kept.items()} if self.recent else {}
-        for name, shape in shapes.items():
+        for name, shape in self._state_legs.items():
             value = state[name]
             if not isinstance(value, torch.Tensor) or value.dtype != like.dtype or value.device != like.device:
                 what = f"{value.dtype} on {value.device}" if isinstance(value, torch.Tensor) else type(value).__name__
@@ -288,7 +293,7 @@ class StreamOperator(Operator):
         """Raise if the batch axes of inputs and states do not broadcast."""
         inputs = [(f"input {name}", batch_of(legs[name], array)) for name, array in named.items()]
         given = dict(zip(self._state_names, states, strict=True))
-        check_batch([*inputs, *((f"the state {n}", batch_of(self._token_legs[n], x)) for n, x in given.items())])
+        check_batch([*inputs, *((f"the state {n}", batch_of(self._state_legs[n], x)) for n, x in given.items())])
 
     def _with_time(self, name: str, array: torch.Tensor) -> torch.Tensor:
         place = self._place[name]
@@ -412,7 +417,7 @@ class StreamOperator(Operator):
     def _start(self, state: Any, named: Mapping[str, torch.Tensor], known: Mapping[str, int]) -> Arrays:
         like = next(iter(named.values()))
         if state is None:
-            state = self.init_state((), like.dtype, like.device, known)
+            state = self._zeros((), like.dtype, like.device, known)
         self._check_names(state)
         states = self._checked(state, like, known)
         self._check_batch(self._legs, named, states)
