@@ -84,14 +84,14 @@ class Recent(torch.nn.Module):
     def _with_past(self, symbol: Tensor, array: torch.Tensor, past: torch.Tensor | None, longest: int) -> torch.Tensor:
         """Return tokens with those before them; where fewer are kept, the first one stands for what is not read."""
         place = self.place(symbol)
-        if not longest or not array.shape[place]:
-            return array if past is None else _joined(past, array, place)
-        known = _joined(past, array, place) if past is not None else array
+        known = array if past is None else _joined(past, array, place)
         missing = longest - (known.shape[place] - array.shape[place])
-        first = known.narrow(place, 0, 1)
-        sizes = list(first.shape)
+        if not missing:
+            return known
+        sizes = list(known.shape)
         sizes[place] = missing
-        return torch.cat([first.expand(sizes), known], dim=place) if missing else known
+        padding = known.narrow(place, 0, 1).expand(sizes) if known.shape[place] else known.new_zeros(sizes)
+        return torch.cat([padding, known], dim=place)
 
 
 def _joined(past: torch.Tensor, array: torch.Tensor, place: int) -> torch.Tensor:
