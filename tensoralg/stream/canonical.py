@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from itertools import permutations, product
+from math import prod
 from typing import Any, Generic, TypeVar
 
-from tensoralg.expr.nodes import Bind, Definition, Expr
+from tensoralg.expr.nodes import Bind, Definition, Expr, Number, bind, mul
 from tensoralg.expr.rewrite import substitute, walk
 from tensoralg.spaces import Index, IndexTerm, atoms
 
@@ -72,6 +74,37 @@ def canonical(expr: Expr, free: Sequence[Index]) -> Definition:
                 if index not in to.values():
                     names.setdefault(index.name, f"sum{len(names)}")
     return Definition(tuple(to.values()), _renumbered(ordered, names))  # type: ignore[no-any-return]
+
+
+def scaled(term: Expr) -> tuple[Fraction, tuple[Index, ...], tuple[Expr, ...]]:
+    """Return the numbers in a term multiplied, what the term sums over, and its other factors."""
+    indices = term.indices if isinstance(term, Bind) else ()
+    body = term.summand if isinstance(term, Bind) else term
+    factors = body.children() if body.kind == "mul" else (body,)
+    amount = prod((factor.value for factor in factors if isinstance(factor, Number)), start=Fraction(1))
+    return amount, indices, tuple(factor for factor in factors if not isinstance(factor, Number))
+
+
+def collected(terms: Iterable[Expr]) -> list[Expr]:
+    """Return a sum with terms that are the same added up; those that cancel are left out.
+
+    Examples
+    --------
+    >>> import tensoralg as ta
+    >>> I = {"f,g": "d"}
+    >>> one, two = ta.parse("sum(f: A[f]*B[f])", I, free=()), ta.parse("2*sum(g: B[g]*A[g])", I, free=())
+    >>> print(*collected([one.body, two.body]))
+    sum(f: 3*A[f]*B[f])
+    """
+    amounts: dict[Definition, Fraction] = {}
+    shapes: dict[Definition, tuple[tuple[Index, ...], tuple[Expr, ...]]] = {}
+    for term in terms:
+        amount, indices, factors = scaled(term)
+        bare = bind(indices, mul(*factors))
+        key = canonical(bare, sorted(bare._free, key=str))
+        amounts[key] = amounts.get(key, Fraction(0)) + amount
+        shapes.setdefault(key, (indices, factors))
+    return [bind(shapes[key][0], mul(Number(amount), *shapes[key][1])) for key, amount in amounts.items() if amount]
 
 
 def _ordered(expr: Expr) -> Expr:

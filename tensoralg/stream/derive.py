@@ -13,29 +13,32 @@ they are compared at equal sizes, large ones first, since no order of all polyno
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import cached_property, partial
-from itertools import pairwise, product
+from itertools import pairwise, permutations, product
 from typing import Any
 
 import sympy
 
 from tensoralg.errors import NotStreamable
-from tensoralg.expr.nodes import Bind, Decay, Definition, Delta, Entry, Expr, Mask, Near, add, bind, mul
+from tensoralg.expr.nodes import Bind, Decay, Definition, Delta, Entry, Expr, Mask, Near, add, as_expr, bind, mul
 from tensoralg.expr.replace import replace_tensor
 from tensoralg.expr.rewrite import fresh, substitute
 from tensoralg.expr.tensor import Tensor
 from tensoralg.plan import cost
 from tensoralg.spaces import Index, IndexTerm, Space
-from tensoralg.stream.canonical import Registry, canonical
+from tensoralg.stream.canonical import Registry, canonical, collected, scaled
 from tensoralg.stream.forest import Forest, forests
 from tensoralg.stream.monomials import Expansion
-from tensoralg.stream.system import Gate, State, System, at_token, reads
+from tensoralg.stream.system import LEFT, RIGHT, Gate, State, System, at_token, reads
 from tensoralg.stream.windows import Window, reach
 
 LARGE = 2**16
 MOST_PLACEMENTS = 256
+MOST_RENAMED = 4
 MINIMIZE = ("state", "flops")
 
 
@@ -78,7 +81,9 @@ class Derivation:
     """
 
     def __init__(self, clock: Space, taken: set[str], minimize: str = "state") -> None:
-        self.clock, self.taken, self.minimize = clock, set(taken), minimize
+        self.clock, self.minimize = clock, minimize
+        self.reserved = {name.removeprefix(side) for name in taken for side in ("", LEFT, RIGHT)}
+        self.taken = set(self.reserved)
         self.expansion = Expansion(clock, taken)
         self.states: list[State] = []
         self.known: Registry[State] = Registry()
@@ -98,7 +103,7 @@ class Derivation:
             legs = tuple(time if leg.space == self.clock else leg for leg in out.legs)
             body = out[legs]
             made.append(Definition(legs, self.at(body, time), out.name))
-        return System(time, tuple(self.states), tuple(made), tuple(self.windows))
+        return System(time, tuple(self.states), tuple(made), tuple(self.windows)).tidy(self.reserved)
 
     def at(self, expr: Expr, now: Index) -> Expr:
         """Return a term at one time, its sums over time replaced by entries of states at that time."""
@@ -268,10 +273,10 @@ class Derivation:
         self.taken.add(name)
         return name
 
-    def _joined(self, parts: list[Expr]) -> list[Expr]:
+    def _joined(self, parts: Iterable[Expr]) -> list[Expr]:
         """Return a sum in which terms that differ in one state alone read the sum of the two."""
         kept: list[Expr] = []
-        for part in parts:
+        for part in collected(parts):
             for k, other in enumerate(kept):
                 joined = self._join(other, part, [*kept[:k], *kept[k + 1 :]])
                 if joined is not None:
@@ -283,24 +288,39 @@ class Derivation:
 
     def _join(self, one: Expr, other: Expr, rest: list[Expr]) -> Expr | None:
         """Return the sum of two terms as one, if they differ in one state that occurs nowhere else; else None."""
-        (summed, mine), (bound, yours) = _summands(one), _summands(other)
-        here, there = [f for f in mine if f not in yours], [f for f in yours if f not in mine]
-        if summed != bound or len(here) != 1 or len(there) != 1:
+        (amount, summed, mine), (more, bound, factors) = scaled(one), scaled(other)
+        for yours in _renamings(bound, factors, summed):
+            here, there = Counter(mine) - Counter(yours), Counter(yours) - Counter(mine)
+            if here.total() == there.total() == 1:
+                (old,), (new,) = here, there
+                joined = self._sum(old, new, more / amount, rest)
+                if joined is not None:
+                    kept = (joined if factor == old else factor for factor in mine)
+                    return bind(summed, mul(as_expr(amount), *kept))
+        return None
+
+    def _sum(self, one: Expr, other: Expr, amount: Fraction, rest: list[Expr]) -> Expr | None:
+        """Return the sum of the entries of two states, the second times a number, as that of one in place of both.
+
+        None if they do not behave alike, or something else reads one of them.
+        """
+        first, second = self._state_of(one), self._state_of(other)
+        if first is None or second is None or first[0] is second[0] or first[1] != second[1]:
             return None
-        first, second = self._state_of(here[0]), self._state_of(there[0])
-        if first is None or second is None or first[1:] != second[1:] or first[0] is second[0]:
+        (state, strict, (now, *args)), (gone, _, (then, *others)) = first, second
+        if now != then or Counter(args) != Counter(others) or self._uses(state, rest) or self._uses(gone, rest):
             return None
-        (state, strict, (now, *args)), gone = first, second[0]
-        alike = _dynamics(state) == _dynamics(gone)
-        if not alike or self._uses(state, rest) or self._uses(gone, rest):
+        pool = list(zip(others, gone.legs, strict=True))
+        legs = [pool.pop([read for read, _ in pool].index(arg))[1] for arg in args]
+        if _dynamics(state, state.legs) != _dynamics(gone, legs):
             return None
-        to: dict[Index, IndexTerm] = dict(zip((gone.time, *gone.legs), (state.time, *state.legs), strict=True))
-        value = state.value + substitute(gone.value, to)
+        to: dict[Index, IndexTerm] = dict(zip((gone.time, *legs), (state.time, *state.legs), strict=True))
+        value = state.value + mul(as_expr(amount), substitute(gone.value, to))
         self.states = [kept for kept in self.states if kept is not state and kept is not gone]
         self.known.forget(state, gone)
         made, order = self._known(replace(state, value=value))
         symbol = made.before if strict else made.tensor
-        return bind(summed, mul(*(symbol[(now, *(args[k] for k in order))] if f == here[0] else f for f in mine)))
+        return symbol[(now, *(args[k] for k in order))]
 
     def _state_of(self, factor: Expr) -> tuple[State, bool, tuple[IndexTerm, ...]] | None:
         if isinstance(factor, Entry):
@@ -412,17 +432,20 @@ def _index(term: IndexTerm) -> Index:
     raise NotStreamable(f"the channel {term} of a decay is composed of parts", remedy="use one index for it")
 
 
-def _summands(term: Expr) -> tuple[tuple[Index, ...], tuple[Expr, ...]]:
-    """Return what a term sums over, and its factors."""
-    indices = term.indices if isinstance(term, Bind) else ()
-    body = term.summand if isinstance(term, Bind) else term
-    return indices, body.children() if body.kind == "mul" else (body,)
+def _renamings(
+    bound: tuple[Index, ...], factors: Iterable[Expr], summed: tuple[Index, ...]
+) -> Iterator[tuple[Expr, ...]]:
+    """Yield factors with their summed indices renamed to given ones, in every way that fits."""
+    for order in permutations(summed) if len(summed) == len(bound) <= MOST_RENAMED else ():
+        if all(old.space == new.space for old, new in zip(bound, order, strict=True)):
+            to: dict[Index, IndexTerm] = {o: n for o, n in zip(bound, order, strict=True) if o != n}
+            yield tuple(substitute(factor, to) for factor in factors)
 
 
-def _dynamics(state: State) -> Any:
-    """Return what happens to a state between tokens, its legs counted."""
-    gates = [(gate.tensor, state.legs.index(gate.leg) if gate.leg else None, gate.matrix) for gate in state.gates]
-    return state.shape, sorted(gates, key=str)
+def _dynamics(state: State, legs: Sequence[Index]) -> Any:
+    """Return what happens to a state between tokens, its legs counted in an order."""
+    gates = [(gate.tensor, legs.index(gate.leg) if gate.leg else None, gate.matrix) for gate in state.gates]
+    return [leg.space for leg in legs], sorted(gates, key=str)
 
 
 def _key(state: State, legs: Sequence[Index]) -> Any:

@@ -3,8 +3,9 @@
 The masks of a monomial order its times.  A sum over the times below another one is a *prefix sum*, which a
 stream carries along, if the times form a forest: every time has one *cover*, the next time that it must not
 exceed.  Where a time has two covers that are not compared, the sum is split in two, ``a <= b`` or ``b < a``; where
-``u < v`` must hold and only ``u <= c <= v`` does, in ``u < c`` and ``u = c``.  Both are identities of masks, and
-both end, since each adds a comparison or removes a time.
+``u < v`` must hold and only ``u <= c <= v`` does, in ``c < v`` and ``c = v``.  Both are identities of masks, and
+both end, since each adds a comparison or removes a time.  (``u < c`` and ``u = c`` would do as well, but need two
+states at c: one with the token at u before it, one with that at u = c.)
 """
 
 from __future__ import annotations
@@ -94,12 +95,12 @@ def forests(monomial: Monomial, now: Index) -> Iterator[Forest]:
                 yield from forests(_masked(monomial, True, other, one), now)
                 return
         cover = next(c for c in above if all(c == other or (c, other) in order for other in above))
-        if not order[time, cover] and any(order[time, other] for other in above if other != cover):
-            loose = all(not (order[time, other] and not order[cover, other]) for other in above if other != cover)
-            if not loose:
-                yield from forests(_masked(monomial, True, time, cover), now)
-                yield from forests(_identified(monomial, time, cover, now), now)
-                return
+        if not order[time, cover]:
+            for top in above:
+                if order[time, top] and not order.get((cover, top), True):
+                    yield from forests(_masked(monomial, True, cover, top), now)
+                    yield from forests(_identified(monomial, cover, top, now), now)
+                    return
     yield _forest(monomial, order, now.space)
 
 

@@ -4,8 +4,8 @@
 *Base.*  After the first token, a state is what a step makes of states that are 0.
 *Step.*  Over a past, a last and a new token, a state after the new one is a step from the states after the last one.
 With the base this is the recurrence, by induction: ``PAST`` has any length, and is absent for the second token.
-*Cut.*  For every u <= t, a state at t is its closed form over the segment (u, t] that starts from the states at u.
-This is what a chunk computes.
+*Cut.*  For every u, a state at the end of time is its closed form over the time after u that starts from the states
+at u.  As every time is the end of its own past, this holds for every segment (u, t]; it is what a chunk computes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tensoralg.expr.nodes import Definition, Expr, Mask, bind, mul
+from tensoralg.expr.nodes import Definition, Expr, bind
 from tensoralg.expr.replace import replace_tensor
 from tensoralg.expr.rewrite import fresh, names_in
 from tensoralg.expr.tensor import Tensor
@@ -120,14 +120,12 @@ def _step(system: System, closed: Forms, state: State, name: str, before: int) -
 
 
 def _cut(system: System, closed: Forms, state: State) -> Law:
-    """Return that a state is its closed form from any cut on."""
+    """Return that a state at the end of time is its closed form from any cut on; any time ends its own past."""
     taken = {name for one in system.states for name in (one.time.name, *(leg.name for leg in one.legs))}
     cut = Index(fresh("u", taken | names_in(closed.state(state))), system.clock)
 
     def initial(one: State, legs: tuple[Index, ...]) -> Expr:
         return closed.state(one)[(cut, *legs)]
 
-    whole, part = closed.state(state), system.over(Segment(cut, initial)).state(state)
-    causal = Mask(False, cut, state.time)
-    left = Definition(part.legs, mul(causal, whole[whole.legs]), whole.name)
-    return Law(f"cut of {state.name}", left, Definition(part.legs, mul(causal, part.body), whole.name))
+    whole, part = closed.final(state), system.over(Segment(cut, initial)).final(state)
+    return Law(f"cut of {state.name}", Definition(part.legs, whole[whole.legs], whole.name), part)

@@ -27,9 +27,9 @@ from tensoralg.spaces import Index
 from tensoralg.stream.canonical import Registry, canonical
 from tensoralg.stream.laws import Law
 from tensoralg.stream.monomials import Expansion, Monomial
-from tensoralg.stream.system import End, Segment, System, replaced_tensors
+from tensoralg.stream.system import LEFT, RIGHT, End, Segment, System, replaced_tensors
 
-LEFT, RIGHT = "left_", "right_"
+STARTS, ENDS = "-", "+"  # of time
 MOST_STATISTICS = 128
 
 
@@ -89,16 +89,12 @@ def _ended(factor: Expr, low: End, high: End) -> Expr:
 
 @dataclass(frozen=True)
 class Product:
-    """A left and a right monomial, with what depends on no token."""
+    """The times and factors on the left and the right, with what depends on no token."""
 
-    left: tuple[Expr, ...]
-    right: tuple[Expr, ...]
+    times: Mapping[str, tuple[Index, ...]]
+    factors: Mapping[str, tuple[Expr, ...]]
     still: tuple[Expr, ...]
     links: tuple[Index, ...]
-
-    def of(self, side: str) -> tuple[Expr, ...]:
-        """Return the factors on one side."""
-        return self.left if side == LEFT else self.right
 
 
 def cuts(monomial: Monomial, taken: set[str]) -> Iterator[Product]:
@@ -130,7 +126,8 @@ def _cut(monomial: Monomial, side: Mapping[Index, str], taken: set[str]) -> Prod
             raise NotStreamable(f"the window {factor} has no merge of constant size", remedy="stream it token by token")
         elif isinstance(factor, Delta) or side[factor.left] == RIGHT:  # type: ignore[attr-defined]
             return None
-    return Product(tuple(parts[LEFT]), tuple(parts[RIGHT]), tuple(parts[""]), tuple(links))
+    times = {one: tuple(time for time in monomial.times if side[time] == one) for one in (LEFT, RIGHT)}
+    return Product(times, {one: tuple(parts[one]) for one in times}, tuple(parts[""]), tuple(links))
 
 
 def _cut_decay(
@@ -175,8 +172,9 @@ class Merging:
         forms = self.system.over(Segment())
         names = {name for state in self.system.states for name in (state.name, *(leg.name for leg in state.legs))}
         names |= {name for out in forms.outputs for name in (*out.tensors, *names_in(out))}
-        self.taken = names
-        self.expansion = Expansion(self.system.clock, self.taken)
+        names |= {name.removeprefix(side) for name in names for side in (LEFT, RIGHT)}
+        self.expansion = Expansion(self.system.clock, names)
+        self.taken = self.expansion.taken
         for state in self.system.states:
             monomials = tuple(self.expansion.expand(forms.final(state).body))
             if any(self.expansion.sums_time(factor) for monomial in monomials for factor in monomial.factors):
@@ -206,12 +204,12 @@ class Merging:
         whole = len(statistic.monomials) > 1
         for k, monomial in enumerate(statistic.monomials):
             for found in cuts(monomial, self.taken):
-                sides = [side for side in (LEFT, RIGHT) if any(map(self.expansion.times, found.of(side)))]
+                sides = [side for side, times in found.times.items() if times]
                 if whole and len(sides) == 1 and not found.links:
                     # what all monomials leave on one side is the statistic of that side
                     if k == 0:
-                        others = found.right if sides == [LEFT] else ()
-                        gates = [self._entry(RIGHT, [gate], self._features(gate)) for gate in others]
+                        others = found.factors[RIGHT] if sides == [LEFT] else ()
+                        gates = [self._entry(RIGHT, (), [gate], self._features(gate)) for gate in others]
                         yield mul(*gates, statistic.of(sides[0]))
                 else:
                     yield self._product(found, monomial)
@@ -222,32 +220,31 @@ class Merging:
     def _product(self, found: Product, monomial: Monomial) -> Expr:
         """Return a product of statistics of the two sides."""
         bound = (*monomial.features, *found.links)
-        groups = [(LEFT, g) for g in self._components(found.left)] + [(RIGHT, g) for g in self._components(found.right)]
+        groups = [(side, *part) for side in (LEFT, RIGHT) for part in self._components(found, side)]
         factors = list(found.still)
-        for k, (side, group) in enumerate(groups):
-            others = [f for j, (_, other) in enumerate(groups) for f in other if j != k] + list(found.still)
+        for k, (side, times, group) in enumerate(groups):
+            others = [f for j, (_, _, other) in enumerate(groups) for f in other if j != k] + list(found.still)
             elsewhere = {i for f in others for i in f._free}
             own = dict.fromkeys(i for f in group for i in self._features(f))
             legs = tuple(i for i in own if i in elsewhere or i not in bound)
-            factors.append(self._entry(side, group, legs))
+            factors.append(self._entry(side, times, group, legs))
         term = mul(*factors)
         return bind(tuple(i for i in bound if i in term._free), term)
 
-    def _components(self, factors: Sequence[Expr]) -> list[list[Expr]]:
-        """Return the factors that times connect."""
-        groups: list[tuple[set[Index], list[Expr]]] = []
-        for factor in factors:
-            times, members = set(self.expansion.times(factor)), [factor]
-            for group in [g for g in groups if g[0] & times]:
+    def _components(self, found: Product, side: str) -> list[tuple[tuple[Index, ...], list[Expr]]]:
+        """Return the times of one side that factors connect, each with its factors; factors of no time one by one."""
+        groups: list[tuple[tuple[Index, ...], list[Expr]]] = [((time,), []) for time in found.times[side]]
+        for factor in found.factors[side]:
+            times, members = self.expansion.times(factor), [factor]
+            for group in [g for g in groups if set(g[0]) & set(times)]:
                 groups.remove(group)
-                times, members = times | group[0], group[1] + members
+                times, members = tuple(dict.fromkeys(group[0] + times)), group[1] + members
             groups.append((times, members))
-        return [members for _, members in groups]
+        return groups
 
-    def _entry(self, side: str, group: list[Expr], legs: tuple[Index, ...]) -> Expr:
+    def _entry(self, side: str, times: tuple[Index, ...], group: list[Expr], legs: tuple[Index, ...]) -> Expr:
         """Return the entry of the statistic of connected factors; it is made if there is none."""
         free = dict.fromkeys(i for f in group for i in f._free)
-        times = tuple(i for i in free if i.space == self.system.clock)
         features = tuple(i for i in free if i.space != self.system.clock and i not in legs)
         made = Statistic("", legs, (Monomial(times, features, tuple(group)),))
         found = self.known.find(legs, made.key)
@@ -260,25 +257,22 @@ class Merging:
         return self.statistics[-1].of(side)
 
     def laws(self) -> Iterator[Law]:
-        """Yield that every merge is right, for all u <= v <= w."""
-        u, v, w = (Index(fresh(name, self.taken), self.system.clock) for name in "uvw")
-        merges, parts = self.merges, {LEFT: (u, v), RIGHT: (v, w)}
+        """Yield that every merge is right, wherever all of time is cut; any segment is all of its own time."""
+        cut = Index(fresh("v", self.taken), self.system.clock)
+        merges = self.merges
+        parts: dict[str, tuple[End, End]] = {LEFT: (STARTS, cut), RIGHT: (cut, ENDS)}
         by = {
-            side + s.name: Definition((*ends, *s.legs), s.over(*ends), s.name)
+            side + s.name: Definition((cut, *s.legs), s.over(*ends), s.name)
             for s in self.statistics
             for side, ends in parts.items()
         }
         for statistic in self.statistics:
-            merged = merges[statistic.name].body
 
             def entry(node: Entry) -> Expr:
-                name = node.tensor.name
-                side = LEFT if name.startswith(LEFT) else RIGHT
-                found: Expr = by[name][(*parts[side], *node.args)]
+                found: Expr = by[node.tensor.name][(cut, *node.args)]
                 return found
 
-            between = mul(Mask(False, u, v), Mask(False, v, w))
-            legs = (u, v, w, *statistic.legs)
-            left = Definition(legs, mul(between, statistic.over(u, w)), statistic.name)
-            right = Definition(legs, mul(between, replaced_tensors(merged, by, entry)), statistic.name)
+            legs = (cut, *statistic.legs)
+            left = Definition(legs, statistic.over(STARTS, ENDS), statistic.name)
+            right = Definition(legs, replaced_tensors(merges[statistic.name].body, by, entry), statistic.name)
             yield Law(f"merge of {statistic.name}", left, right)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import islice, product
 
 from tensoralg.errors import NotStreamable
 from tensoralg.expr.nodes import Apply, Bind, Decay, Delta, Entry, Expr, Mask, Near, Pow, bind, mul, power
@@ -85,7 +85,7 @@ class Expansion:
         """
         if self.sees_one_token(expr) or isinstance(expr, Relation):
             return [Monomial(factors=(expr,))]
-        parts = list(self._parts(expr))
+        parts = list(islice(self._parts(expr), MOST_MONOMIALS + 1))
         if len(parts) > MOST_MONOMIALS:
             raise NotStreamable(
                 f"{expr} multiplies out to more than {MOST_MONOMIALS} masked sums", remedy="split it into definitions"

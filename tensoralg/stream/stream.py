@@ -212,19 +212,11 @@ def stream(
     """
     if minimize not in MINIMIZE:
         raise UnknownName(f"cannot minimize {minimize!r}", remedy=suggest(str(minimize), MINIMIZE), name=str(minimize))
-    single = isinstance(expr, Expr)
-    exprs = [expr] if isinstance(expr, Expr) else list(expr)
-    for one in exprs:
-        if not isinstance(one, Expr):
-            raise InvalidExpression(f"{one!r} is no expression", remedy="stream what define, einsum or parse return")
-    closed = [Definition(e.free_indices, e.body, getattr(e, "name", "out")) for e in exprs]
-    flat, tensors = unify(closed)
-    definitions = _apart([e for e in flat if isinstance(e, Definition)])
-    clock = _clock(definitions, along)
+    definitions, clock, tensors = read(expr, along)
     for definition in definitions:
         _check_legs(definition, clock)
     time = next(leg for leg in definitions[0].legs if leg.space == clock)
-    names = {*tensors, *(leg.name for definition in definitions for leg in definition.legs)}
+    names = {*tensors, *(name for d in definitions for name in (d.name, *(leg.name for leg in d.legs)))}
     try:
         system = Derivation(clock, names, minimize).run(definitions, time)
         reverse = False
@@ -238,7 +230,29 @@ def stream(
             raise error from None
         reverse = True
     _check_constant(system, clock)
-    return Stream(definitions, system, clock, reverse, single, tuple(given))
+    return Stream(definitions, system, clock, reverse, isinstance(expr, Expr), tuple(given))
+
+
+def read(expr: Expr | Sequence[Expr], along: Any) -> tuple[tuple[Definition, ...], Space, set[str]]:
+    """Return closed definitions with names of their own, the space of times, and the names of their tensors.
+
+    Raises
+    ------
+    InvalidExpression
+        If something else is given.
+    UnknownName, UnorderedSpace
+        If there is no such space, or it has no order.
+    """
+    exprs = list(expr) if isinstance(expr, Sequence) and not isinstance(expr, str) else [expr]
+    if not exprs:
+        raise InvalidExpression("there is nothing to stream", remedy="give at least one definition")
+    for one in exprs:
+        if not isinstance(one, Expr):
+            raise InvalidExpression(f"{one!r} is no expression", remedy="stream what define, einsum or parse return")
+    closed = [Definition(e.free_indices, e.body, getattr(e, "name", "out")) for e in exprs]
+    flat, tensors = unify(closed)
+    definitions = _apart([e for e in flat if isinstance(e, Definition)])
+    return definitions, _clock(definitions, along), set(tensors)
 
 
 def _with_bound(error: NotStreamable, definitions: Sequence[Definition], clock: Space) -> NotStreamable:
@@ -307,6 +321,12 @@ def _check_legs(definition: Definition, clock: Space) -> None:
             raise NotStreamable(
                 f"{definition} mentions the length {node.name}, which is not known before the last token",
                 remedy="count the tokens so far, sum(s: le[s,t]), in its place",
+                factor=node,
+            )
+        if isinstance(node, Decay) and clock in (time.space for time in node.times) and len(node.times) < 2:
+            raise NotStreamable(
+                f"{node} runs from or to a formal end of time",
+                remedy="let it run between two indices: decay(a)[t,s] for a token at s",
                 factor=node,
             )
         if isinstance(node, Entry) and list(node.tensor.legs).count(clock) > 1:

@@ -28,6 +28,7 @@ from tensoralg.spaces import Fused, Index, IndexTerm, Injected, Space, VectorSpa
 from tensoralg.stream.windows import Window
 
 BEFORE, OLD = ".before", ".old"
+LEFT, RIGHT = "left_", "right_"  # what stands before the names of statistics of two segments
 End = Index | str
 
 
@@ -221,12 +222,44 @@ class System:
 
     @property
     def timed(self) -> System:
-        """The system with a gate for every time in place of constant ones, so that segments of time have their own."""
+        """The system with a gate for every time in place of constant ones, so that segments of time have their own.
 
-        def gate(one: Gate) -> Gate:
-            return one if one.tensor.legs else replace(one, tensor=replace(one.tensor, legs=(self.clock,)))
+        Where such a constant stands in a term too, it is the gate at the time of that term.
+        """
+        gates = {gate.tensor.name: gate.tensor for state in self.states for gate in state.gates}
+        timed = {name: replace(gate, legs=(self.clock,)) for name, gate in gates.items() if not gate.legs}
 
-        return replace(self, states=tuple(replace(s, gates=tuple(map(gate, s.gates))) for s in self.states))
+        def at(expr: Expr, time: Index) -> Expr:
+            return replaced_tensors(expr, timed, lambda node: timed[node.tensor.name][(time,)])
+
+        def state(one: State) -> State:
+            gates = tuple(replace(gate, tensor=timed.get(gate.tensor.name, gate.tensor)) for gate in one.gates)
+            return replace(one, value=at(one.value, one.time), gates=gates)
+
+        outputs = (Definition(out.legs, at(out.body, self.time), out.name) for out in self.outputs)
+        return replace(self, states=tuple(map(state, self.states)), outputs=tuple(outputs))
+
+    def tidy(self, reserved: Iterable[str]) -> System:
+        """Return the system without states that nothing reads, the others numbered, under names that are free."""
+        used: list[State] = []
+        for state in reversed(self.states):
+            if any(reads(term, [state]) for term in (*(out.body for out in self.outputs), *(s.value for s in used))):
+                used.insert(0, state)
+        names: dict[str, str] = {}
+        for state in used:
+            names[state.name] = fresh("S1", (*reserved, *names.values()))
+
+        def named(state: State) -> State:
+            return replace(state, name=names[state.name])
+
+        def renamed(expr: Expr) -> Expr:
+            return replaced(expr, used, lambda s, strict, args: (named(s).before if strict else named(s).tensor)[args])
+
+        states = tuple(replace(named(state), value=renamed(state.value)) for state in used)
+        outputs = tuple(Definition(out.legs, renamed(out.body), out.name) for out in self.outputs)
+        mentioned = {name for expr in (*(s.value for s in states), *outputs) for name in expr.tensors}
+        windows = tuple(window for window in self.windows if window.name in mentioned)
+        return replace(self, states=states, outputs=outputs, windows=windows)
 
     def over(self, segment: Segment) -> Forms:
         """Return the closed forms over a segment."""
@@ -349,8 +382,10 @@ def _stripped(expr: Expr, clock: VectorSpace) -> Expr:
         kept = [k for k, leg in enumerate(expr.tensor.legs) if leg != clock]
         symbol = Tensor(expr.tensor.name.removesuffix(OLD), tuple(expr.tensor.legs[k] for k in kept))
         return Entry(symbol, tuple(expr.args[k] for k in kept))  # type: ignore[no-any-return]
-    if isinstance(expr, Mask | Delta) and expr.left == expr.right and expr.left.space == clock:
+    if isinstance(expr, Mask | Delta) and expr.left == expr.right:
         return Number(Fraction(0 if isinstance(expr, Mask) and expr.strict else 1))  # type: ignore[no-any-return]
+    if isinstance(expr, Decay) and expr.later == expr.earlier:  # over no token
+        return Delta(*expr.args) if len(expr.args) == 2 else Number(Fraction(1))  # type: ignore[no-any-return]
     return expr.with_children(tuple(_stripped(child, clock) for child in expr.children()))
 
 
