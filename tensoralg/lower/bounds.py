@@ -6,6 +6,8 @@ run in float64, and E, for the arithmetic of the kernel.  For one operation on c
 (N. J. Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed., SIAM 2002, ch. 2 and 3):
 
 * contraction of length k: ``sum(|x| E_y + E_x |y| + E_x E_y) + gamma_k sum((|x| + E_x)(|y| + E_y))``;
+* a value plus a contraction of length k, at once: the value is one more term of the sum, in any order, so
+  ``gamma_(k+1)`` times the sum of all absolute terms;
 * quotient, where ``|y| > E_y`` (else infinite):
   ``(|y| E_x + |x| E_y) / (|y| (|y| - E_y)) (1 + u) + u |x / y|``;
 * ``exp``: ``exp(x) (exp(E) - 1) + c exp(x + E)``, c the assumed accuracy of exp;
@@ -38,6 +40,7 @@ from tensoralg.lower.helpers import HELPERS
 from tensoralg.lower.operator import Operator
 from tensoralg.lower.products import gate_counts, product_change, product_error
 from tensoralg.lower.program import (
+    AddProduct,
     Arg,
     Binary,
     Einsum,
@@ -51,6 +54,7 @@ from tensoralg.lower.program import (
     Scale,
     Softmax,
     Step,
+    Triangle,
     Where,
 )
 from tensoralg.lower.scales import exact_scale, reciprocal
@@ -141,7 +145,7 @@ class Enclosure:
         self.program, self.machine = program, machine
         self.reference = machine if joint else arithmetic(torch.float64, "cpu")
         self.writer = Writer(program)
-        self.lines = {step.name: compile(self.writer.operation(step), step.name, "eval") for step in program.steps}
+        self.lines = {step.name: compile(self._line(step), step.name, "eval") for step in program.steps}
         self.sizes: Mapping[str, int] = {}
         self.values: dict[str, Tensor] = {}
         self.balls: dict[str, Ball] = {}
@@ -175,8 +179,13 @@ class Enclosure:
             ball = replace(ball, error=self._finite(ball, self._spread(step, self.machine, ball), self.machine))
         self._keep(step.name, ball)
 
+    def _line(self, step: Step) -> str:
+        if isinstance(step.op, Triangle):
+            step = replace(step, op=replace(step.op, in_place=False))
+        return self.writer.operation(step)
+
     def _run(self, step: Step, values: Mapping[str, Any]) -> Tensor:
-        """Return the value of a step: its own line of source, in float64."""
+        """Return the value of a step: its own line of source, in float64, which overwrites nothing."""
         return eval(self.lines[step.name], self.globals, dict(values))  # type: ignore[no-any-return]
 
     def _finite(self, ball: Ball, error: Tensor, machine: Arithmetic) -> Tensor:
@@ -205,6 +214,8 @@ class Enclosure:
             return torch.zeros_like(result.mid)
         if isinstance(op, Einsum):
             return self._einsum(op, machine)
+        if isinstance(op, AddProduct):
+            return self._add_product(op, machine)
         if isinstance(op, Scale):
             return self._scale(op, machine)
         if isinstance(op, Paths):
@@ -240,17 +251,28 @@ class Enclosure:
             return up(
                 error + times(gamma(max(terms - 1, 0), machine.accumulation), computed) + terms * machine.tiny, terms
             )
-        operand = machine.operand if summed else 0.0
+        inherited, computed = self._products(op, machine.operand if summed else 0.0, machine)
+        return rounded_sum(inherited, computed, terms, machine)
+
+    def _products(self, op: Einsum, operand: float, machine: Arithmetic) -> tuple[Tensor, Tensor]:
+        """Return the error that two operands pass on to a contraction, and the sum of its absolute products."""
+        text = einsum_text(op).strip('"')
+        sides = [self._operand(name, machine) for name in op.operands]
         (x, e), (y, f) = ((s.magnitude, s.error + operand * (s.magnitude + s.error)) for s in sides)
-        rounding = gamma(terms, machine.accumulation)
         computed = torch.einsum(text, x + e, y + f)
         inherited = torch.zeros_like(computed)
         if f.any():
             inherited = torch.einsum(text, x, f)
         if e.any():
             inherited = inherited + torch.einsum(text, e, y + f)
-        error = inherited + times(rounding, computed) + times(machine.output, computed + times(rounding, computed))
-        return up(error + 2 * terms * machine.tiny, 3 * terms)
+        return inherited, computed
+
+    def _add_product(self, op: AddProduct, machine: Arithmetic) -> Tensor:
+        inherited, computed = self._products(op.product, machine.operand, machine)
+        added = self._operand(op.added, machine)
+        left, labels = self.values[op.product.operands[0]], op.product.labels[0]
+        terms = math.prod(n for n, k in zip(left.shape, labels, strict=True) if k not in op.product.output)
+        return rounded_sum(inherited + added.error, computed + added.magnitude + added.error, terms + 1, machine)
 
     def _decay(self, step: Step, op: Paths, mid: Tensor, machine: Arithmetic) -> Tensor:
         gate = self._operand(op.source, machine)
@@ -308,6 +330,13 @@ class Enclosure:
 def times(factor: float, x: Tensor) -> Tensor:
     """Return the product, with infinity times 0 infinite: nothing is known."""
     return x * factor if math.isfinite(factor) else torch.full_like(x, math.inf)
+
+
+def rounded_sum(inherited: Tensor, computed: Tensor, terms: int, machine: Arithmetic) -> Tensor:
+    """The error of a sum of products, in any order; `computed` is the sum of their absolute values."""
+    rounding = times(gamma(terms, machine.accumulation), computed)
+    error = inherited + rounding + times(machine.output, computed + rounding)
+    return up(error + 2 * terms * machine.tiny, 3 * terms)
 
 
 def total(left: Ball, right: Ball, mid: Tensor, machine: Arithmetic) -> Tensor:

@@ -11,6 +11,7 @@ from tensoralg.expr.arrays import all_dimensions
 from tensoralg.expr.nodes import Decay, Entry
 from tensoralg.expr.tensor import merge_facts
 from tensoralg.lower.emit import emit
+from tensoralg.lower.fuse import fuse
 from tensoralg.lower.lowering import lower
 from tensoralg.lower.operator import Operator
 from tensoralg.lower.validate import validate
@@ -27,6 +28,7 @@ def compile_definitions(
     sizes: Mapping[str, int] | None = None,
     parameters: Mapping[str, Any] | None = None,
     single: bool = False,
+    fused: bool = False,
 ) -> Operator:
     """Return the operator of some definitions: plan, lower, emit, read back, prove.
 
@@ -40,6 +42,9 @@ def compile_definitions(
         Initial values of tensors that become parameters of the module.
     single : bool
         Whether there is one definition, whose value is the result; else the result is a tuple.
+    fused : bool
+        Whether products of matrices are added at once and overwritten (see `lower.fuse`); what runs then needs
+        less memory than the plan says.
 
     Raises
     ------
@@ -56,6 +61,8 @@ def compile_definitions(
     inputs = [(tensor.name, tensor.legs) for tensor in tensors]
     choices = found.programs[:MOST_PROGRAMS]
     programs = [lower(choice.order.root, inputs, choice.order.trees, fixed) for choice in choices]
+    if fused:
+        programs = [fuse(program) for program in programs]
     costs = [symbolic(choice.price.flops) for choice in choices]
     _check_choice(tensors, costs, fixed)
     source = emit(programs, costs, _header(definitions, found))

@@ -16,6 +16,7 @@ from tensoralg.errors import InvalidExpression
 from tensoralg.expr.nodes import Apply, Number, Pow, Size
 from tensoralg.lower.helpers import HELPERS, TEXTS
 from tensoralg.lower.program import (
+    AddProduct,
     Arg,
     Axes,
     Binary,
@@ -172,6 +173,8 @@ class Writer:
             return f"torch.ones((){self.like('dtype', 'device')})"
         if isinstance(op, Einsum):
             return self.contraction(op, rank)
+        if isinstance(op, AddProduct):
+            return f"add_product({', '.join([op.added, *factors_text(op.product)])})"
         if isinstance(op, Split):
             return self.split(step, op)
         if isinstance(op, Take):
@@ -258,9 +261,11 @@ def triangle_text(op: Triangle) -> str:
     --------
     >>> triangle_text(Triangle("x", lower=True, strict=True))
     'x.tril(-1)'
+    >>> triangle_text(Triangle("x", lower=False, strict=False, in_place=True))
+    'x.triu_()'
     """
     offset = ("-1" if op.lower else "1") if op.strict else ""
-    return f"{op.source}.{'tril' if op.lower else 'triu'}({offset})"
+    return f"{op.source}.{'tril' if op.lower else 'triu'}{'_' if op.in_place else ''}({offset})"
 
 
 def contraction_text(op: Einsum) -> str:
@@ -273,12 +278,25 @@ def contraction_text(op: Einsum) -> str:
     >>> contraction_text(Einsum(("x", "y"), ((0, 1), (0, 1)), (0,)))
     'torch.einsum("...ab,...ab->...a", x, y)'
     """
-    transposed = matrix_product(op)
-    if transposed is not None:
-        return " @ ".join(f"{name}.mT" if turn else name for name, turn in zip(op.operands, transposed, strict=True))
+    if matrix_product(op) is not None:
+        return " @ ".join(factors_text(op))
     if is_transposition(op):
         return f"{op.operands[0]}.mT"
     return f"torch.einsum({', '.join([einsum_text(op), *op.operands])})"
+
+
+def factors_text(op: Einsum) -> list[str]:
+    """Return the operands of a product of matrices.
+
+    Examples
+    --------
+    >>> factors_text(Einsum(("x", "y"), ((0, 1), (2, 1)), (0, 2)))
+    ['x', 'y.mT']
+    """
+    transposed = matrix_product(op)
+    if transposed is None:
+        raise InvalidExpression("a contraction that is no product of matrices", remedy="this is a fault of lowering")
+    return [f"{name}.mT" if turn else name for name, turn in zip(op.operands, transposed, strict=True)]
 
 
 def is_transposition(op: Einsum) -> bool:

@@ -64,7 +64,7 @@ FREE = frozenset(
 POINTWISE = frozenset(
     {"add", "cumprod", "div", "exp", "log", "masked_fill", "neg", "pow", "reciprocal", "relu", "sqrt", "sub", "where"}
 )
-MASKS = frozenset({"tril", "triu"})  # of numbers they select, of truth values they make a 0/1 array
+MASKS = frozenset({"tril", "tril_", "triu", "triu_"})  # of numbers they select, of truth values they make a 0/1 array
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,7 @@ FLOPS: Mapping[str, Callable[..., int]] = {
     "baddbmm": _matmul_plus,
     "_scaled_dot_product_flash_attention_for_cpu": _attention,
 }
+ADDING = ("addmm", "baddbmm")
 SCORED_ZERO = ("mul", "sum", "_softmax", "mv", "dot", "_scaled_dot_product_flash_attention_for_cpu")
 
 
@@ -194,4 +195,4 @@ def cost_of(name: str, args: Any, result: Any) -> Cost:
     shapes = [arg.shape if isinstance(arg, torch.Tensor) else arg for arg in args]
     flops = FLOPS[name](*shapes, out_shape=first.shape)
     scale = name == "mul" and not flops
-    return Cost(flops, first.numel() * (scale + 2 * (name == "_softmax")))
+    return Cost(flops, first.numel() * (scale + (name in ADDING) + 2 * (name == "_softmax")))

@@ -1,4 +1,4 @@
-"""Functions that an emitted module carries along: products of gates along time.
+"""Functions that an emitted module carries along: products of gates along time, and sums with products of matrices.
 
 They stand in the source of a kernel word for word, so that it runs without this library; `readback` compares
 them word for word as well.  With gates ``g[r]`` a *decay* is the product over ``s < r <= t``.  Nothing divides by a
@@ -75,7 +75,20 @@ def matrix_decay_whole(gate: torch.Tensor) -> torch.Tensor:
     return product
 
 
+def add_product(added: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """Return added + left @ right, as one operation where no axes broadcast and no dtype is lowered on the way."""
+    batch = added.shape[:-2]
+    if not batch == left.shape[:-2] == right.shape[:-2] or torch.is_autocast_enabled(added.device.type):
+        return added + left @ right
+    if len(batch) == 1:
+        return torch.baddbmm(added, left, right)
+    if not batch:
+        return torch.addmm(added, left, right)
+    return torch.baddbmm(added.flatten(0, -3), left.flatten(0, -3), right.flatten(0, -3)).view(added.shape)
+
+
 FUNCTIONS: tuple[Callable[..., Any], ...] = (
+    add_product,
     decay_between,
     decay_to_end,
     matrix_decay_between,

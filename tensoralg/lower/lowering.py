@@ -90,7 +90,7 @@ def lower(
     """
     machine = _Lowering(dict(inputs), trees)
     wanted = tuple(machine.number(machine.value(part)) for part in results(block))
-    steps = _freed(_live(machine.steps, wanted), wanted, machine.kept)
+    steps = freed(_live(machine.steps, wanted), wanted, machine.kept)
     return Program(tuple(inputs), _size_sources(inputs, steps, sizes, machine.axes), steps, wanted)
 
 
@@ -105,7 +105,7 @@ def _live(steps: Sequence[Step], wanted: Iterable[str]) -> tuple[Step, ...]:
     return tuple(reversed(kept))
 
 
-def _freed(steps: Sequence[Step], wanted: Sequence[str], kept: Mapping[str, str]) -> tuple[Step, ...]:
+def freed(steps: Sequence[Step], wanted: Sequence[str], kept: Mapping[str, str]) -> tuple[Step, ...]:
     """Return the steps, each with the values that are not read after it (`kept`: nor before a given step)."""
     position = {step.name: k for k, step in enumerate(steps)}
     last: dict[str, int] = {}

@@ -14,6 +14,7 @@ from tensoralg.errors import TensoralgError, ValidationFailed
 from tensoralg.expr import Definition, Expr, Tensor, as_expr, substitute
 from tensoralg.expr.nodes import Decay, Delta, Entry, Mask, Near, apply, bind, mul, power, reciprocal
 from tensoralg.lower.program import (
+    AddProduct,
     Arg,
     Axes,
     Binary,
@@ -34,7 +35,9 @@ from tensoralg.lower.program import (
     Triangle,
     Where,
     label_spaces,
+    matrix_product,
     operands_of,
+    overwritable,
 )
 from tensoralg.spaces import DirectSum, Fused, Index, IndexTerm, Injected, TensorProduct, VectorSpace
 
@@ -154,6 +157,8 @@ class _Reader:
             return Meaning(as_expr(1), ())
         if isinstance(op, Einsum):
             return self.einsum(op)
+        if isinstance(op, AddProduct):
+            return self.add_product(op)
         if isinstance(op, Split | Take | Repeat):
             return self.view(op, step)
         if isinstance(op, Paths):
@@ -204,6 +209,12 @@ class _Reader:
         summed = tuple(index[label] for label in spaces if label not in op.output)
         return Meaning(bind(summed, mul(*factors)), tuple(index[label] for label in op.output), truth)
 
+    def add_product(self, op: AddProduct) -> Meaning:
+        _require(matrix_product(op.product) is not None, f"no product of matrices in {self.step}")
+        product = self.einsum(op.product)
+        added = self.placed(Arg(op.added, tuple(range(len(product.indices)))), product.indices)
+        return Meaning(added + product.term, product.indices)
+
     def view(self, op: Split | Take | Repeat, step: Step) -> Meaning:
         source = self.values[op.source]
         before, after = source.indices[: op.axis], source.indices[op.axis + 1 :]
@@ -228,6 +239,7 @@ class _Reader:
         row, column = meaning.indices[-2:]
         self.agree([row.space], [column.space])
         _require(row.space.ordered, f"the axes of {self.step} have no order")
+        _require(not op.in_place or op.source in overwritable(self.program), f"{self.step} overwrites what is needed")
         mask = Mask(op.strict, *((column, row) if op.lower else (row, column)))
         return Meaning(mul(mask, meaning.term), meaning.indices)
 

@@ -15,6 +15,7 @@ Split, Take      ``x[(i,j)]``, ``x[0:i]`` of a product or a sum of spaces    0, 
 Repeat           ``x[i]`` as a function of i and j                           0, 0
 Where            ``m[i,j]*x[i,j]``, m a literal                              0, |result|
 Triangle         ``le[j,i]*x[i,j]`` and its like, on the last two axes       0, |result|
+AddProduct       ``x[i,j] + sum(k: y[i,k]*z[k,j])``                          2|i,j,k|, |result|
 Scale            ``c*x``, c a function of sizes                              0, |result|
 Binary           ``x + y``, ``x - y``, ``x / y``                               0, |result|
 Function, Power  ``exp(x)``, ``log(x)``, ``sqrt(x)``, ``relu(x)``, ``x^k``    0, |result|
@@ -31,6 +32,7 @@ alive when a kernel runs without gradients are those that `plan.schedule` counts
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from keyword import iskeyword
@@ -118,11 +120,23 @@ class Where:
 
 @dataclass(frozen=True)
 class Triangle:
-    """The source below (or above) the diagonal of its last two axes, which is kept unless strict; else 0."""
+    """The source below (or above) the diagonal of its last two axes, which is kept unless strict; else 0.
+
+    In place it overwrites the source, which has to be :func:`overwritable`.
+    """
 
     source: str
     lower: bool
     strict: bool
+    in_place: bool = False
+
+
+@dataclass(frozen=True)
+class AddProduct:
+    """A value plus a product of matrices, as one operation."""
+
+    added: str
+    product: Einsum
 
 
 @dataclass(frozen=True)
@@ -177,7 +191,7 @@ class Paths:
 
 
 Shaping = Literal | Indicator | One | Split | Take | Repeat
-Op = Shaping | Einsum | Where | Triangle | Scale | Binary | Function | Power | Softmax | Paths
+Op = Shaping | Einsum | AddProduct | Where | Triangle | Scale | Binary | Function | Power | Softmax | Paths
 
 
 @dataclass(frozen=True)
@@ -252,6 +266,8 @@ def operands_of(op: Op) -> tuple[str, ...]:
     """Return the names of the values that an operation reads."""
     if isinstance(op, Einsum):
         return op.operands
+    if isinstance(op, AddProduct):
+        return op.added, *op.product.operands
     if isinstance(op, Where):
         return op.mask.name, op.source.name
     if isinstance(op, Binary):
@@ -292,6 +308,33 @@ def matrix_product(op: Einsum) -> tuple[bool, bool] | None:
     transposed = a != row, d != column
     summed = (a if transposed[0] else b, d if transposed[1] else c)
     return transposed if summed[0] == summed[1] and row in (a, b) and column in (c, d) else None
+
+
+def overwritable(program: Program) -> set[str]:
+    """Return the values that may be overwritten by the one step that reads them.
+
+    They are products of matrices: new arrays, which no view shares and which no gradient needs.
+
+    Examples
+    --------
+    >>> from tensoralg.spaces import Space
+    >>> square = (Space("T", "n"),) * 2
+    >>> product = Step("x0", square, Einsum(("A", "A"), ((0, 1), (1, 2)), (0, 2)))
+    >>> last = Step("x1", square, Triangle("x0", lower=True, strict=False))
+    >>> overwritable(Program((("A", square),), (), (product, last), ("x1",)))
+    {'x0'}
+    """
+    return {name for name in single_products(program) if name not in program.results}
+
+
+def single_products(program: Program) -> dict[str, Einsum]:
+    """Return the products of matrices that are read once, as an operand or as a result."""
+    reads = Counter([name for step in program.steps for name in operands_of(step.op)] + list(program.results))
+    return {
+        step.name: step.op
+        for step in program.steps
+        if isinstance(step.op, Einsum) and matrix_product(step.op) is not None and reads[step.name] == 1
+    }
 
 
 def entrywise(op: Einsum) -> tuple[Arg, Arg] | None:

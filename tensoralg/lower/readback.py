@@ -19,6 +19,7 @@ from tensoralg.errors import ValidationFailed
 from tensoralg.lower.emit import RECIPROCAL, emit_choice
 from tensoralg.lower.helpers import TEXTS
 from tensoralg.lower.program import (
+    AddProduct,
     Arg,
     Axes,
     Binary,
@@ -264,7 +265,9 @@ class _Reader:
                 return Binary(SYMBOLS[type(symbol)], self.place(left, rank), self.place(right, rank))
             case ast.Call(func=ast.Attribute(value=ast.Name(id="torch"), attr=function)):
                 return self.torch_call(function, node, axes)
-            case ast.Call(func=ast.Name(id=function)) if function in TEXTS:
+            case ast.Call(func=ast.Name(id="add_product"), args=[added, left, right], keywords=[]):
+                return AddProduct(self.name(added), self.matrix_product(node, left, right))
+            case ast.Call(func=ast.Name(id=function)) if function in DECAYS:
                 return self.paths(function, node, axes)
             case ast.Call(func=ast.Attribute(attr=method)):
                 return self.method_call(method, node, axes)
@@ -345,17 +348,18 @@ class _Reader:
             _refuse(node)
         return Einsum((source,), (labels,), (*labels[:-2], labels[-1], labels[-2]))
 
-    def triangle(self, node: ast.Call, source: str, lower: bool) -> Triangle:
+    def triangle(self, node: ast.Call, source: str, method: str) -> Triangle:
+        lower, in_place = method.startswith("tril"), method.endswith("_")
         offset = [ast.unparse(argument) for argument in node.args]
         if node.keywords or offset not in ([], ["-1" if lower else "1"]) or len(self.axes[source]) < 2:
             _refuse(node)
-        return Triangle(source, lower, bool(offset))
+        return Triangle(source, lower, bool(offset), in_place)
 
     def method_call(self, method: str, node: ast.Call, axes: Axes) -> Op:
         receiver = node.func.value if isinstance(node.func, ast.Attribute) else node.func
-        if method in ("triu", "tril"):
+        if method in ("triu", "tril", "triu_", "tril_"):
             if isinstance(receiver, ast.Name):
-                return self.triangle(node, self.name(receiver), method == "tril")
+                return self.triangle(node, self.name(receiver), method)
             return self.order_mask(node, axes)
         if node.keywords:
             _refuse(node)

@@ -13,7 +13,8 @@ depend on the machine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import sympy
@@ -68,7 +69,7 @@ class StreamOperator(Operator):
         )  # fmt: skip
         self.stream, self.form = stream, form
         chunk, token = self._cheapest_chunk(sizes), token_definitions(stream.system)
-        self.chunk = compile_definitions(chunk, self._fixed(chunk, sizes))
+        self.chunk = compile_definitions(chunk, self._fixed(chunk, sizes), fused=True)
         self.token = compile_definitions(token, self._fixed(token, sizes))
         self._clock = stream.along
         self._place = {t.name: _place_of(t.legs, self._clock) for t in self.tensors}
@@ -306,19 +307,26 @@ class StreamOperator(Operator):
     ) -> tuple[Arrays, Arrays]:
         """Return the outputs at all tokens and the states after them, piece by piece."""
         graph = torch.is_grad_enabled() and any(x.requires_grad for x in (*named.values(), *states))
+        starts = range(0, max(count, 1), length)
+        # without gradients, the pieces of tokens would need more memory than the tokens
+        cut = _slices if single and not graph else _split
+        cuts = [
+            repeat(array) if (place := self._place[name]) is None else cut(array, place, starts)
+            for name, array in named.items()
+        ]
         parts: list[Arrays] = []
         whole: Arrays = []
-        for start in range(0, max(count, 1), length):
-            size = min(length, count - start)
-            piece = {name: self._cut(name, array, start, size) for name, array in named.items()}
-            outs, states = self._advance(piece, states, single and count > 0)
-            if graph or size == count:
+        targets: list[Iterator[torch.Tensor]] = []
+        for _, *arrays in zip(starts, *cuts, strict=False):
+            outs, states = self._advance(dict(zip(named, arrays, strict=True)), states, single and count > 0)
+            if graph or len(starts) == 1:
                 parts.append(outs)
                 continue
             if not whole:
                 whole = [_longer(out, place, count) for out, place in zip(outs, self._out_place, strict=True)]
-            for target, out, place in zip(whole, outs, self._out_place, strict=True):
-                target.narrow(place, start, size).copy_(out)
+                targets = [cut(out, place, starts) for out, place in zip(whole, self._out_place, strict=True)]
+            for target, out in zip(targets, outs, strict=True):
+                next(target).copy_(out)
         if not whole:
             whole = [
                 torch.cat(pieces, dim=place) if len(pieces) > 1 else pieces[0]
@@ -365,13 +373,15 @@ class StreamOperator(Operator):
         before = dict(zip(self._state_names, states, strict=True))
         kept: dict[str, torch.Tensor] = {}
         places = self._place
-        if self.recent is not None:
-            sums, kept = self.recent.extended(piece, before)
+        recent = self.recent
+        if recent is not None:
+            sums, kept = recent.extended(piece, before)
             piece = piece | sums
-            places = places | dict(zip(self.recent.names, self.recent.places, strict=True))
+            places = places | dict(zip(recent.names, recent.places, strict=True))
         if not single:
-            timed = {name: self._timed_gate(name, array, piece) for name, array in piece.items()}
-            outs, new = self._call(self.chunk, timed | before)
+            for name in self._constant:
+                piece[name] = self._timed_gate(name, piece[name], piece)
+            outs, new = self._call(self.chunk, piece | before)
             return outs, [*new, *kept.values()]
         token = {
             name: array if (place := places[name]) is None else array.select(place, 0) for name, array in piece.items()
@@ -455,6 +465,17 @@ def _check_proved(stream: Stream) -> None:
                 remedy="see stream.verdicts; give the hypotheses that it needs: stream(..., given=[...])",
                 verdict=verdict,
             )
+
+
+def _split(array: torch.Tensor, place: int, starts: range) -> Iterator[torch.Tensor]:
+    """Return the pieces of an array along time, as one operation, which makes one gradient for all of them."""
+    return iter(array.split(starts.step, place))
+
+
+def _slices(array: torch.Tensor, place: int, starts: range) -> Iterator[torch.Tensor]:
+    """Return the pieces of an array along time, each when it is asked for."""
+    count = array.shape[place]
+    return (array.narrow(place, start, min(starts.step, count - start)) for start in starts)
 
 
 def _place_of(legs: Sequence[VectorSpace], clock: VectorSpace) -> int | None:
