@@ -36,7 +36,7 @@ bench: $(STAMP)
 	$(PY) benchmarks/networks.py --budget 5 --workers
 	$(PY) benchmarks/refutation.py
 	$(PY) benchmarks/scale.py
-	$(PY) benchmarks/streams.py --peers
+	$(PY) benchmarks/streams.py
 	$(PY) benchmarks/soundness.py --cases 100000 --jobs 2
 	$(PY) benchmarks/soundness.py --corruptions 10000
 

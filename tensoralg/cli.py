@@ -1,8 +1,9 @@
-"""The command line: ``tensoralg verify | prove | plan | check``.
+"""The command line: ``tensoralg verify | prove | plan | stream | check``.
 
 Answers go to standard output (with ``--json``: JSON and nothing else), everything else to standard
 error.  Exit codes: verify 0 all as expected, 1 a claim is not, 2 something could not be run; prove
-0 proved, 1 refuted, 3 unknown; check 0 valid, 1 not; always 2 for input that cannot be used.
+0 proved, 1 refuted, 3 unknown; stream 0 proved, 1 not streamable, 3 unknown; check 0 valid, 1 not; always 2 for input
+that cannot be used.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tensoralg.errors import TensoralgError, UsageError
+from tensoralg.errors import NotStreamable, TensoralgError, UsageError
 
 BAD_USAGE = 2
 SIZE_OPTIONS = ("--fix", "--size")
@@ -76,6 +77,19 @@ examples:
   tensoralg plan "Q[t,f]*K[s,f]*V[s,e]" --indices "t,s: n; f: d; e: c" --free t,e --json
 
 exit codes: 0 planned, 2 input that cannot be used"""
+
+STREAM = """\
+Derive a stream: what a causally masked definition carries from token to token, its step, its output, and how
+segments of tokens merge; each proved, for all sizes."""
+STREAM_EXAMPLES = f"""\
+{LANGUAGE}A mask le[s,t] is 1 where s is not after t; decay(a)[t,s] is the product of the gates after s up to t.
+
+examples:
+  tensoralg stream "O[t,e] = le[s,t]*Q[t,f]*K[s,f]*V[s,e]" --indices "t,s: n ordered; f: d; e: e"
+  tensoralg stream "O[t,e] = decay(a)[t,s]*K[s,e]" --indices "t,s: n ordered; e: e" --tensors "a: n" --json
+  tensoralg stream "le[s,t]*exp(K[s,e])" --indices "t,s: n ordered; e: e" --free t,e --minimize flops
+
+exit codes: 0 proved, 1 not streamable (the reason is on standard error), 3 unknown, 2 bad usage"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -202,6 +216,18 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("--map", metavar="n,d", help="draw which order is best over two sizes: n,d or n=1..4096,d=1..512")
     plan.add_argument("--svg", metavar="FILE", help="write the map as a picture")
     plan.add_argument("--json", action="store_true", help="print JSON and nothing else")
+
+    stream = _command(commands, "stream", _stream, "derive states, step and merge, proved", STREAM, STREAM_EXAMPLES)
+    stream.add_argument("expression", metavar="EXPR", help="'O[t,e] = ...', one side with --free, or an einsum string")
+    _add_declarations(stream, required=False)
+    stream.add_argument("--along", default="n", metavar="n", help="the space of times, or its dimension [n]")
+    stream.add_argument(
+        "--minimize",
+        choices=("state", "flops"),
+        default="state",
+        help="what comes first where there is a choice [state]",
+    )
+    stream.add_argument("--json", action="store_true", help="print JSON and nothing else")
     return parser
 
 
@@ -354,6 +380,27 @@ def _plan(arguments: argparse.Namespace) -> int:
     else:
         print_plan(found, shown)
     return 0
+
+
+def _stream(arguments: argparse.Namespace) -> int:
+    from tensoralg.claims import read_operator
+    from tensoralg.stream import Streamable, stream
+    from tensoralg.stream.report import print_stream, refusal_json, status_of, stream_json
+
+    operator = read_operator(arguments.expression, arguments.indices, arguments.tensors, arguments.free)
+    try:
+        found = stream(operator, arguments.along, arguments.minimize)
+    except NotStreamable as error:
+        verdict = Streamable(operator, arguments.along).decide()
+        if arguments.json:
+            _print_json(refusal_json(error, verdict))
+        witness = f"\n{verdict.explain()}" if verdict.counterexample else ""
+        return _complain(f"NotStreamable: {error}{witness}", 1)
+    if arguments.json:
+        _print_json(stream_json(found))
+    else:
+        print_stream(found)
+    return PROVE_CODES[status_of(found)]
 
 
 def read_axes(text: str) -> dict[str, tuple[int, int] | None]:

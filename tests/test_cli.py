@@ -227,6 +227,71 @@ def test_plan_says_what_is_wrong(options: list[str], said: str, capsys: pytest.C
     assert "Traceback" not in captured.err
 
 
+# stream
+
+TOKENS = ["--indices", "t,s,r,i,j: n ordered; f,g: d; c: e"]
+SECOND = "le[i,t]*le[i,j]*le[j,t]*Q[t,f]*K[i,f]*Q[j,g]*K[i,g]*V[j,c]"
+
+
+def test_stream_prints_a_report(capsys: pytest.CaptureFixture[str], golden: Any) -> None:
+    assert main(["stream", f"O[t,c] = {SECOND}", *TOKENS]) == 0
+    out = capsys.readouterr().out
+    golden("stream_command.txt", out)
+    for said in ("S1[f,g] = S1[f,g] + K[f]*K[g]", "d**2 + d*e", "merge", "proved: 12 of 12 laws"):
+        assert said in out
+
+
+@pytest.mark.parametrize("expression", [[f"O[t,c] = {SECOND}"], [SECOND, "--free", "t,c"]])
+def test_stream_json_has_these_fields(expression: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stream", *expression, *TOKENS, "--along", "n", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    parts = ["definitions", "along", "reverse", "states", "step", "outputs", "merge", "no_merge"]
+    assert list(answer) == [*parts, "state_size", "packed_size", "flops_per_token", "laws", "status"]
+    assert (answer["state_size"], answer["packed_size"]) == ("d**2 + d*e", "d**2/2 + d*e + d/2")
+    assert set(answer["step"]) == set(answer["states"]) < set(answer["merge"])
+    assert set(answer["laws"].values()) == {answer["status"]} == {"proved"}
+
+
+@pytest.mark.parametrize("minimize", ["state", "flops"])
+def test_stream_may_run_backwards_and_minimise_either(minimize: str, capsys: pytest.CaptureFixture[str]) -> None:
+    late = ["stream", "O[t,c] = le[t,s]*Q[t,f]*W[f,g]*K[s,g]*V[s,c]", *TOKENS, "--tensors", "W: d d", "--json"]
+    assert main([*late, "--minimize", minimize]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["reverse"], answer["state_size"]) == (True, "d*e")
+
+
+def test_stream_says_why_there_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stream", "O[t,c] = V[s,c]", *TOKENS]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "not causal" in captured.err
+    assert "refuted: O depends on later tokens" in captured.err
+    assert main(["stream", "O[t,c] = le[s,t]*exp(sum(f: Q[t,f]*K[s,f]))*V[s,c]", *TOKENS, "--json"]) == 1
+    captured = capsys.readouterr()
+    answer = json.loads(captured.out)
+    assert (answer["status"], answer["impossible"]) == ("not streamable", True)
+    assert answer["factor"] == "exp(sum(f: Q[t,f]*K[s,f]))"
+    assert "couples the times t and s" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["O[t,c] = le[s,t]*V[s,c]", *TOKENS, "--along", "m"], "no index is over m"),
+        (["O[t,c] = A[t,s]*V[s,c]", "--indices", "t,s: n; c: e"], "no order"),
+        (["O[t,c] = le[s,t]*V[s,c]"], "index t is not declared"),
+        (["O[t,c] = le[s,t]*V[s,c]", *TOKENS, "--minimize", "peak"], "invalid choice"),
+        (["V[s,c]", *TOKENS], "="),
+    ],
+)
+def test_stream_says_what_is_wrong(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stream", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert said in captured.err
+    assert "Traceback" not in captured.err
+
+
 # verify
 
 
@@ -341,13 +406,14 @@ def test_a_certificate_that_cannot_be_written(tmp_path: Path, capsys: pytest.Cap
 
 def test_version_and_help() -> None:
     assert shell("--version").stdout == f"tensoralg {version('tensoralg')}\n"
-    for command in ("verify", "prove", "plan"):
+    for command in ("verify", "prove", "plan", "stream"):
         done = shell(command, "--help")
         assert done.returncode == 0
         assert "examples:" in done.stdout
     assert "EXECUTES IT AS PYTHON" in shell("verify", "--help").stdout
     top = shell("--help").stdout
-    assert all(word not in top for word in ("stream", "export"))
+    assert "stream" in top
+    assert "export" not in top
 
 
 def test_a_reader_that_leaves_is_no_error() -> None:

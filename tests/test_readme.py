@@ -32,7 +32,7 @@ def test_the_shell_commands_run(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # one of them writes a certificate
     shells = re.findall(r"```sh\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
     lines = [line for shell in shells for line in shell.splitlines() if line.startswith("tensoralg ")]
-    assert len(lines) == 5
+    assert len(lines) == 6
     for line in lines:
         words = shlex.split(line)[1:]
         if words[0] != "verify":

@@ -25,15 +25,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from tensoralg.expr.evaluate import size_of
 from tensoralg.lower.arithmetic import Arithmetic, arithmetic, gamma
 from tensoralg.lower.emit import Writer, einsum_text
 from tensoralg.lower.helpers import HELPERS
-from tensoralg.lower.products import gate_counts, product_error
+from tensoralg.lower.operator import Operator
+from tensoralg.lower.products import gate_counts, product_change, product_error
 from tensoralg.lower.program import (
     Arg,
     Binary,
@@ -63,7 +66,13 @@ class Ball:
     radius: Tensor
     error: Tensor
 
-    @property
+    @classmethod
+    def exact(cls, values: Tensor) -> Ball:
+        """Return the ball of values that are known and computed exactly."""
+        nothing = torch.zeros_like(values)
+        return cls(values, nothing, nothing)
+
+    @cached_property
     def magnitude(self) -> Tensor:
         """An upper bound of the absolute exact value."""
         return up(self.mid.abs() + self.radius)
@@ -90,7 +99,7 @@ def up(x: Tensor, terms: int = 0) -> Tensor:
 
 
 def error_bound(
-    program: Program, arrays: Mapping[str, Tensor], sizes: Mapping[str, int], machine: Arithmetic
+    program: Program, arrays: Mapping[str, Tensor | Ball], sizes: Mapping[str, int], machine: Arithmetic
 ) -> tuple[Tensor, ...]:
     """Return, for each result of a program, an upper bound of the absolute error of every entry.
 
@@ -98,53 +107,77 @@ def error_bound(
     ----------
     program : Program
         What is run.
-    arrays : mapping of str to Tensor
-        The inputs, exactly, in float64, without batch axes.
+    arrays : mapping of str to Tensor or Ball
+        The inputs in float64, without batch axes: exact ones, or balls for those that carry an error.
     sizes : mapping of str to int
         The sizes of the dimensions.
     machine : Arithmetic
         The arithmetic that the program is run in.
     """
-    return _Run(program, arrays, sizes, machine).results()
+    return tuple(ball.error for ball in Enclosure(program, machine).results(arrays, sizes))
 
 
-class _Run:
-    """One run of a program in balls."""
+def chosen_program(operator: Operator, sizes: Mapping[str, int]) -> Program:
+    """Return the program that runs at the given sizes."""
+    costs = [size_of(cost, sizes) for cost in operator.costs]
+    return operator.programs[costs.index(min(costs))]
 
-    def __init__(
-        self, program: Program, arrays: Mapping[str, Tensor], sizes: Mapping[str, int], machine: Arithmetic
-    ) -> None:
-        self.program, self.sizes, self.machine = program, sizes, machine
-        self.reference = arithmetic(torch.float64, "cpu")
+
+class Enclosure:
+    """Runs one program in balls, as often as wanted.
+
+    Parameters
+    ----------
+    program : Program
+        What is run.
+    machine : Arithmetic
+        The arithmetic that it is run in.
+    joint : bool
+        Whether one bound serves for radius and error, in half the time.  No rule gives less for coarser roundings, and
+        none of the supported formats is finer than float64 in any respect, so that the errors are radii as well.
+    """
+
+    def __init__(self, program: Program, machine: Arithmetic, joint: bool = False) -> None:
+        self.program, self.machine = program, machine
+        self.reference = machine if joint else arithmetic(torch.float64, "cpu")
         self.writer = Writer(program)
+        self.lines = {step.name: compile(self.writer.operation(step), step.name, "eval") for step in program.steps}
+        self.sizes: Mapping[str, int] = {}
         self.values: dict[str, Tensor] = {}
         self.balls: dict[str, Ball] = {}
         self.globals = {"torch": torch, "math": math, "reciprocal": reciprocal, **HELPERS}
-        self.globals.update({v: sizes[d] for d, v in self.writer.variables.items()})
-        for name, array in arrays.items():
-            self._keep(name, Ball(array, torch.zeros_like(array), torch.zeros_like(array)))
 
     def _keep(self, name: str, ball: Ball) -> None:
         self.values[name], self.balls[name] = ball.mid, ball
 
-    def results(self) -> tuple[Tensor, ...]:
+    def results(self, arrays: Mapping[str, Tensor | Ball], sizes: Mapping[str, int]) -> tuple[Ball, ...]:
+        """Return the balls of the results; the parameters are those of :func:`error_bound`."""
+        self.sizes, self.values, self.balls = sizes, {}, {}
+        self.globals.update({v: sizes[d] for d, v in self.writer.variables.items()})
+        for name, array in arrays.items():
+            self._keep(name, array if isinstance(array, Ball) else Ball.exact(array))
         for step in self.program.steps:
-            mid = self._run(step, self.values)
-            if mid.dtype == torch.bool:
-                self.values[step.name] = mid
-                continue
-            mid = mid.double()
-            ball = Ball(mid, torch.zeros_like(mid), torch.zeros_like(mid))
-            radius = self._finite(ball, self._spread(step, self.reference, ball), self.reference)
-            ball = replace(ball, radius=radius)
-            self._keep(
-                step.name, replace(ball, error=self._finite(ball, self._spread(step, self.machine, ball), self.machine))
-            )
-        return tuple(self.balls[name].error for name in self.program.results)
+            self._enclose(step)
+            for name in step.frees:
+                del self.values[name]
+                self.balls.pop(name, None)
+        return tuple(self.balls[name] for name in self.program.results)
+
+    def _enclose(self, step: Step) -> None:
+        mid = self._run(step, self.values)
+        if mid.dtype == torch.bool:
+            self.values[step.name] = mid
+            return
+        ball = Ball.exact(mid.double())
+        radius = self._finite(ball, self._spread(step, self.reference, ball), self.reference)
+        ball = replace(ball, radius=radius, error=radius)
+        if self.machine is not self.reference:
+            ball = replace(ball, error=self._finite(ball, self._spread(step, self.machine, ball), self.machine))
+        self._keep(step.name, ball)
 
     def _run(self, step: Step, values: Mapping[str, Any]) -> Tensor:
         """Return the value of a step: its own line of source, in float64."""
-        return eval(self.writer.operation(step), self.globals, dict(values))  # type: ignore[no-any-return]
+        return eval(self.lines[step.name], self.globals, dict(values))  # type: ignore[no-any-return]
 
     def _finite(self, ball: Ball, error: Tensor, machine: Arithmetic) -> Tensor:
         """Return the error, infinite where the computed value may overflow or nothing is known."""
@@ -154,10 +187,14 @@ class _Run:
     def _operand(self, name: str, machine: Arithmetic) -> Ball:
         """Return a value; in the reference arithmetic, what is computed is the middle of the ball."""
         ball = self.balls[name]
-        return replace(ball, error=ball.radius) if machine is self.reference else ball
+        if machine is self.reference and ball.error is not ball.radius:
+            return replace(ball, error=ball.radius)
+        return ball
 
     def _placed(self, arg: Arg, rank: int, machine: Arithmetic) -> Ball:
         ball = self._operand(arg.name, machine)
+        if len(arg.places) == rank:
+            return ball
         pattern = (..., *(slice(None) if axis in arg.places else None for axis in range(rank)))
         return Ball(ball.mid[pattern], ball.radius[pattern], ball.error[pattern])
 
@@ -205,19 +242,28 @@ class _Run:
             )
         operand = machine.operand if summed else 0.0
         (x, e), (y, f) = ((s.magnitude, s.error + operand * (s.magnitude + s.error)) for s in sides)
-        inherited = torch.einsum(text, x, f) + torch.einsum(text, e, y + f)
         rounding = gamma(terms, machine.accumulation)
         computed = torch.einsum(text, x + e, y + f)
+        inherited = torch.zeros_like(computed)
+        if f.any():
+            inherited = torch.einsum(text, x, f)
+        if e.any():
+            inherited = inherited + torch.einsum(text, e, y + f)
         error = inherited + times(rounding, computed) + times(machine.output, computed + times(rounding, computed))
         return up(error + 2 * terms * machine.tiny, 3 * terms)
 
     def _decay(self, step: Step, op: Paths, mid: Tensor, machine: Arithmetic) -> Tensor:
-        """The gate is an input, which is exact."""
-        gate = self.values[op.source]
-        steps = len(gate) if gate.dim() else len(mid)
+        gate = self._operand(op.source, machine)
+        steps = len(gate.mid) if gate.mid.dim() else len(mid)
         counts = gate_counts(steps, op.later, op.earlier)
-        over = counts.reshape([*counts.shape, *[1] * (gate.dim() - 1)])
-        return product_error(lambda other: self._run(step, {op.source: other}), gate, over, machine)
+        over = counts.reshape([*counts.shape, *[1] * (gate.mid.dim() - 1)])
+
+        def products(other: Tensor) -> Tensor:
+            return self._run(step, {op.source: other})
+
+        largest = gate.magnitude + gate.error if gate.error.any() or gate.radius.any() else gate.mid
+        rounding = product_error(products, largest, over, machine)
+        return rounding + product_change(products, gate.magnitude, gate.error, over) if gate.error.any() else rounding
 
     def _scale(self, op: Scale, machine: Arithmetic) -> Tensor:
         """The factor is computed in float64, rounded to the format and multiplied."""

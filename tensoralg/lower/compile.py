@@ -9,7 +9,7 @@ from tensoralg.errors import InvalidExpression, UsageError
 from tensoralg.expr import Expr
 from tensoralg.lower.build import compile_definitions
 from tensoralg.lower.operator import Operator
-from tensoralg.lower.streams import FORMS, StreamOperator
+from tensoralg.lower.streams import FORMS, FORMS_REMEDY, StreamOperator
 from tensoralg.stream import Stream
 
 
@@ -64,7 +64,7 @@ def compile(
     """
     if isinstance(expr, Stream):
         if form not in FORMS:
-            raise UsageError(f"there is no form {form!r}", remedy='give "recurrent", "chunked", "parallel" or None')
+            raise UsageError(f"there is no form {form!r}", remedy=FORMS_REMEDY)
         return StreamOperator(expr, sizes, form, parameters or {})
     several = isinstance(expr, Sequence)
     exprs: list[Any] = list(expr) if isinstance(expr, Sequence) else [expr]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import linecache
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -184,6 +184,7 @@ class Operator(torch.nn.Module):
         sizes: dict[str, int] = dict(self.sizes)
         for name, array in zip(self.order, arrays, strict=True):
             check_shape(name, self._legs[name], array, sizes)
+        check_batch((f"input {n}", batch_of(self._legs[n], x)) for n, x in zip(self.order, arrays, strict=True))
         if self._composite:
             self._check_composite(arrays, sizes)
 
@@ -230,6 +231,35 @@ def check_shape(name: str, legs: Dimensions, array: torch.Tensor, sizes: dict[st
                 remedy="make the shapes agree",
                 tensor=name,
             )
+
+
+def batch_of(legs: Sequence[Any], array: torch.Tensor) -> Sequence[int]:
+    """Return the sizes of the axes in front of the legs."""
+    return array.shape[: array.dim() - len(legs)]
+
+
+def check_batch(batches: Iterable[tuple[str, Sequence[int]]]) -> None:
+    """Raise if batch axes do not broadcast.
+
+    Raises
+    ------
+    ShapeMismatch
+        If two of them, neither of size 1, differ at one place counted from the end.
+
+    Examples
+    --------
+    >>> check_batch([("Q", (2, 3)), ("K", (3,)), ("V", (2, 1))])
+    """
+    known: dict[int, tuple[str, int]] = {}
+    for name, batch in batches:
+        for place, extent in enumerate(reversed(batch)):
+            if extent != 1 and known.setdefault(place, (name, extent))[1] != extent:
+                other, size = known[place]
+                raise ShapeMismatch(
+                    f"{name} has a batch axis of size {extent} where {other} has one of size {size}",
+                    remedy="make the batch axes, in front of the legs, broadcast",
+                    tensor=name.split()[-1],
+                )
 
 
 def dimensions_of(tensor: Tensor) -> Dimensions:

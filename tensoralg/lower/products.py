@@ -18,6 +18,9 @@ most ``2 d t B``, B the product of ``max(1, |A_r|)`` over the larger of the row 
 
 Every value on the way is at most ``B (1 + gamma)`` (matrices: ``B g^m``) in absolute value; where that is not below
 the largest number, something may have overflowed, and nothing is known.  A stretch without gates is exact.
+
+*Gates with errors* E change a product by at most ``prod (|a_r| + E_r) - prod |a_r|``, for matrices entry by entry: the
+terms of the multiplied out difference that hold at least one E.
 """
 
 from __future__ import annotations
@@ -73,6 +76,20 @@ def product_error(products: Products, gate: Tensor, counts: Tensor, machine: Ari
         top = top[..., :1, :1]
     error = (growth * products(gate.abs()) + 2 * lost * top) * slop
     return torch.where(top < machine.largest, error, torch.inf)
+
+
+def product_change(products: Products, size: Tensor, error: Tensor, counts: Tensor) -> Tensor:
+    """Return a bound on what errors of the gates change: ``prod (|a_r| + E_r) - prod |a_r|``, entry by entry.
+
+    Examples
+    --------
+    >>> one = torch.ones(3, dtype=torch.float64)
+    >>> product_change(lambda g: g.cumprod(0), one, one / 2, torch.tensor([1, 2, 3]))
+    tensor([0.5000, 1.2500, 2.3750], dtype=torch.float64)
+    """
+    terms = counts.max() * (1 if size.dim() < 3 else size.shape[-1]) if counts.numel() else 0
+    slop = 2 * (terms + 64) * SLOP
+    return (products(size + error) * (1 + slop) - products(size) * (1 - slop)).clamp(min=0)
 
 
 def gate_counts(steps: int, later: bool, earlier: bool) -> Tensor:

@@ -54,6 +54,14 @@ class Recent(torch.nn.Module):
         self, piece: Mapping[str, torch.Tensor], pasts: Mapping[str, torch.Tensor]
     ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
         """Return the windows at every time of a piece, and the tokens to be kept after it."""
+        arrays, new, before = self.tokens(piece, pasts)
+        found = self.kernel.run(arrays)
+        return {name: self.now(name, values, before) for name, values in zip(self.names, found, strict=True)}, new
+
+    def tokens(
+        self, piece: Mapping[str, torch.Tensor], pasts: Mapping[str, torch.Tensor]
+    ) -> tuple[list[torch.Tensor], dict[str, torch.Tensor], int]:
+        """Return the inputs of the kernel at a piece of time, the tokens to be kept, and how many stand before it."""
         longest = max((pasts[name].shape[self.place(s)] for name, (s, _) in self.kept.items()), default=0)
         arrays, new = [], {}
         for symbol in self.kernel.tensors:
@@ -66,24 +74,24 @@ class Recent(torch.nn.Module):
                     left = min(reach, count)
                     new[PAST + symbol.name] = array.narrow(self.place(symbol), count - left, left)
             arrays.append(array)
-        found = self.kernel.run(arrays)
-        sums = {
-            name: values.narrow(place, longest, values.shape[place] - longest)
-            for name, values, place in zip(self.names, found, self.places, strict=True)
-        }
-        return sums, new
+        return arrays, new, longest
+
+    def now(self, name: str, values: torch.Tensor, before: int) -> torch.Tensor:
+        """Return what the kernel computed for the times of the piece, without those before it."""
+        place = self.places[self.names.index(name)]
+        return values.narrow(place, before, values.shape[place] - before)
 
     def _with_past(self, symbol: Tensor, array: torch.Tensor, past: torch.Tensor | None, longest: int) -> torch.Tensor:
         """Return tokens with those before them; where fewer are kept, the first one stands for what is not read."""
         place = self.place(symbol)
-        if not longest or not array.shape[place]:
-            return array if past is None else _joined(past, array, place)
-        known = _joined(past, array, place) if past is not None else array
+        known = array if past is None else _joined(past, array, place)
         missing = longest - (known.shape[place] - array.shape[place])
-        first = known.narrow(place, 0, 1)
-        sizes = list(first.shape)
+        if not missing:
+            return known
+        sizes = list(known.shape)
         sizes[place] = missing
-        return torch.cat([first.expand(sizes), known], dim=place) if missing else known
+        padding = known.narrow(place, 0, 1).expand(sizes) if known.shape[place] else known.new_zeros(sizes)
+        return torch.cat([padding, known], dim=place)
 
 
 def _joined(past: torch.Tensor, array: torch.Tensor, place: int) -> torch.Tensor:

@@ -5,34 +5,41 @@ and one token.  Chunked, the chunk's kernel runs on one chunk after the other an
 token's kernel does.  Nothing but the outputs and one set of states is kept, so that memory does not grow with the
 length; for gradients the states before the chunks are kept, and every chunk is run again when they are computed.
 
-*Length of a chunk.*  It minimises the cost for a token, ``(flops(c) + overhead * steps) / c``, where the FLOPs of the
-chunk's plan are a polynomial in its length c and `OVERHEAD`, the FLOPs that could be done while a step starts, is a
-guess that depends on the machine.
+*Length of a chunk.*  It minimises the cost for a token, ``(work(c) + OVERHEAD * steps) / c``.  The work is that of the
+chunk's plan, polynomials in its length c: FLOPs, and `POINTWISE` times the pointwise operations.  `OVERHEAD`, the FLOPs
+that could be done while a step starts, and `POINTWISE`, those while one entry is read and written, are guesses that
+depend on the machine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import sympy
 import torch
 
-from tensoralg.errors import InputMismatch, ShapeMismatch, UnknownName, suggest
+from tensoralg.errors import InputMismatch, ShapeMismatch, UnknownName, UsageError, ValidationFailed, suggest
 from tensoralg.expr import Definition, Tensor
 from tensoralg.expr.arrays import all_dimensions
 from tensoralg.lower.build import compile_definitions
-from tensoralg.lower.operator import Operator, check_shape, dimensions_of
+from tensoralg.lower.finite import finite, first_tokens
+from tensoralg.lower.operator import Operator, batch_of, check_batch, check_shape, dimensions_of
 from tensoralg.lower.recent import Recent
-from tensoralg.spaces import VectorSpace
+from tensoralg.plan import plan
+from tensoralg.plan.polynomial import value_at
+from tensoralg.spaces import VectorSpace, check_sizes
 from tensoralg.stream.kernels import chunk_definitions, token_definitions
 
 if TYPE_CHECKING:
     from tensoralg.stream import Stream
 
 FORMS = (None, "recurrent", "chunked", "parallel")
+FORMS_REMEDY = 'give "recurrent", "chunked", "parallel" or None'
 LENGTHS = (16, 32, 64, 128, 256, 512)
-OVERHEAD = 2_000_000
+OVERHEAD = 1_000_000
+POINTWISE = 20
+TYPICAL = 64
 State = dict[str, torch.Tensor]
 Arrays = list[torch.Tensor]
 
@@ -53,13 +60,14 @@ class StreamOperator(Operator):
     def __init__(
         self, stream: Stream, sizes: Mapping[str, int] | None, form: str | None, parameters: Mapping[str, Any]
     ) -> None:
+        _check_proved(stream)
         whole = compile_definitions(stream.definitions, sizes, single=stream.single)
         super().__init__(
             whole.definition, whole.tensors, whole.programs, whole.costs, whole.source, whole.verdicts, whole.plan,
             whole.sizes, parameters,
         )  # fmt: skip
         self.stream, self.form = stream, form
-        chunk, token = chunk_definitions(stream.system), token_definitions(stream.system)
+        chunk, token = self._cheapest_chunk(sizes), token_definitions(stream.system)
         self.chunk = compile_definitions(chunk, self._fixed(chunk, sizes))
         self.token = compile_definitions(token, self._fixed(token, sizes))
         self._clock = stream.along
@@ -74,6 +82,17 @@ class StreamOperator(Operator):
         self._token_legs = {tensor.name: dimensions_of(tensor) for tensor in (*self._token_tensors, *carried)}
         self._constant = {g.tensor.name for s in stream.system.states for g in s.gates if not g.tensor.legs}
         self._lengths: dict[Any, int] = {}
+
+    def _cheapest_chunk(self, sizes: Mapping[str, int] | None) -> tuple[Definition, ...]:
+        """Return what a chunk computes, written in the way that costs least where all unknown sizes are `TYPICAL`."""
+        ways = {chunk_definitions(self.stream.system, nested): None for nested in (True, False)}
+
+        def flops(definitions: tuple[Definition, ...]) -> Any:
+            names = set().union(*map(all_dimensions, definitions))
+            known = dict.fromkeys(names, TYPICAL) | self._fixed(definitions, sizes)
+            return plan(definitions, known).flops
+
+        return min(ways, key=flops) if len(ways) > 1 else next(iter(ways))
 
     def _recent(self, sizes: Mapping[str, int] | None) -> Recent | None:
         windows = self.stream.system.windows
@@ -107,9 +126,17 @@ class StreamOperator(Operator):
         sizes : mapping of str to int, optional
             Sizes of dimensions.  An axis whose size is not known, neither here nor from `compile` nor from a
             parameter, has length 1 until the first token.
-        """
-        known = {**self.sizes, **self._sizes_of_parameters(), **(sizes or {})}
 
+        Raises
+        ------
+        UnknownSize, InvalidSize
+            If the sizes are not those of the definition.
+        """
+        names = set().union(*map(all_dimensions, self.definitions))
+        known = {**self.sizes, **self._sizes_of_parameters(), **check_sizes(sizes, names)}
+        return self._zeros(batch_shape, dtype, device, known)
+
+    def _zeros(self, batch_shape: Sequence[int], dtype: Any, device: Any, known: Mapping[str, int]) -> State:
         def extent(space: VectorSpace) -> int:
             return _extent(space, known)
 
@@ -135,12 +162,15 @@ class StreamOperator(Operator):
                 f"the state {what}", remedy=f"give a dict with a tensor for each of {', '.join(self._state_names)}"
             )
 
+    @property
+    def _state_legs(self) -> dict[str, tuple[VectorSpace, ...]]:
+        legs = {state.name: state.shape for state in self.stream.system.states}
+        return legs | ({name: symbol.legs for name, (symbol, _) in self.recent.kept.items()} if self.recent else {})
+
     def _checked(self, state: Mapping[str, Any], like: torch.Tensor, known: Mapping[str, int]) -> Arrays:
         """Return given states in order, of the shape, dtype and device that the tokens ask for."""
         found = []
-        shapes = {one.name: one.shape for one in self.stream.system.states}
-        shapes |= {name: symbol.legs for name, (symbol, _) in self.recent.kept.items()} if self.recent else {}
-        for name, shape in shapes.items():
+        for name, shape in self._state_legs.items():
             value = state[name]
             if not isinstance(value, torch.Tensor) or value.dtype != like.dtype or value.device != like.device:
                 what = f"{value.dtype} on {value.device}" if isinstance(value, torch.Tensor) else type(value).__name__
@@ -149,11 +179,12 @@ class StreamOperator(Operator):
                     remedy="make the state with init_state(batch_shape, dtype, device) of the tokens",
                     tensor=name,
                 )
-            legs = list(value.shape[value.dim() - len(shape) :])
+            legs = list(value.shape[max(value.dim() - len(shape), 0) :])
             wanted = [_extent(space, known) for space in shape]
             if len(legs) == len(shape) and self._clock in shape:
                 wanted[shape.index(self._clock)] = legs[shape.index(self._clock)]
-            if legs != wanted and all(a in (1, b) for a, b in zip(legs, wanted, strict=False)) and not value.any():
+            unknown = len(legs) == len(wanted) and all(a in (1, b) for a, b in zip(legs, wanted, strict=True))
+            if legs != wanted and unknown and not value.any():
                 value = value.expand(*value.shape[: value.dim() - len(wanted)], *wanted)
             elif legs != wanted:
                 raise ShapeMismatch(
@@ -186,20 +217,33 @@ class StreamOperator(Operator):
         arrays = self._tensors(self._named(args, kwargs))
         self._check_shapes(arrays)
         named = dict(zip(self.order, arrays, strict=True))
-        count, known = self._count(named), self._known(named)
-        length = self._chunk_length(named, known)
-        form = self.form or ("parallel" if count <= length else "chunked")
-        if form == "parallel" and state is None and not return_state:
-            return self.run(arrays)
-        if self.stream.reverse:
-            named = {name: self._flipped(array, self._place[name]) for name, array in named.items()}
-        states = self._start(state, named, known)
-        length = {"parallel": max(count, 1), "recurrent": 1, "chunked": length}[form]
-        outputs, states = self._pieces(named, states, count, length, form == "recurrent")
-        if self.stream.reverse:
-            outputs = [self._flipped(out, place) for out, place in zip(outputs, self._out_place, strict=True)]
+        form, length = self.chosen(named)
+        whole = form == "parallel" and state is None and not return_state
+        before = [] if whole else self._start(state, named, self._known(named))
+
+        def run(named: dict[str, torch.Tensor]) -> tuple[Arrays, Arrays]:
+            if not whole:
+                return self._pieces(named, before, self._count(named), length, form == "recurrent")
+            found = self.run(list(self.turned(named).values()))
+            return self.turned_outputs([found] if self.stream.single else list(found)), []
+
+        named = self.turned(named)
+        outputs, states = run(named)
+        watched = [*states, *(outputs if whole or self.recent else [])]
+        if form != "recurrent" and not finite(watched) and not finite([*self._over_time(named), *self._kept(before)]):
+            before = before or self._start(state, named, self._known(named))
+            outputs, states = self._token_by_token(named, before, run)
+        outputs = self.turned_outputs(outputs)
         result = outputs[0] if self.stream.single else tuple(outputs)
         return (result, dict(zip(self._state_names, states, strict=True))) if return_state else result
+
+    def chosen(self, named: Mapping[str, torch.Tensor]) -> tuple[str, int]:
+        """Return the form that a call takes, and how many tokens are one piece of it."""
+        if self.form not in FORMS:
+            raise UsageError(f"there is no form {self.form!r}", remedy=FORMS_REMEDY)
+        count, length = self._count(named), self._chunk_length(named)
+        form = self.form or ("parallel" if count <= length else "chunked")
+        return form, {"parallel": max(count, 1), "recurrent": 1, "chunked": length}[form]
 
     def step(self, state: Any, **token: Any) -> tuple[State, Any]:
         """Return the states after one more token, and the output at it.
@@ -213,11 +257,22 @@ class StreamOperator(Operator):
         """
         self._check_names(state)
         named = self._token_arrays(token)
-        known = {**self.sizes, **_sizes(self._token_tensors, [named[t.name] for t in self._token_tensors])}
+        known = dict(self.sizes)
+        for tensor in self._token_tensors:
+            check_shape(tensor.name, self._token_legs[tensor.name], named[tensor.name], known)
         states = self._checked(state, next(iter(named.values())), known)
-        self._check_token(named, states)
+        self._check_batch(self._token_legs, named, states)
         piece = {name: self._with_time(name, array) for name, array in named.items()}
         outs, new = self._advance(piece, states, single=True)
+        for one, old, value in zip(self.stream.system.states, states, new, strict=False):
+            if value.dim() != old.dim() or value.shape != old.shape:
+                legs = len(one.legs)
+                batch, own = tuple(value.shape[: value.dim() - legs]), tuple(old.shape[: old.dim() - legs])
+                raise ShapeMismatch(
+                    f"a token with the batch axes {batch} does not continue the state {one.name}, which has {own}",
+                    remedy="pass tokens without an axis over time, and batch axes as in init_state(batch_shape, ...)",
+                    tensor=one.name,
+                )
         outs = [out.squeeze(place) for out, place in zip(outs, self._out_place, strict=True)]
         return dict(zip(self._state_names, new, strict=True)), outs[0] if self.stream.single else tuple(outs)
 
@@ -232,11 +287,13 @@ class StreamOperator(Operator):
         values = [token[name] if name in token else getattr(self, name) for name in self.order]
         return dict(zip(self.order, self._alike(values, self._token_tensors), strict=True))
 
-    def _check_token(self, named: Mapping[str, torch.Tensor], states: Arrays) -> None:
-        given = {**named, **dict(zip(self._state_names, states, strict=True))}
-        known = dict(self.token.sizes)
-        for name, legs in self._token_legs.items():
-            check_shape(name, legs, given[name], known)
+    def _check_batch(
+        self, legs: Mapping[str, Sequence[Any]], named: Mapping[str, torch.Tensor], states: Arrays
+    ) -> None:
+        """Raise if the batch axes of inputs and states do not broadcast."""
+        inputs = [(f"input {name}", batch_of(legs[name], array)) for name, array in named.items()]
+        given = dict(zip(self._state_names, states, strict=True))
+        check_batch([*inputs, *((f"the state {n}", batch_of(self._state_legs[n], x)) for n, x in given.items())])
 
     def _with_time(self, name: str, array: torch.Tensor) -> torch.Tensor:
         place = self._place[name]
@@ -268,6 +325,40 @@ class StreamOperator(Operator):
                 for pieces, place in zip(zip(*parts, strict=True), self._out_place, strict=True)
             ]
         return whole, states
+
+    def _token_by_token(
+        self, named: dict[str, torch.Tensor], states: Arrays, run: Callable[..., tuple[Arrays, Arrays]]
+    ) -> tuple[Arrays, Arrays]:
+        """Return what a form computes, in steps of one token where inputs are not finite.
+
+        A mask is a factor 0 in the kernel of many tokens, and 0 times NaN would reach the tokens before; these are
+        what the form computes with an earlier token in place of those that are not finite.
+        """
+        count, length = self._count(named), self._chunk_length(named)
+        parts: list[Arrays] = []
+        place, clean = self._out_place, first_tokens(named, self._place) if finite(self._kept(states)) else None
+        for start in range(0, max(count, 1), length):
+            size = min(length, count - start)
+            piece = {name: self._cut(name, array, start, size) for name, array in named.items()}
+            single = not finite([*self._over_time(piece), *self._kept(states)])
+            outs, states = self._pieces(piece, states, size, 1 if single else length, single)
+            parts.append(outs)
+        outputs = [torch.cat(outs, dim=p) for outs, p in zip(zip(*parts, strict=True), place, strict=True)]
+        if clean is None:
+            return outputs, states
+        kept, replaced = clean
+        outs, _ = run(replaced)
+        return [
+            torch.cat([a.narrow(p, 0, kept), b.narrow(p, kept, count - kept)], dim=p)
+            for a, b, p in zip(outs, outputs, place, strict=True)
+        ], states
+
+    def _kept(self, states: Arrays) -> Arrays:
+        """Return the tokens among the states."""
+        return states[len(self.stream.system.states) :]
+
+    def _over_time(self, named: Mapping[str, torch.Tensor]) -> Arrays:
+        return [array for name, array in named.items() if self._place[name] is not None]
 
     def _advance(self, piece: dict[str, torch.Tensor], states: Arrays, single: bool) -> tuple[Arrays, Arrays]:
         """Return the outputs at a piece of time and the states after it."""
@@ -303,8 +394,17 @@ class StreamOperator(Operator):
         place = self._place[name]
         return array if place is None else array.narrow(place, start, size)
 
-    def _flipped(self, array: torch.Tensor, place: int | None) -> torch.Tensor:
-        return array if place is None else array.flip(place)
+    def turned(self, named: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Return inputs in the order in which tokens come."""
+        if not self.stream.reverse:
+            return named
+        return {name: _flipped(array, self._place[name]) for name, array in named.items()}
+
+    def turned_outputs(self, outputs: Arrays) -> Arrays:
+        """Return outputs in the order of time."""
+        if not self.stream.reverse:
+            return outputs
+        return [_flipped(out, place) for out, place in zip(outputs, self._out_place, strict=True)]
 
     # sizes
 
@@ -317,12 +417,15 @@ class StreamOperator(Operator):
     def _start(self, state: Any, named: Mapping[str, torch.Tensor], known: Mapping[str, int]) -> Arrays:
         like = next(iter(named.values()))
         if state is None:
-            state = self.init_state((), like.dtype, like.device, known)
+            state = self._zeros((), like.dtype, like.device, known)
         self._check_names(state)
-        return self._checked(state, like, known)
+        states = self._checked(state, like, known)
+        self._check_batch(self._legs, named, states)
+        return states
 
-    def _chunk_length(self, named: Mapping[str, torch.Tensor], known: Mapping[str, int]) -> int:
+    def _chunk_length(self, named: Mapping[str, torch.Tensor]) -> int:
         """Return the length of a chunk that costs least for a token."""
+        known = self._known(named)
         batch = max(
             array.shape[: array.dim() - len(t.legs)].numel()
             for t, array in zip(self.tensors, (named[t.name] for t in self.tensors), strict=True)
@@ -330,17 +433,37 @@ class StreamOperator(Operator):
         key = (batch, *sorted((n, e) for n, e in known.items() if n != str(self._clock.dimension)))
         if key not in self._lengths:
             steps = max(len(program.steps) for program in self.chunk.programs)
-            self._lengths[key] = min(LENGTHS, key=lambda c: (batch * self._flops(c, known) + OVERHEAD * steps) / c)
+            matrices = any(gate.matrix for state in self.stream.system.states for gate in state.gates)
+            # products of matrices run over the times one by one
+            lengths = LENGTHS[:1] if matrices else LENGTHS
+            self._lengths[key] = min(lengths, key=lambda c: (batch * self._work(c, known) + OVERHEAD * steps) / c)
         return self._lengths[key]
 
-    def _flops(self, length: int, known: Mapping[str, int]) -> float:
+    def _work(self, length: int, known: Mapping[str, int]) -> float:
+        """Return what a chunk costs: FLOPs, and pointwise operations as so many FLOPs as they take the time of."""
         sizes = {**known, str(self._clock.dimension): length}
-        return min(float(sympy.sympify(str(cost)).subs(sizes)) for cost in self.chunk.costs)
+        prices = (program.price for program in self.chunk.plan.programs)
+        return min(float(value_at(p.flops, sizes)) + POINTWISE * float(value_at(p.pointwise, sizes)) for p in prices)
+
+
+def _check_proved(stream: Stream) -> None:
+    """Raise unless all laws of a stream are proved."""
+    for name, verdict in stream.verdicts.items():
+        if verdict.status != "proved":
+            raise ValidationFailed(
+                f"the {name} of the stream is {verdict.status}, so its forms might differ from the definition",
+                remedy="see stream.verdicts; give the hypotheses that it needs: stream(..., given=[...])",
+                verdict=verdict,
+            )
 
 
 def _place_of(legs: Sequence[VectorSpace], clock: VectorSpace) -> int | None:
     """Return where the axis over time is, counted from the end."""
     return next((k - len(legs) for k, leg in enumerate(legs) if leg == clock), None)
+
+
+def _flipped(array: torch.Tensor, place: int | None) -> torch.Tensor:
+    return array if place is None else array.flip(place)
 
 
 def _extent(space: VectorSpace, known: Mapping[str, int]) -> int:

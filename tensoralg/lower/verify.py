@@ -13,13 +13,13 @@ from torch import Tensor
 from tensoralg.errors import InvalidExpression, MissingSize, UnknownName
 from tensoralg.expr import Definition, evaluate, walk
 from tensoralg.expr.arrays import all_dimensions
-from tensoralg.expr.evaluate import size_of
 from tensoralg.expr.nodes import Decay
 from tensoralg.lower.arithmetic import arithmetic, dtype_of
-from tensoralg.lower.bounds import error_bound
+from tensoralg.lower.bounds import chosen_program, error_bound
 from tensoralg.lower.draws import draw_inputs
 from tensoralg.lower.operator import Operator
-from tensoralg.lower.program import Program
+from tensoralg.lower.stream_bounds import stream_bound
+from tensoralg.lower.streams import StreamOperator
 from tensoralg.spaces import check_sizes
 
 PRECISIONS = (192, 768, 3072)
@@ -80,7 +80,7 @@ def verify(
     Parameters
     ----------
     operator : Operator
-        What `compile` returned.
+        What `compile` returned; a stream runs in its form.
     sizes : mapping of str to int
         The size of every dimension that is not fixed.
     dtype : "float64", "float32" or "bfloat16"
@@ -126,7 +126,10 @@ def verify(
     computed = [x.to("cpu") for x in (found_values if isinstance(found_values, tuple) else (found_values,))]
     machine = arithmetic(kind, device)
     exact_inputs = {name: array.double() for name, array in arrays.items()}
-    bounds = error_bound(chosen_program(operator, found), exact_inputs, found, machine)
+    if isinstance(operator, StreamOperator):
+        bounds = stream_bound(operator, exact_inputs, found, machine)
+    else:
+        bounds = error_bound(chosen_program(operator, found), exact_inputs, found, machine)
     run = (machine.assumptions, found, str(kind)[6:], device, seed)
     reports = []
     for position, (definition, values, bound) in enumerate(zip(operator.definitions, computed, bounds, strict=True)):
@@ -153,12 +156,6 @@ def _sizes(operator: Operator, sizes: Mapping[str, int] | None) -> dict[str, int
     for name in sorted(names - set(found)):
         raise MissingSize(f"no size for dimension {name}", remedy=f"pass sizes={{{name!r}: ...}}", name=name)
     return found
-
-
-def chosen_program(operator: Operator, sizes: Mapping[str, int]) -> Program:
-    """Return the program that runs at the given sizes."""
-    costs = [size_of(cost, sizes) for cost in operator.costs]
-    return operator.programs[costs.index(min(costs))]
 
 
 def true_error(

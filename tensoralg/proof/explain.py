@@ -426,7 +426,7 @@ class _Named(Replay):
         bodies = list(self.bodies)
         for atom in term.powers:
             inside = _inside(bodies[atom[1][1]], atom[2:]) if atom[0] == "f" else ()
-            for v, place in (*_places(atom[2:]), *inside):
+            for v, place in (*(found for value in atom[2:] for found in _places(value)), *inside):
                 own = self.names.get(v, "")
                 if v in term.bound and own and "." not in own and own not in names.get(term.bound[v], ()):
                     self.names[v] = f"{own}.{place}"

@@ -212,17 +212,7 @@ def stream(
     """
     if minimize not in MINIMIZE:
         raise UnknownName(f"cannot minimize {minimize!r}", remedy=suggest(str(minimize), MINIMIZE), name=str(minimize))
-    single = isinstance(expr, Expr)
-    exprs = list(expr) if isinstance(expr, Sequence) and not isinstance(expr, str) else [expr]
-    if not exprs:
-        raise InvalidExpression("there is nothing to stream", remedy="give at least one definition")
-    for one in exprs:
-        if not isinstance(one, Expr):
-            raise InvalidExpression(f"{one!r} is no expression", remedy="stream what define, einsum or parse return")
-    closed = [Definition(e.free_indices, e.body, getattr(e, "name", "out")) for e in exprs]
-    flat, tensors = unify(closed)
-    definitions = _apart([e for e in flat if isinstance(e, Definition)])
-    clock = _clock(definitions, along)
+    definitions, clock, tensors = read(expr, along)
     for definition in definitions:
         _check_legs(definition, clock)
     time = next(leg for leg in definitions[0].legs if leg.space == clock)
@@ -240,7 +230,29 @@ def stream(
             raise error from None
         reverse = True
     _check_constant(system, clock)
-    return Stream(definitions, system, clock, reverse, single, tuple(given))
+    return Stream(definitions, system, clock, reverse, isinstance(expr, Expr), tuple(given))
+
+
+def read(expr: Expr | Sequence[Expr], along: Any) -> tuple[tuple[Definition, ...], Space, set[str]]:
+    """Return closed definitions with names of their own, the space of times, and the names of their tensors.
+
+    Raises
+    ------
+    InvalidExpression
+        If something else is given.
+    UnknownName, UnorderedSpace
+        If there is no such space, or it has no order.
+    """
+    exprs = list(expr) if isinstance(expr, Sequence) and not isinstance(expr, str) else [expr]
+    if not exprs:
+        raise InvalidExpression("there is nothing to stream", remedy="give at least one definition")
+    for one in exprs:
+        if not isinstance(one, Expr):
+            raise InvalidExpression(f"{one!r} is no expression", remedy="stream what define, einsum or parse return")
+    closed = [Definition(e.free_indices, e.body, getattr(e, "name", "out")) for e in exprs]
+    flat, tensors = unify(closed)
+    definitions = _apart([e for e in flat if isinstance(e, Definition)])
+    return definitions, _clock(definitions, along), set(tensors)
 
 
 def _with_bound(error: NotStreamable, definitions: Sequence[Definition], clock: Space) -> NotStreamable:

@@ -222,12 +222,22 @@ class System:
 
     @property
     def timed(self) -> System:
-        """The system with a gate for every time in place of constant ones, so that segments of time have their own."""
+        """The system with a gate for every time in place of constant ones, so that segments of time have their own.
 
-        def gate(one: Gate) -> Gate:
-            return one if one.tensor.legs else replace(one, tensor=replace(one.tensor, legs=(self.clock,)))
+        Where such a constant stands in a term too, it is the gate at the time of that term.
+        """
+        gates = {gate.tensor.name: gate.tensor for state in self.states for gate in state.gates}
+        timed = {name: replace(gate, legs=(self.clock,)) for name, gate in gates.items() if not gate.legs}
 
-        return replace(self, states=tuple(replace(s, gates=tuple(map(gate, s.gates))) for s in self.states))
+        def at(expr: Expr, time: Index) -> Expr:
+            return replaced_tensors(expr, timed, lambda node: timed[node.tensor.name][(time,)])
+
+        def state(one: State) -> State:
+            gates = tuple(replace(gate, tensor=timed.get(gate.tensor.name, gate.tensor)) for gate in one.gates)
+            return replace(one, value=at(one.value, one.time), gates=gates)
+
+        outputs = (Definition(out.legs, at(out.body, self.time), out.name) for out in self.outputs)
+        return replace(self, states=tuple(map(state, self.states)), outputs=tuple(outputs))
 
     def tidy(self, reserved: Iterable[str]) -> System:
         """Return the system without states that nothing reads, the others numbered, under names that are free."""

@@ -79,7 +79,7 @@ def test_random_contractions(seed: int, sizes: dict[str, int], fixed: bool) -> N
     assert executed(operator, sizes) == planned(operator, sizes), operator.source
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(SEEDS, EXTENTS, st.booleans(), st.integers(1, 3))
 def test_several_results(seed: int, sizes: dict[str, int], fixed: bool, count: int) -> None:
     """Parts that are written again, in the same or in another definition, run once."""

@@ -161,7 +161,7 @@ def test_random_expressions_agree_with_loops(seed: int, n: int, d: int) -> None:
     assert_agrees(Writer(seed).definition(), {"n": n, "d": d}, seed)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.integers(0, 10**9), st.integers(1, 3), st.integers(1, 3), st.integers(1, 3))
 def test_several_results_agree_with_loops(seed: int, n: int, d: int, count: int) -> None:
     writer, sizes = Writer(seed), {"n": n, "d": d}

@@ -140,6 +140,13 @@ def test_a_past_and_two_tokens(name, fixed):
     verdict = ta.prove(*sides, sizes=sizes)
     assert verdict.status == ("proved" if true else "refuted"), verdict.explain()
     assert not true or ta.check(verdict.certificate, claim=(*sides, (), sizes))
+    assert not true or "the left" in verdict.explain()
+
+
+def test_a_decay_to_the_end_is_explained():
+    # an end that came first in a gap was taken for a summand, and nothing was shown
+    left, right = sides_of("decay(y)[+,s]*2", "decay(y)[+,s] + decay(y)[+,s]", "s")
+    assert "2*gap(y)[+,s]" in ta.prove(left, right).explain()
 
 
 def test_a_telescope_beside_other_times_of_a_part():
