@@ -142,6 +142,7 @@ class Enclosure:
         self.reference = machine if joint else arithmetic(torch.float64, "cpu")
         self.writer = Writer(program)
         self.lines = {step.name: compile(self.writer.operation(step), step.name, "eval") for step in program.steps}
+        self.texts = {s.op: einsum_text(s.op).strip('"') for s in program.steps if isinstance(s.op, Einsum)}
         self.sizes: Mapping[str, int] = {}
         self.values: dict[str, Tensor] = {}
         self.balls: dict[str, Ball] = {}
@@ -223,7 +224,7 @@ class Enclosure:
         return self._run(step, {op.source: self._operand(op.source, machine).error})
 
     def _einsum(self, op: Einsum, machine: Arithmetic) -> Tensor:
-        text = einsum_text(op).strip('"')
+        text = self.texts[op]
         sides = [self._operand(name, machine) for name in op.operands]
         extents = {
             k: n

@@ -295,7 +295,8 @@ class Writer:
 
         sizes = {**SIZES, "n": length}
         return {
-            name: array([sizes[str(leg)] for leg in legs], 1 if name[0] == "P" else -2) for name, legs in tensors.items()
+            name: array([sizes[str(leg)] for leg in legs], 1 if name[0] == "P" else -2)
+            for name, legs in tensors.items()
         }
 
 
