@@ -146,6 +146,8 @@ class Enclosure:
         self.reference = machine if joint else arithmetic(torch.float64, "cpu")
         self.writer = Writer(program)
         self.lines = {step.name: compile(self._line(step), step.name, "eval") for step in program.steps}
+        ops = [s.op.product if isinstance(s.op, AddProduct) else s.op for s in program.steps]
+        self.texts = {op: einsum_text(op).strip('"') for op in ops if isinstance(op, Einsum)}
         self.sizes: Mapping[str, int] = {}
         self.values: dict[str, Tensor] = {}
         self.balls: dict[str, Ball] = {}
@@ -234,7 +236,7 @@ class Enclosure:
         return self._run(step, {op.source: self._operand(op.source, machine).error})
 
     def _einsum(self, op: Einsum, machine: Arithmetic) -> Tensor:
-        text = einsum_text(op).strip('"')
+        text = self.texts[op]
         sides = [self._operand(name, machine) for name in op.operands]
         extents = {
             k: n
@@ -256,7 +258,7 @@ class Enclosure:
 
     def _products(self, op: Einsum, operand: float, machine: Arithmetic) -> tuple[Tensor, Tensor]:
         """Return the error that two operands pass on to a contraction, and the sum of its absolute products."""
-        text = einsum_text(op).strip('"')
+        text = self.texts[op]
         sides = [self._operand(name, machine) for name in op.operands]
         (x, e), (y, f) = ((s.magnitude, s.error + operand * (s.magnitude + s.error)) for s in sides)
         computed = torch.einsum(text, x + e, y + f)
