@@ -145,9 +145,9 @@ class Enclosure:
         self.program, self.machine = program, machine
         self.reference = machine if joint else arithmetic(torch.float64, "cpu")
         self.writer = Writer(program)
-        self.lines = {
-            step.name: compile(self.writer.operation(_keeping(step)), step.name, "eval") for step in program.steps
-        }
+        self.lines = {step.name: compile(self._line(step), step.name, "eval") for step in program.steps}
+        ops = [s.op.product if isinstance(s.op, AddProduct) else s.op for s in program.steps]
+        self.texts = {op: einsum_text(op).strip('"') for op in ops if isinstance(op, Einsum)}
         self.sizes: Mapping[str, int] = {}
         self.values: dict[str, Tensor] = {}
         self.balls: dict[str, Ball] = {}
@@ -181,8 +181,13 @@ class Enclosure:
             ball = replace(ball, error=self._finite(ball, self._spread(step, self.machine, ball), self.machine))
         self._keep(step.name, ball)
 
+    def _line(self, step: Step) -> str:
+        if isinstance(step.op, Triangle):
+            step = replace(step, op=replace(step.op, in_place=False))
+        return self.writer.operation(step)
+
     def _run(self, step: Step, values: Mapping[str, Any]) -> Tensor:
-        """Return the value of a step: its own line of source, in float64."""
+        """Return the value of a step: its own line of source, in float64, which overwrites nothing."""
         return eval(self.lines[step.name], self.globals, dict(values))  # type: ignore[no-any-return]
 
     def _finite(self, ball: Ball, error: Tensor, machine: Arithmetic) -> Tensor:
@@ -231,7 +236,7 @@ class Enclosure:
         return self._run(step, {op.source: self._operand(op.source, machine).error})
 
     def _einsum(self, op: Einsum, machine: Arithmetic) -> Tensor:
-        text = einsum_text(op).strip('"')
+        text = self.texts[op]
         sides = [self._operand(name, machine) for name in op.operands]
         extents = {
             k: n
@@ -253,7 +258,7 @@ class Enclosure:
 
     def _products(self, op: Einsum, operand: float, machine: Arithmetic) -> tuple[Tensor, Tensor]:
         """Return the error that two operands pass on to a contraction, and the sum of its absolute products."""
-        text = einsum_text(op).strip('"')
+        text = self.texts[op]
         sides = [self._operand(name, machine) for name in op.operands]
         (x, e), (y, f) = ((s.magnitude, s.error + operand * (s.magnitude + s.error)) for s in sides)
         computed = torch.einsum(text, x + e, y + f)
@@ -322,11 +327,6 @@ class Enclosure:
         else:
             spread = up(up(result.mid + result.radius) * torch.expm1(log_total))
         return torch.where(kept, spread + 8 * terms * machine.tiny, 0.0)
-
-
-def _keeping(step: Step) -> Step:
-    """Return a step that overwrites nothing."""
-    return replace(step, op=replace(step.op, in_place=False)) if isinstance(step.op, Triangle) else step
 
 
 def times(factor: float, x: Tensor) -> Tensor:

@@ -68,7 +68,7 @@ def product_error(products: Products, gate: Tensor, counts: Tensor, machine: Ari
         step = torch.tensor((1 + machine.operand) ** 2 * (1 + gamma(d, machine.accumulation)), dtype=torch.float64)
         growth = torch.where(rounded > 0, torch.expm1(rounded * torch.log(step) * (1 + 4 * SLOP)), 0.0)
         lost, largest = 2 * d * rounded * machine.tiny, _norms(gate)
-    terms = counts.max() * (1 if numbers else gate.shape[-1]) if counts.numel() else 0
+    terms = int(counts.max()) * (1 if numbers else gate.shape[-1]) if counts.numel() else 0
     slop = 1 + 2 * (terms + 64) * SLOP
     top = products(largest) * slop * (1 + growth)
     if not numbers:
@@ -87,9 +87,10 @@ def product_change(products: Products, size: Tensor, error: Tensor, counts: Tens
     >>> product_change(lambda g: g.cumprod(0), one, one / 2, torch.tensor([1, 2, 3]))
     tensor([0.5000, 1.2500, 2.3750], dtype=torch.float64)
     """
-    terms = counts.max() * (1 if size.dim() < 3 else size.shape[-1]) if counts.numel() else 0
+    terms = int(counts.max()) * (1 if size.dim() < 3 else size.shape[-1]) if counts.numel() else 0
     slop = 2 * (terms + 64) * SLOP
-    return (products(size + error) * (1 + slop) - products(size) * (1 - slop)).clamp(min=0)
+    change = products(size + error) * (1 + slop) - products(size) * (1 - slop)
+    return torch.where(counts > 0, change.clamp(min=0), 0.0)
 
 
 def gate_counts(steps: int, later: bool, earlier: bool) -> Tensor:

@@ -43,7 +43,7 @@ class Relation:
 
 @dataclass(frozen=True)
 class Gate:
-    """The product of a gate over earlier < r <= later: a constant, or for every time a number, a channel or a matrix."""
+    """The product of a gate over earlier < r <= later: constant, or a number, channel or matrix each time."""
 
     tensor: str
     later: str

@@ -39,9 +39,7 @@ def test_a_constant_gate_may_be_a_weight_too(kind: str) -> None:
         now = {"g": g, "V": [value], **state}
         (found,) = stream.output.evaluate(**{name: now[name] for name in stream.output.tensors})
         assert found == wanted
-        state = {
-            name: new.evaluate(**{x: now[x] for x in new.tensors}).tolist() for name, new in stream.step.items()
-        }
+        state = {name: new.evaluate(**{x: now[x] for x in new.tensors}).tolist() for name, new in stream.step.items()}
 
 
 @pytest.mark.parametrize("form", ["parallel", "chunked", "recurrent"])
