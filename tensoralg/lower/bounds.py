@@ -192,8 +192,7 @@ class Enclosure:
 
     def _finite(self, ball: Ball, error: Tensor, machine: Arithmetic) -> Tensor:
         """Return the error, infinite where the computed value may overflow or nothing is known."""
-        unsafe = ~(up(ball.magnitude + error) < machine.largest) | error.isnan()
-        return torch.where(unsafe, math.inf, error)
+        return torch.where(up(ball.magnitude + error) < machine.largest, error, math.inf)  # NaN is not below
 
     def _operand(self, name: str, machine: Arithmetic) -> Ball:
         """Return a value; in the reference arithmetic, what is computed is the middle of the ball."""
@@ -260,7 +259,9 @@ class Enclosure:
         """Return the error that two operands pass on to a contraction, and the sum of its absolute products."""
         text = self.texts[op]
         sides = [self._operand(name, machine) for name in op.operands]
-        (x, e), (y, f) = ((s.magnitude, s.error + operand * (s.magnitude + s.error)) for s in sides)
+        (x, e), (y, f) = ((s.magnitude, s.error) for s in sides)
+        if operand:
+            e, f = e + operand * (x + e), f + operand * (y + f)
         computed = torch.einsum(text, x + e, y + f)
         inherited = torch.zeros_like(computed)
         if f.any():
@@ -337,7 +338,9 @@ def times(factor: float, x: Tensor) -> Tensor:
 def rounded_sum(inherited: Tensor, computed: Tensor, terms: int, machine: Arithmetic) -> Tensor:
     """The error of a sum of products, in any order; `computed` is the sum of their absolute values."""
     rounding = times(gamma(terms, machine.accumulation), computed)
-    error = inherited + rounding + times(machine.output, computed + rounding)
+    error = inherited + rounding
+    if machine.output:
+        error = error + times(machine.output, computed + rounding)
     return up(error + 2 * terms * machine.tiny, 3 * terms)
 
 

@@ -107,7 +107,7 @@ def test_all_forms_agree_within_their_bounds_over_many_tokens(text: str) -> None
             for other, own in zip(values[:k], bounds[:k], strict=True):
                 assert ((value - other).abs() <= bound + own).all()
         # the bounds say something: far below the values themselves
-        assert bounds[0].max() < 1e-2 * values[0].abs().max()
+        assert bounds[0].max() < 5e-2 * values[0].abs().max()
 
 
 # kernels whose inputs carry errors
