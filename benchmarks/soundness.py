@@ -4,8 +4,8 @@
     python benchmarks/soundness.py --corruptions 10000
     python benchmarks/soundness.py --show "near 17"
 
-Claims of twenty-two kinds (tests/fuzz.py) are made true by random valid rewriting, or false by one change of an index, a
-coefficient, a mask or a transpose.  Every verdict is compared with an exact evaluator of plain loops that shares no
+Claims of twenty-two kinds (tests/fuzz.py) are made true by random valid rewriting, or false by one change of an index,
+a coefficient, a mask or a transpose.  Every verdict is compared with an exact evaluator of plain loops that shares no
 code with the library (tests/exact.py), every witness is recomputed by it.  A claim is determined by its kind, the seed
 and its number, in any order and with any number of jobs.  The JSON stands in benchmarks/results/soundness.json.
 """

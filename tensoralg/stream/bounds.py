@@ -15,6 +15,7 @@ import sympy
 from tensoralg.errors import NotStreamable, TensoralgError
 from tensoralg.expr.arrays import all_dimensions
 from tensoralg.expr.nodes import Apply, Bind, Definition, Expr, Pow
+from tensoralg.expr.rewrite import distinct_nodes
 from tensoralg.expr.tensor import Tensor
 from tensoralg.spaces import Space
 from tensoralg.stream.canonical import canonical
@@ -93,10 +94,11 @@ def _opaque(expr: Expr, expansion: Expansion, features: dict[Definition, Tensor]
 
 
 def impossible(definitions: Sequence[Definition], clock: Space) -> tuple[tuple[int, int], ...]:
-    """Return ranks that grow with the number of pasts, for a sum whose factors do not separate; else nothing.
+    """Return ranks that grow with the number of pasts, for a sum that no state of constant size holds; else nothing.
 
-    The Hankel matrix of k pasts and k futures has the certified rank that is returned with k; where it grows with
-    every k, no state of a size that does not depend on the length has later sums affine in it.
+    The Hankel matrix of k pasts and k futures has the certified rank that is returned with k.  That it grows for some
+    k shows nothing about larger ones, so that only factors are considered whose rank has no end; then no state of a
+    size that does not depend on the length has later sums affine in it.
     """
     for definition in definitions:
         (time,) = (leg for leg in definition.legs if leg.space == clock)
@@ -105,12 +107,31 @@ def impossible(definitions: Sequence[Definition], clock: Space) -> tuple[tuple[i
             whole = Definition(legs, term, "total")
             try:
                 Expansion(clock, set()).expand(term)
-            except NotStreamable:
+            except NotStreamable as error:
+                if not without_end(error.factor):
+                    continue
                 sizes = dict.fromkeys(sorted(set(all_dimensions(whole)) - {str(clock.dimension)}), 1)
                 found = _growing(whole, clock, sizes)
                 if found:
                     return found
     return ()
+
+
+def without_end(factor: Any) -> bool:
+    """Whether a factor that couples two times has no finite rank: it is the exponential of a polynomial.
+
+    At infinitely many pasts these polynomials in the later token differ by no constant, and exponentials of such
+    polynomials are linearly independent.  A rank that grows up to some size shows less: that of
+    ``relu(pow(1 + q[t]*k[s], 8))`` does so up to 9, where it ends.
+    """
+    return (
+        isinstance(factor, Apply)
+        and factor.function == "exp"
+        and not any(
+            isinstance(node, Apply) or (isinstance(node, Pow) and node.exponent < 0)
+            for node in distinct_nodes(factor.argument)
+        )
+    )
 
 
 def _sums_over_time(expr: Expr, clock: Space) -> Iterator[Expr]:

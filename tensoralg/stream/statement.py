@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tensoralg.errors import NotStreamable
-from tensoralg.expr.nodes import Apply, Bind, Decay, Definition, Entry, Expr, Mask, Pow, bind, mul
+from tensoralg.expr.nodes import Bind, Decay, Definition, Entry, Expr, Mask, bind, mul
 from tensoralg.expr.rewrite import distinct_nodes
 from tensoralg.proof import Counterexample, Verdict, prove
 from tensoralg.spaces import Index, Space
@@ -103,7 +103,7 @@ class Streamable:
         return StreamVerdict("proved", f"{counted}, {len(verdicts)} laws proved", found)
 
     def _refused(self, error: NotStreamable) -> StreamVerdict:
-        if error.proved and _without_end(error.factor):
+        if error.proved:
             return StreamVerdict("refuted", str(error), factor=error.factor)
         if self.given:  # a point at which the future matters need not satisfy them
             return StreamVerdict("unknown", str(error), factor=error.factor)
@@ -114,23 +114,6 @@ class Streamable:
                 reason = f"{definition.name} depends on later tokens, and from the last token on, on earlier ones"
                 return StreamVerdict("refuted", reason, None, forward.counterexample, error.factor)
         return StreamVerdict("unknown", str(error), factor=error.factor)
-
-
-def _without_end(factor: Any) -> bool:
-    """Whether a factor that couples two times has no finite rank: it is the exponential of a polynomial.
-
-    At infinitely many pasts these polynomials in the later token differ by no constant, and exponentials of such
-    polynomials are linearly independent.  A rank that grows up to some size shows less: that of
-    ``relu(pow(1 + q[t]*k[s], 8))`` does so up to 9, where it ends.
-    """
-    return (
-        isinstance(factor, Apply)
-        and factor.function == "exp"
-        and not any(
-            isinstance(node, Apply) or (isinstance(node, Pow) and node.exponent < 0)
-            for node in distinct_nodes(factor.argument)
-        )
-    )
 
 
 def causality(definition: Definition, clock: Space, reverse: bool = False) -> Verdict:

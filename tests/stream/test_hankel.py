@@ -12,7 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tensoralg as ta
-from tensoralg.errors import EvaluationError, InvalidExpression, InvalidSize, MissingSize, Undecided, UnknownSize
+from tensoralg.errors import (
+    EvaluationError,
+    InvalidExpression,
+    InvalidSize,
+    MissingSize,
+    NotStreamable,
+    Undecided,
+    UnknownSize,
+)
 from tensoralg.stream.hankel import certified_rank, growing_rank, hankel_rank
 
 INDICES = {"i,j,r,s,t": "n ordered", "f,g,h": "d", "v": "e", "p,q": 2}
@@ -283,3 +291,15 @@ def test_counts_are_positive():
         rank(FIRST, {"d": 2, "e": 2}, longest=0)
     with pytest.raises(InvalidSize, match=r"counts\[1\] = 0"):
         growth(FIRST, {"d": 2, "e": 2}, counts=(1, 0))
+
+
+def test_a_rank_that_ends_later_does_not_make_a_stream_impossible() -> None:
+    spaces = {"t,s": "n ordered"}
+    ends = ta.parse("O[t] = le[s,t]*relu(pow(1 + q[t]*k[s], 8))*v[s]", spaces)
+    with pytest.raises(NotStreamable) as found:
+        ta.stream(ends)
+    assert not found.value.proved  # relu changes nothing there, and 9 numbers suffice
+    with pytest.raises(NotStreamable) as found:
+        ta.stream(ta.parse("O[t] = le[s,t]*exp(q[t]*k[s])*v[s]", spaces))
+    assert found.value.proved
+    assert "no state of constant size exists" in str(found.value)
