@@ -82,7 +82,7 @@ def connected(
     >>> import tensoralg as ta
     >>> (f, g), x, y = ta.Space("F", "d").indices("f g"), *ta.tensors("x y", ta.Space("F", "d"))
     >>> [([str(p) for p in part], [str(i) for i in own]) for part, own in connected([x[f], y[g], y[f]], (f, g))]
-    [(['x[f]', 'y[f]'], ['f']), (['y[g]'], ['g'])]
+    [(['y[g]'], ['g']), (['x[f]', 'y[f]'], ['f'])]
     """
     groups: list[tuple[set[Index], list[Expr]]] = []
     for factor in factors:
