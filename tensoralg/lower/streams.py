@@ -479,6 +479,10 @@ def _flipped(array: torch.Tensor, place: int | None) -> torch.Tensor:
 
 def _extent(space: VectorSpace, known: Mapping[str, int]) -> int:
     """Return the size of a space, 1 where it is not known."""
+    if isinstance(space.dimension, int):
+        return space.dimension
+    if space.dimension.is_Symbol:
+        return known.get(space.dimension.name, 1)
     dimension = sympy.sympify(space.dimension)
     if all(str(symbol) in known for symbol in dimension.free_symbols):
         return int(dimension.subs({symbol: known[str(symbol)] for symbol in dimension.free_symbols}))
