@@ -42,7 +42,7 @@ def meets_rank(system: System, packed_size: Any) -> bool:
         False also where nothing is shown: a state that is a function of another one, or sizes that are large numbers.
     """
     parts = [part for out in system.outputs for part in _linear_parts(out.body, system)]
-    if any(not _degree(state.value, system) for state in system.states) or not parts:
+    if any(not _linear(state.value, system) for state in system.states) or not parts:
         return not system.states
     forms = system.over(Segment())
     features: dict[Definition, Tensor] = {}
@@ -61,22 +61,22 @@ def meets_rank(system: System, packed_size: Any) -> bool:
     return True
 
 
-def _degree(expr: Expr, system: System) -> bool:
+def _linear(expr: Expr, system: System) -> bool:
     """Whether states occur at most once in every product of a term, and in no function."""
     if not reads(expr, system.states):
         return True
     if expr.kind == "mul":
         reading = [child for child in expr.children() if reads(child, system.states)]
-        return len(reading) == 1 and _degree(reading[0], system)
+        return len(reading) == 1 and _linear(reading[0], system)
     if expr.kind in ("add", "bind"):
-        return all(_degree(child, system) for child in expr.children())
+        return all(_linear(child, system) for child in expr.children())
     return expr.kind == "entry"
 
 
 def _linear_parts(expr: Expr, system: System) -> Iterator[Expr]:
     if not reads(expr, system.states):
         return
-    if _degree(expr, system):
+    if _linear(expr, system):
         yield expr
     else:
         for child in expr.children():

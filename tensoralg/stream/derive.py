@@ -32,7 +32,7 @@ from tensoralg.plan import cost
 from tensoralg.spaces import Index, IndexTerm, Space
 from tensoralg.stream.canonical import Registry, canonical, collected, scaled
 from tensoralg.stream.forest import Forest, forests
-from tensoralg.stream.monomials import Expansion
+from tensoralg.stream.monomials import Expansion, runs
 from tensoralg.stream.system import LEFT, RIGHT, Gate, State, System, at_token, reads
 from tensoralg.stream.windows import Window, reach
 
@@ -170,7 +170,7 @@ class Derivation:
         gates: dict[Index, list[Decay]] = {time: [] for time in forest.monomial.times}
         factors, links = [], []
         for factor in forest.monomial.factors:
-            if not isinstance(factor, Decay):
+            if not (isinstance(factor, Decay) and runs(factor, self.clock)):
                 factors.append(factor)
                 continue
             path = forest.path(*map(_index, reversed(factor.times)))
@@ -445,11 +445,9 @@ def _renamings(
 def _dynamics(state: State, legs: Sequence[Index]) -> Any:
     """Return what happens to a state between tokens, its legs counted in an order."""
     gates = [(gate.tensor, legs.index(gate.leg) if gate.leg else None, gate.matrix) for gate in state.gates]
-    return [leg.space for leg in legs], sorted(gates, key=str)
+    return tuple(leg.space for leg in legs), tuple(sorted(gates, key=str))
 
 
 def _key(state: State, legs: Sequence[Index]) -> Any:
     """Return what two states have in common that are the same, their legs taken in an order."""
-    gates = [(gate.tensor, legs.index(gate.leg) if gate.leg else None, gate.matrix) for gate in state.gates]
-    value = canonical(state.value, [state.time, *legs])
-    return value, tuple(sorted(gates, key=str))
+    return canonical(state.value, [state.time, *legs]), _dynamics(state, legs)

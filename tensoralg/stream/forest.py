@@ -16,8 +16,8 @@ from itertools import combinations
 
 from tensoralg.errors import NotStreamable
 from tensoralg.expr.nodes import Decay, Delta, Expr, Mask, Near, mul
-from tensoralg.spaces import Index, VectorSpace, atoms
-from tensoralg.stream.monomials import Monomial, Relation
+from tensoralg.spaces import Index, VectorSpace
+from tensoralg.stream.monomials import Monomial, relates, runs
 
 Order = dict[tuple[Index, Index], bool]
 
@@ -104,13 +104,6 @@ def forests(monomial: Monomial, now: Index) -> Iterator[Forest]:
     yield _forest(monomial, order, now.space)
 
 
-def relates(factor: Expr, clock: VectorSpace) -> bool:
-    """Whether a factor is a relation between times."""
-    return isinstance(factor, Relation) and any(
-        index.space == clock for term in factor.index_terms() for index in atoms(term)
-    )
-
-
 def closure(monomial: Monomial, clock: VectorSpace) -> Order:
     """Return every pair of times that the relations of a monomial order, with whether they do so strictly."""
     order: Order = {}
@@ -183,5 +176,5 @@ def _forest(monomial: Monomial, order: Order, clock: VectorSpace) -> Forest:
             f"the window near[{low},{high},{width}] reaches across the time {covers[low].time}",  # type: ignore[index]
             remedy="keep every time to a window of the next one above it",
         )
-    kept = tuple(f for f in monomial.factors if isinstance(f, Decay) or not relates(f, clock))
+    kept = tuple(f for f in monomial.factors if runs(f, clock) or not relates(f, clock))
     return Forest(replace(monomial, factors=kept), covers)

@@ -12,7 +12,7 @@ state.  Every merge is proved for all u <= v <= w.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
 from typing import Any
@@ -23,10 +23,10 @@ from tensoralg.errors import NotStreamable
 from tensoralg.expr.nodes import Decay, Definition, Delta, Entry, Expr, Mask, Near, add, bind, mul
 from tensoralg.expr.rewrite import fresh, names_in
 from tensoralg.expr.tensor import Tensor
-from tensoralg.spaces import Index
+from tensoralg.spaces import Index, Space
 from tensoralg.stream.canonical import Registry, canonical
 from tensoralg.stream.laws import Law
-from tensoralg.stream.monomials import Expansion, Monomial
+from tensoralg.stream.monomials import Expansion, Monomial, runs
 from tensoralg.stream.system import LEFT, RIGHT, End, Segment, System, replaced_tensors
 
 STARTS, ENDS = "-", "+"  # of time
@@ -43,11 +43,14 @@ class Statistic:
     legs : tuple of Index
     monomials : tuple of Monomial
         What is summed.
+    clock : Space
+        The space of times.
     """
 
     name: str
     legs: tuple[Index, ...]
     monomials: tuple[Monomial, ...]
+    clock: Space
 
     @property
     def size(self) -> Any:
@@ -56,7 +59,7 @@ class Statistic:
 
     def over(self, low: End, high: End) -> Expr:
         """Return the statistic of the segment after `low` up to `high`, as a term over its legs."""
-        return add(*(_between(monomial, low, high) for monomial in self.monomials))
+        return add(*(_between(monomial, low, high, self.clock) for monomial in self.monomials))
 
     def key(self, legs: Sequence[Index]) -> Definition:
         """Return what two statistics have in common that are the same, their legs taken in an order."""
@@ -72,15 +75,15 @@ class Statistic:
         return Entry(Tensor(side + self.name, tuple(leg.space for leg in self.legs)), self.legs)  # type: ignore[no-any-return]
 
 
-def _between(monomial: Monomial, low: End, high: End) -> Expr:
+def _between(monomial: Monomial, low: End, high: End, clock: Space) -> Expr:
     masks: list[Expr] = [Mask(True, low, time) for time in monomial.times if isinstance(low, Index)]
     masks += [Mask(False, time, high) for time in monomial.times if isinstance(high, Index)]
-    factors = [_ended(factor, low, high) for factor in monomial.factors]
+    factors = [_ended(factor, low, high, clock) for factor in monomial.factors]
     return bind((*monomial.times, *monomial.features), mul(*masks, *factors))
 
 
-def _ended(factor: Expr, low: End, high: End) -> Expr:
-    if not isinstance(factor, Decay):
+def _ended(factor: Expr, low: End, high: End, clock: Space) -> Expr:
+    if not (isinstance(factor, Decay) and runs(factor, clock)):
         return factor
     later = high if factor.later == "+" else factor.later
     earlier = low if factor.earlier == "-" else factor.earlier
@@ -97,7 +100,7 @@ class Product:
     links: tuple[Index, ...]
 
 
-def cuts(monomial: Monomial, taken: set[str]) -> Iterator[Product]:
+def cuts(monomial: Monomial, clock: Space, taken: set[str]) -> Iterator[Product]:
     """Yield the products whose sum is a monomial over a segment in two parts.
 
     Raises
@@ -106,16 +109,16 @@ def cuts(monomial: Monomial, taken: set[str]) -> Iterator[Product]:
         If a window reaches across the cut, or a function of past tokens does.
     """
     for sides in product((LEFT, RIGHT), repeat=len(monomial.times)):
-        found = _cut(monomial, dict(zip(monomial.times, sides, strict=True)), taken)
+        found = _cut(monomial, dict(zip(monomial.times, sides, strict=True)), clock, taken)
         if found is not None:
             yield found
 
 
-def _cut(monomial: Monomial, side: Mapping[Index, str], taken: set[str]) -> Product | None:
+def _cut(monomial: Monomial, side: Mapping[Index, str], clock: Space, taken: set[str]) -> Product | None:
     parts: dict[str, list[Expr]] = {LEFT: [], RIGHT: [], "": []}
     links: list[Index] = []
     for factor in monomial.factors:
-        if isinstance(factor, Decay):
+        if isinstance(factor, Decay) and runs(factor, clock):
             if not _cut_decay(factor, side, parts, links, taken):
                 return None
             continue
@@ -182,7 +185,7 @@ class Merging:
                     f"the state {state.name} holds a function of other states, so that segments do not merge",
                     remedy="run it token by token or in chunks",
                 )
-            self._add(Statistic(state.name, state.legs, monomials))
+            self._add(Statistic(state.name, state.legs, monomials, self.system.clock))
 
     def _add(self, statistic: Statistic) -> None:
         if len(self.statistics) == MOST_STATISTICS:
@@ -203,7 +206,7 @@ class Merging:
     def _terms(self, statistic: Statistic) -> Iterator[Expr]:
         whole = len(statistic.monomials) > 1
         for k, monomial in enumerate(statistic.monomials):
-            for found in cuts(monomial, self.taken):
+            for found in cuts(monomial, self.system.clock, self.taken):
                 sides = [side for side, times in found.times.items() if times]
                 if whole and len(sides) == 1 and not found.links:
                     # what all monomials leave on one side is the statistic of that side
@@ -246,14 +249,14 @@ class Merging:
         """Return the entry of the statistic of connected factors; it is made if there is none."""
         free = dict.fromkeys(i for f in group for i in f._free)
         features = tuple(i for i in free if i.space != self.system.clock and i not in legs)
-        made = Statistic("", legs, (Monomial(times, features, tuple(group)),))
+        made = Statistic("", legs, (Monomial(times, features, tuple(group)),), self.system.clock)
         found = self.known.find(legs, made.key)
         if found is not None:
             statistic, order = found
             symbol = Tensor(side + statistic.name, tuple(leg.space for leg in statistic.legs))
             return Entry(symbol, tuple(legs[k] for k in order))  # type: ignore[no-any-return]
         name = fresh("M1", self.taken)
-        self._add(Statistic(name, legs, made.monomials))
+        self._add(replace(made, name=name))
         return self.statistics[-1].of(side)
 
     def laws(self) -> Iterator[Law]:

@@ -15,10 +15,23 @@ from itertools import islice, product
 from tensoralg.errors import NotStreamable
 from tensoralg.expr.nodes import Apply, Bind, Decay, Delta, Entry, Expr, Mask, Near, Pow, bind, mul, power
 from tensoralg.expr.rewrite import distinct_nodes, fresh, substitute
-from tensoralg.spaces import Index, Space
+from tensoralg.spaces import Index, Space, VectorSpace, atoms
 
-Relation = Mask | Near | Decay | Delta
 MOST_MONOMIALS = 256
+
+
+def runs(factor: Expr, clock: VectorSpace) -> bool:
+    """Whether a factor is a decay over time; one over another ordered space is a factor like any other."""
+    return isinstance(factor, Decay) and factor.clock == clock
+
+
+def relates(factor: Expr, clock: VectorSpace) -> bool:
+    """Whether a factor is a relation between times."""
+    if isinstance(factor, Decay):
+        return runs(factor, clock)
+    return isinstance(factor, Mask | Near | Delta) and any(
+        index.space == clock for term in factor.index_terms() for index in atoms(term)
+    )
 
 
 @dataclass(frozen=True)
@@ -72,7 +85,7 @@ class Expansion:
 
     def sees_one_token(self, expr: Expr) -> bool:
         """Whether the value of a term depends on the token at one time at most."""
-        spans = any(isinstance(node, Decay) for node in distinct_nodes(expr))  # perhaps to an end of time
+        spans = any(runs(node, self.clock) for node in distinct_nodes(expr))  # perhaps to an end of time
         return len(self.times(expr)) < 2 and not spans and not self.sums_time(expr)
 
     def expand(self, expr: Expr) -> list[Monomial]:
@@ -83,7 +96,7 @@ class Expansion:
         NotStreamable
             If a factor couples two times otherwise than by a mask, a window, a decay or a product.
         """
-        if self.sees_one_token(expr) or isinstance(expr, Relation):
+        if self.sees_one_token(expr) or relates(expr, self.clock):
             return [Monomial(factors=(expr,))]
         parts = list(islice(self._parts(expr), MOST_MONOMIALS + 1))
         if len(parts) > MOST_MONOMIALS:

@@ -22,6 +22,7 @@ from tensoralg.stream.bounds import impossible, meets_rank
 from tensoralg.stream.derive import MINIMIZE, Derivation
 from tensoralg.stream.laws import Law, laws
 from tensoralg.stream.merge import Merging
+from tensoralg.stream.monomials import runs
 from tensoralg.stream.symmetry import packed_size, symmetries
 from tensoralg.stream.system import Segment, Step, System, at_token
 from tensoralg.stream.windows import RECENT, for_one_token
@@ -323,7 +324,7 @@ def _check_legs(definition: Definition, clock: Space) -> None:
                 remedy="count the tokens so far, sum(s: le[s,t]), in its place",
                 factor=node,
             )
-        if isinstance(node, Decay) and clock in (time.space for time in node.times) and len(node.times) < 2:
+        if isinstance(node, Decay) and runs(node, clock) and len(node.times) < 2:
             raise NotStreamable(
                 f"{node} runs from or to a formal end of time",
                 remedy="let it run between two indices: decay(a)[t,s] for a token at s",
@@ -353,7 +354,7 @@ def _turned(definition: Definition, clock: Space) -> Definition:
             return Mask(node.strict, node.right, node.left)  # type: ignore[no-any-return]
         if isinstance(node, Near) and node.left.space == clock:
             return Near(node.right, node.left, node.width)  # type: ignore[no-any-return]
-        if isinstance(node, Decay):
+        if runs(node, clock):
             raise NotStreamable(f"{node} runs forward in time", remedy="stream the definition forward", factor=node)
         return node
 

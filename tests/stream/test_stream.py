@@ -152,3 +152,18 @@ def test_what_is_no_expression_is_refused(nothing):
 def test_an_axis_without_an_order_is_refused():
     with pytest.raises(UnorderedSpace, match="has no order"):
         streamed("O[t] = x[t]", {"t": "n"})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "O[t,h] = le[s,t]*decay(b)[h,g]*x[s,g]",
+        "O[t,h] = le[s,t]*decay(b)[h,g]*decay(a)[t,s]*x[s,g]",
+        "O[t] = le[i,t]*le[j,i]*decay(b)[+,g]*x[i,g]*z[j,g]",
+    ],
+)
+def test_a_decay_over_another_ordered_space_is_a_factor_like_any_other(text: str) -> None:
+    spaces = {"t,s,i,j": "n ordered", "g,h": "m ordered"}
+    found = ta.stream(ta.parse(text, spaces, tensors={"b": "m", "a": "n"}))
+    assert all(verdict.status == "proved" for verdict in found.verdicts.values())
+    assert found.merge
