@@ -11,7 +11,7 @@ import torch
 from tensoralg.expr.tensor import Tensor
 from tensoralg.lower.operator import Operator
 from tensoralg.spaces import VectorSpace
-from tensoralg.stream.windows import Window
+from tensoralg.stream.windows import Window, kept
 
 PAST = "past_"
 
@@ -32,12 +32,10 @@ class Recent(torch.nn.Module):
         self.names = [window.name for window in windows]
         self.clock: VectorSpace = windows[0].time.space
         self.places = [-1 - len(window.legs) for window in windows]
-        far: dict[Tensor, int] = {}
-        for window in windows:
-            reach = int(sympy.sympify(str(window.reach)).subs(kernel.sizes))
-            for symbol in window.tokens:
-                far[symbol] = max(far.get(symbol, 0), reach)
-        self.kept = {PAST + symbol.name: (symbol, reach) for symbol, reach in far.items()}
+        self.kept = {
+            PAST + symbol.name: (symbol, int(sympy.sympify(str(reach)).subs(kernel.sizes)))
+            for symbol, reach in kept(windows).items()
+        }
 
     def place(self, symbol: Tensor) -> int:
         """Return where the axis over time is, counted from the end."""

@@ -2,8 +2,8 @@
 
 Three kernels are compiled: the definition itself over all of time (*parallel*), a chunk of tokens from given states,
 and one token.  Chunked, the chunk's kernel runs on one chunk after the other and hands on the states; recurrent, the
-token's kernel does.  Nothing but the outputs and one set of states is kept, so that memory does not grow with the
-length; for gradients the states before the chunks are kept, and every chunk is run again when they are computed.
+token's kernel does.  Without gradients nothing but the outputs and one set of states is kept, so that memory does not
+grow with the length; with them, autograd keeps what it needs of every chunk.
 
 *Length of a chunk.*  It minimises the cost for a token, ``(work(c) + OVERHEAD * steps) / c``.  The work is that of the
 chunk's plan, polynomials in its length c: FLOPs, and `POINTWISE` times the pointwise operations.  `OVERHEAD`, the FLOPs
@@ -77,9 +77,10 @@ class StreamOperator(Operator):
         places = [_place_of([leg.space for leg in d.legs], self._clock) for d in stream.definitions]
         self._out_place = [place for place in places if place is not None]
         self.recent = self._recent(sizes)
-        kept = self.recent.kept if self.recent else {}
+        kept = {name: symbol.legs for name, (symbol, _) in self.recent.kept.items()} if self.recent else {}
+        self._state_legs = {state.name: state.shape for state in stream.system.states} | kept
+        self._state_names = list(self._state_legs)
         self._token_tensors = tuple(_without(tensor, self._clock) for tensor in self.tensors)
-        self._state_names = [*(state.name for state in stream.system.states), *kept]
         carried = [tensor for tensor in self.token.tensors if tensor.name in self._state_names]
         self._token_legs = {tensor.name: dimensions_of(tensor) for tensor in (*self._token_tensors, *carried)}
         self._constant = {g.tensor.name for s in stream.system.states for g in s.gates if not g.tensor.legs}
@@ -163,11 +164,6 @@ class StreamOperator(Operator):
             raise UnknownName(
                 f"the state {what}", remedy=f"give a dict with a tensor for each of {', '.join(self._state_names)}"
             )
-
-    @property
-    def _state_legs(self) -> dict[str, tuple[VectorSpace, ...]]:
-        legs = {state.name: state.shape for state in self.stream.system.states}
-        return legs | ({name: symbol.legs for name, (symbol, _) in self.recent.kept.items()} if self.recent else {})
 
     def _checked(self, state: Mapping[str, Any], like: torch.Tensor, known: Mapping[str, int]) -> Arrays:
         """Return given states in order, of the shape, dtype and device that the tokens ask for."""

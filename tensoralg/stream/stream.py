@@ -13,7 +13,6 @@ import sympy
 from tensoralg.errors import Ambiguous, InvalidExpression, NotStreamable, UnknownName, UnorderedSpace, suggest
 from tensoralg.expr.nodes import Decay, Definition, Entry, Expr, Mask, Near, Size
 from tensoralg.expr.rewrite import distinct_nodes, fresh
-from tensoralg.expr.tensor import Tensor
 from tensoralg.normal import unify
 from tensoralg.plan import Plan, plan
 from tensoralg.proof import Verdict
@@ -25,7 +24,7 @@ from tensoralg.stream.merge import Merging
 from tensoralg.stream.monomials import runs
 from tensoralg.stream.symmetry import packed_size, symmetries
 from tensoralg.stream.system import Segment, Step, System, at_token
-from tensoralg.stream.windows import RECENT, for_one_token
+from tensoralg.stream.windows import RECENT, for_one_token, kept
 
 
 @dataclass(frozen=True)
@@ -137,13 +136,12 @@ class Stream:
     @property
     def _kept(self) -> Any:
         """How many numbers the tokens have that windows need."""
-        far: dict[Tensor, Any] = {}
-        for window in self.system.windows:
-            for symbol in window.tokens:
-                far[symbol] = sympy.Max(far.get(symbol, 0), window.reach)
-        spaces = {symbol: [leg for leg in symbol.legs if leg != self.along] for symbol in far}
-        sizes = {symbol: sympy.Mul(*(leg.dimension for leg in legs)) for symbol, legs in spaces.items()}
-        return sympy.Add(*(sizes[symbol] * distance for symbol, distance in far.items()))
+        return sympy.Add(
+            *(
+                sympy.Mul(distance, *(leg.dimension for leg in symbol.legs if leg != self.along))
+                for symbol, distance in kept(self.system.windows).items()
+            )
+        )
 
     @cached_property
     def packed_size(self) -> Any:

@@ -42,8 +42,14 @@ class Gate:
 
     def between(self, later: End, earlier: End, inner: Index | None = None) -> Expr:
         """Return the product of the gates over earlier < r <= later; a matrix takes `inner` to the leg."""
-        args: tuple[IndexTerm, ...] = tuple(i for i in (self.leg, inner if self.matrix else None) if i is not None)
-        return Decay(self.tensor, later, earlier, args)  # type: ignore[no-any-return]
+        return Decay(self.tensor, later, earlier, self._channels(inner))  # type: ignore[no-any-return]
+
+    def at(self, time: Index, inner: Index | None = None) -> Expr:
+        """Return the gate at one time; a matrix takes `inner` to the leg."""
+        return self.tensor[(*((time,) if self.tensor.legs else ()), *self._channels(inner))]
+
+    def _channels(self, inner: Index | None) -> tuple[Index, ...]:
+        return tuple(index for index in (self.leg, inner) if index is not None)
 
 
 @dataclass(frozen=True)
@@ -101,18 +107,29 @@ class State:
 
     def carried(self, later: End, earlier: End, content: Callable[[tuple[Index, ...]], Expr]) -> Expr:
         """Return the gates over earlier < r <= later applied to a content, which is given legs."""
+        taken = {str(later), str(earlier), self.time.name}
+        return self._gated(lambda gate, inner: gate.between(later, earlier, inner), content, taken)
+
+    def multiplied(self, content: Callable[[tuple[Index, ...]], Expr]) -> Expr:
+        """Return the gates at its time applied to a content, which is given legs."""
+        return self._gated(lambda gate, inner: gate.at(self.time, inner), content, {self.time.name})
+
+    def _gated(
+        self,
+        factor: Callable[[Gate, Index | None], Expr],
+        content: Callable[[tuple[Index, ...]], Expr],
+        taken: set[str],
+    ) -> Expr:
         legs, inner, factors = list(self.legs), [], []
-        taken = {leg.name for leg in self.legs} | {str(later), str(earlier), self.time.name}
+        taken = taken | {leg.name for leg in self.legs}
         for gate in self.gates:
-            if gate.matrix:
-                assert gate.leg is not None
+            link = None
+            if gate.matrix and gate.leg is not None:
                 link = Index(fresh(gate.leg.name, taken), gate.leg.space)
                 taken.add(link.name)
                 inner.append(link)
                 legs[legs.index(gate.leg)] = link
-                factors.append(gate.between(later, earlier, link))
-            else:
-                factors.append(gate.between(later, earlier))
+            factors.append(factor(gate, link))
         return bind(tuple(inner), mul(*factors, content(tuple(legs))))
 
 
@@ -323,21 +340,8 @@ class Step:
 
     def before(self, state: State) -> Definition:
         """Return a state multiplied by its gates at the token, over the time and its legs."""
-        legs, inner, factors = list(state.legs), [], []
-        taken = {leg.name for leg in state.legs} | {state.time.name}
-        for gate in state.gates:
-            args = [state.time] if gate.tensor.legs else []
-            if gate.leg is not None:
-                args.append(gate.leg)
-            if gate.leg is not None and gate.matrix:
-                link = Index(fresh(gate.leg.name, taken), gate.leg.space)
-                taken.add(link.name)
-                inner.append(link)
-                legs[legs.index(gate.leg)] = link
-                args.append(link)
-            factors.append(gate.tensor[tuple(args)])
-        old = state.old[(state.time, *legs)]
-        return Definition((state.time, *state.legs), bind(tuple(inner), mul(*factors, old)), state.name)  # type: ignore[no-any-return]
+        term = state.multiplied(lambda legs: state.old[(state.time, *legs)])
+        return Definition((state.time, *state.legs), term, state.name)  # type: ignore[no-any-return]
 
     @cached_property
     def states(self) -> dict[str, Definition]:

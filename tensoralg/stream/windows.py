@@ -8,7 +8,7 @@ times; that only these tokens are kept is a schedule, not algebra.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -64,6 +64,15 @@ class Window:
             if isinstance(node, Decay) or self.time not in node.args
         )
         return tuple(dict.fromkeys(past))
+
+
+def kept(windows: Iterable[Window]) -> dict[Tensor, Any]:
+    """Return the tensors of which past tokens are needed, and of how many before the present one."""
+    far: dict[Tensor, Any] = {}
+    for window in windows:
+        for symbol in window.tokens:
+            far[symbol] = sympy.Max(far.get(symbol, 0), window.reach)
+    return far
 
 
 def reach(expr: Expr, now: Index) -> Any | None:
