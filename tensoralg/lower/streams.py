@@ -239,9 +239,13 @@ class StreamOperator(Operator):
         """Return the form that a call takes, and how many tokens are one piece of it."""
         if self.form not in FORMS:
             raise UsageError(f"there is no form {self.form!r}", remedy=FORMS_REMEDY)
-        count, length = self._count(named), self._chunk_length(named)
-        form = self.form or ("parallel" if count <= length else "chunked")
-        return form, {"parallel": max(count, 1), "recurrent": 1, "chunked": length}[form]
+        count = max(self._count(named), 1)
+        if self.form == "recurrent":
+            return "recurrent", 1
+        if self.form == "parallel":
+            return "parallel", count
+        length = self._chunk_length(named)
+        return ("parallel", count) if self.form is None and count <= length else ("chunked", length)
 
     def step(self, state: Any, **token: Any) -> tuple[State, Any]:
         """Return the states after one more token, and the output at it.

@@ -30,6 +30,7 @@ from tensoralg.stream.windows import Window
 BEFORE, OLD = ".before", ".old"
 LEFT, RIGHT = "left_", "right_"  # what stands before the names of statistics of two segments
 End = Index | str
+Content = Callable[[tuple[Index, ...]], Expr]  # of legs
 
 
 @dataclass(frozen=True)
@@ -105,19 +106,19 @@ class State:
         """How many numbers it has, a sympy polynomial."""
         return sympy.Mul(*(space.dimension for space in self.shape))
 
-    def carried(self, later: End, earlier: End, content: Callable[[tuple[Index, ...]], Expr]) -> Expr:
+    def carried(self, later: End, earlier: End, content: Content) -> Expr:
         """Return the gates over earlier < r <= later applied to a content, which is given legs."""
         taken = {str(later), str(earlier), self.time.name}
         return self._gated(lambda gate, inner: gate.between(later, earlier, inner), content, taken)
 
-    def multiplied(self, content: Callable[[tuple[Index, ...]], Expr]) -> Expr:
+    def multiplied(self, content: Content) -> Expr:
         """Return the gates at its time applied to a content, which is given legs."""
         return self._gated(lambda gate, inner: gate.at(self.time, inner), content, {self.time.name})
 
     def _gated(
         self,
         factor: Callable[[Gate, Index | None], Expr],
-        content: Callable[[tuple[Index, ...]], Expr],
+        content: Content,
         taken: set[str],
     ) -> Expr:
         legs, inner, factors = list(self.legs), [], []
