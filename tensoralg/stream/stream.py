@@ -181,6 +181,8 @@ def stream(
 ) -> Stream:
     """Return the stream of a causally masked definition.
 
+    Gates may have any values, 0 and those above 1 included: nothing divides by them.
+
     Parameters
     ----------
     expr : Expr or sequence of Expr
