@@ -40,6 +40,7 @@ from tensoralg.lower.helpers import HELPERS
 from tensoralg.lower.operator import Operator
 from tensoralg.lower.products import gate_counts, product_change, product_error
 from tensoralg.lower.program import (
+    FLAGS,
     AddProduct,
     Arg,
     Binary,
@@ -151,7 +152,13 @@ class Enclosure:
         self.sizes: Mapping[str, int] = {}
         self.values: dict[str, Tensor] = {}
         self.balls: dict[str, Ball] = {}
-        self.globals = {"torch": torch, "math": math, "reciprocal": reciprocal, **HELPERS}
+        self.globals = {
+            "torch": torch,
+            "math": math,
+            "reciprocal": reciprocal,
+            **HELPERS,
+            **dict.fromkeys(FLAGS, False),
+        }
 
     def _keep(self, name: str, ball: Ball) -> None:
         self.values[name], self.balls[name] = ball.mid, ball

@@ -39,7 +39,9 @@ from tensoralg.lower.program import (
     Triangle,
     Where,
     entrywise,
+    is_constant,
     matrix_product,
+    plain_product,
     size_variable,
 )
 from tensoralg.lower.scales import extent_text, scale_text
@@ -139,6 +141,10 @@ class Writer:
         dimensions = {s.dimension for s in program.sizes} | set(sizes)
         self.variables = {dimension: size_variable(inputs, dimension) for dimension in sorted(dimensions)}
         self.first = inputs[0] if inputs else None
+        self.constant: set[str] = set()
+        for step in program.steps:
+            if is_constant(step.op, self.constant):
+                self.constant.add(step.name)
 
     def signature(self, name: str) -> str:
         arguments = [f"{tensor}: {axes_text(legs)}" for tensor, legs in self.program.inputs]
@@ -176,7 +182,9 @@ class Writer:
         if isinstance(op, Einsum):
             return self.contraction(op, rank)
         if isinstance(op, AddProduct):
-            return f"add_product({', '.join([op.added, *factors_text(op.product), *filter(None, [op.overwrites])])})"
+            plain = op.added not in self.constant and plain_product(op.product, self.axes, self.constant)
+            flags = ["plain" if plain else "False", op.overwrites or "False"]
+            return f"add_product({', '.join([op.added, *factors_text(op.product), *flags])})"
         if isinstance(op, Split):
             return self.split(step, op)
         if isinstance(op, Take):
@@ -220,8 +228,8 @@ class Writer:
         factors = entrywise(op)
         if factors is not None:
             return " * ".join(self.place(arg, rank) for arg in factors)
-        fused = self.program.fused and matrix_product(op) is not None
-        return f"product({', '.join(factors_text(op))})" if fused else contraction_text(op)
+        plain = self.program.fused and plain_product(op, self.axes, self.constant)
+        return f"product({', '.join([*factors_text(op), 'plain'])})" if plain else contraction_text(op)
 
     def paths(self, step: Step, op: Paths) -> str:
         rank = len(self.axes[op.source])

@@ -21,6 +21,7 @@ from tensoralg.lower.program import (
     Step,
     Triangle,
     last_sums,
+    operands_of,
     origins,
     overwritable,
     single_products,
@@ -41,7 +42,7 @@ def fuse(program: Program) -> Program:
     >>> step.op.added, step.op.product.operands
     ('C', ('A', 'B'))
     """
-    return replace(_in_place(_sums(program)), fused=True)
+    return replace(_in_place(_late(_sums(program))), fused=True)
 
 
 def makes_new(program: Program, start: int) -> bool:
@@ -72,6 +73,21 @@ def _sums(program: Program) -> Program:
                 del done[product]
                 break
     return replace(program, steps=freed(list(done.values()), program.results, {}))
+
+
+def _late(program: Program) -> Program:
+    """Return the program with steps that read only inputs right before their first reader, so that less is alive."""
+    inputs = dict(program.inputs)
+    waiting: dict[str, Step] = {}
+    steps: list[Step] = []
+    for step in program.steps:
+        read = operands_of(step.op)
+        if all(name in inputs for name in read) and step.name not in program.results:
+            waiting[step.name] = step
+            continue
+        steps += [waiting.pop(name) for name in dict.fromkeys(read) if name in waiting]
+        steps.append(step)
+    return replace(program, steps=freed([*steps, *waiting.values()], program.results, {}))
 
 
 def _in_place(program: Program) -> Program:

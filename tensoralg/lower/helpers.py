@@ -75,24 +75,18 @@ def matrix_decay_whole(gate: torch.Tensor) -> torch.Tensor:
     return product
 
 
-def product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """Return left @ right, without the views that broadcasting takes where no axes broadcast."""
-    if left.dim() == 3 == right.dim() and len(left) == len(right):
-        return torch.bmm(left, right)
-    return left @ right
+def product(left: torch.Tensor, right: torch.Tensor, plain: bool) -> torch.Tensor:
+    """Return left @ right, without the views that broadcasting takes if both have the same one batch axis."""
+    return torch.bmm(left, right) if plain else left @ right
 
 
-def add_product(added: torch.Tensor, left: torch.Tensor, right: torch.Tensor, overwrite: bool = False) -> torch.Tensor:
-    """Return added + left @ right, as one operation where no axes broadcast and no dtype is lowered on the way."""
-    batch = added.shape[:-2]
-    if not batch == left.shape[:-2] == right.shape[:-2] or torch.is_autocast_enabled(added.device.type):
+def add_product(
+    added: torch.Tensor, left: torch.Tensor, right: torch.Tensor, plain: bool, overwrite: bool
+) -> torch.Tensor:
+    """Return added + left @ right, as one operation if all have the same one batch axis and autocast is off."""
+    if not plain:
         return added + left @ right
-    if len(batch) > 1:
-        added, left, right = added.flatten(0, -3), left.flatten(0, -3), right.flatten(0, -3)
-    if not batch:
-        return added.addmm_(left, right) if overwrite else torch.addmm(added, left, right)
-    found = added.baddbmm_(left, right) if overwrite else torch.baddbmm(added, left, right)
-    return found if len(batch) == 1 else found.view(*batch, *found.shape[-2:])
+    return added.baddbmm_(left, right) if overwrite else torch.baddbmm(added, left, right)
 
 
 FUNCTIONS: tuple[Callable[..., Any], ...] = (

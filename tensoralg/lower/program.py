@@ -30,13 +30,14 @@ A step says which values are not read after it; the source deletes them there, s
 alive when a kernel runs without gradients are those that `plan.schedule` counts.
 
 Steps of a *fused* program may write their result over an array that nobody needs any more, if the caller says so: over
-*fresh* ones, which the program made, and over *given* ones, inputs that the caller gives away.
+*fresh* ones, which the program made, and over *given* ones, inputs that the caller gives away.  They may rely on
+*plain* arrays, too: all inputs have one batch axis, of one length, and autocast is off.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from keyword import iskeyword
 
@@ -46,7 +47,7 @@ from tensoralg.expr import Expr
 from tensoralg.lower.helpers import HELPERS
 from tensoralg.spaces import DirectSum, TensorProduct, VectorSpace
 
-FLAGS = ("fresh", "given")
+FLAGS = ("plain", "fresh", "given")
 RESERVED = frozenset({"torch", "math", "max", "min", "reciprocal", "operator", "costs", "cheapest", *FLAGS, *HELPERS})
 Axes = tuple[VectorSpace, ...]
 
@@ -378,6 +379,25 @@ def origins(program: Program) -> dict[str, str]:
         view = is_free(step.op) and not isinstance(step.op, Literal | Indicator | One)
         found[step.name] = found[operands_of(step.op)[0]] if view else step.name
     return found
+
+
+def plain_product(op: Einsum, axes: Mapping[str, Axes], constant: Container[str]) -> bool:
+    """Return whether a contraction multiplies matrices with one batch axis each if the inputs have one batch axis.
+
+    Examples
+    --------
+    >>> from tensoralg.spaces import Space
+    >>> op, square = Einsum(("x", "y"), ((0, 1), (1, 2)), (0, 2)), (Space("T", "n"),) * 2
+    >>> plain_product(op, {"x": square, "y": square}, set()), plain_product(op, {"x": square, "y": square}, {"y"})
+    (True, False)
+    """
+    matrices = all(len(axes[name]) == 2 and name not in constant for name in op.operands)
+    return matrices and matrix_product(op) is not None
+
+
+def is_constant(op: Op, constant: Container[str]) -> bool:
+    """Return whether a value depends on no input, as far as its batch axes go: it has none."""
+    return all(name in constant for name in operands_of(op))
 
 
 def reads(program: Program) -> Counter[str]:

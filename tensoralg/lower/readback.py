@@ -42,6 +42,8 @@ from tensoralg.lower.program import (
     Take,
     Triangle,
     Where,
+    is_constant,
+    plain_product,
     size_variable,
     symbols_of,
 )
@@ -122,6 +124,7 @@ class _Reader:
         self.names = names
         self.axes: dict[str, Axes] = {}
         self.freed: set[str] = set()
+        self.constant: set[str] = set()
         self.inputs: list[str] = []
         self.sizes: list[SizeSource] = []
         self.dimensions: dict[str, str] = {}
@@ -144,6 +147,8 @@ class _Reader:
                     if name in self.axes or name in self.freed or name in self.dimensions:
                         _refuse(statement)
                     self.axes[name] = axes
+                    if is_constant(op, self.constant):
+                        self.constant.add(name)
                     steps.append(Step(name, axes, op))
                 case ast.Delete(targets=targets) if steps and not steps[-1].frees:
                     steps[-1] = replace(steps[-1], frees=tuple(self.free(target) for target in targets))
@@ -279,10 +284,13 @@ class _Reader:
                 return Binary(SYMBOLS[type(symbol)], self.place(left, rank), self.place(right, rank))
             case ast.Call(func=ast.Attribute(value=ast.Name(id="torch"), attr=function)):
                 return self.torch_call(function, node, axes)
-            case ast.Call(func=ast.Name(id="product"), args=[left, right], keywords=[]):
-                return self.matrix_product(node, left, right)
-            case ast.Call(func=ast.Name(id="add_product"), args=[added, left, right, *flag], keywords=[]):
-                return AddProduct(self.name(added), self.matrix_product(node, left, right), self.flag(node, flag))
+            case ast.Call(func=ast.Name(id="product"), args=[left, right, ast.Name(id="plain")], keywords=[]):
+                product = self.matrix_product(node, left, right)
+                if not plain_product(product, self.axes, self.constant):
+                    _refuse(node)
+                return product
+            case ast.Call(func=ast.Name(id="add_product"), args=[added, left, right, plain, over], keywords=[]):
+                return self.add_product(node, self.name(added), self.matrix_product(node, left, right), plain, over)
             case ast.IfExp(orelse=other):
                 return self.overwriting_triangle(node, self.operation(other, axes))
             case ast.Call(func=ast.Name(id=function)) if function in DECAYS:
@@ -379,14 +387,12 @@ class _Reader:
             _refuse(node)
         return replace(apart, in_place=True)
 
-    def flag(self, node: ast.AST, arguments: Sequence[ast.expr]) -> str:
-        """Read what a sum overwrites: nothing, or what a flag of the function allows."""
-        match arguments:
-            case []:
-                return ""
-            case [ast.Name(id=flag)] if flag in FLAGS:
-                return flag
-        _refuse(node)
+    def add_product(self, node: ast.AST, added: str, product: Einsum, plain: ast.expr, over: ast.expr) -> AddProduct:
+        """Read a sum with a product, and what it overwrites: nothing, or what a flag of the function allows."""
+        may = added not in self.constant and plain_product(product, self.axes, self.constant)
+        if ast.unparse(plain) != ("plain" if may else "False") or ast.unparse(over) not in ("False", "fresh", "given"):
+            _refuse(node)
+        return AddProduct(added, product, ast.unparse(over).replace("False", ""))
 
     def method_call(self, method: str, node: ast.Call, axes: Axes) -> Op:
         receiver = node.func.value if isinstance(node.func, ast.Attribute) else node.func

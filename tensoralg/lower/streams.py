@@ -23,6 +23,7 @@ import torch
 from tensoralg.errors import InputMismatch, ShapeMismatch, UnknownName, UsageError, ValidationFailed, suggest
 from tensoralg.expr import Definition, Tensor
 from tensoralg.expr.arrays import all_dimensions
+from tensoralg.lower.batches import apart, common_batch, together
 from tensoralg.lower.build import compile_definitions
 from tensoralg.lower.finite import finite, first_tokens
 from tensoralg.lower.fuse import makes_new, may_overwrite
@@ -44,7 +45,7 @@ OVERHEAD = 1_000_000
 POINTWISE = 20
 TYPICAL = 64
 State = dict[str, torch.Tensor]
-Arrays = list[torch.Tensor]
+Arrays = Sequence[torch.Tensor]
 
 
 class StreamOperator(Operator):
@@ -310,7 +311,23 @@ class StreamOperator(Operator):
     def _pieces(
         self, named: dict[str, torch.Tensor], states: Arrays, count: int, length: int, single: bool
     ) -> tuple[Arrays, Arrays]:
-        """Return the outputs at all tokens and the states after them, piece by piece."""
+        """Return the outputs at all tokens and the states after them, with one batch axis inside if possible."""
+        ranks = [len(legs) for legs in (*map(self._legs.__getitem__, self.order), *self._state_legs.values())]
+        arrays = [*named.values(), *states]
+        batch = None
+        if not torch.compiler.is_compiling() and not torch.is_autocast_enabled(arrays[0].device.type):
+            batch = common_batch(zip(ranks, arrays, strict=True))
+        if batch is None:
+            return self._each_piece(named, states, count, length, single, plain=False)
+        one = [together(x, rank, batch) for rank, x in zip(ranks, arrays, strict=True)]
+        outs, new = self._each_piece(
+            dict(zip(named, one, strict=False)), one[len(named) :], count, length, single, plain=True
+        )
+        return [apart(x, batch) for x in outs], [apart(x, batch) for x in new]
+
+    def _each_piece(
+        self, named: dict[str, torch.Tensor], states: Arrays, count: int, length: int, single: bool, plain: bool
+    ) -> tuple[Arrays, Arrays]:
         graph = torch.is_grad_enabled() and any(x.requires_grad for x in (*named.values(), *states))
         fresh = may_overwrite()
         starts = range(0, max(count, 1), length)
@@ -326,7 +343,7 @@ class StreamOperator(Operator):
         for start, *arrays in zip(starts, *cuts, strict=False):
             # the first states are the caller's, and gradients need all of them
             given = fresh and self._own_states and start > 0 and not graph
-            outs, states = self._advance(arrays, states, single and count > 0, fresh=fresh, given=given)
+            outs, states = self._advance(arrays, states, single and count > 0, plain=plain, fresh=fresh, given=given)
             if graph or len(starts) == 1:
                 parts.append(outs)
                 continue
@@ -386,17 +403,17 @@ class StreamOperator(Operator):
             arrays, kept = [*arrays, *sums.values()], list(new.values())
         if not single:
             outs, states = self._call(self.chunk, self._chunk_slots, [*self._with_gates(arrays), *states], flags)
-            return outs, states + kept
+            return outs, [*states, *kept]
         arrays = [x if place is None else x.select(place, 0) for x, place in zip(arrays, self._places, strict=True)]
         outs, states = self._call(self.token, self._token_slots, [*arrays, *states], {})
-        return [out.unsqueeze(place) for out, place in zip(outs, self._out_place, strict=True)], states + kept
+        return [out.unsqueeze(place) for out, place in zip(outs, self._out_place, strict=True)], [*states, *kept]
 
     def _call(
         self, kernel: Operator, slots: Sequence[int], values: Arrays, flags: Mapping[str, bool]
     ) -> tuple[Arrays, Arrays]:
         found = kernel.run([values[slot] for slot in slots], **flags)
         count = len(self._out_place)
-        return list(found[:count]), list(found[count:])
+        return found[:count], found[count:]
 
     def _slots(self, kernel: Operator) -> list[int]:
         """Return where the inputs of a kernel stand among those of the stream, sums over windows, and states."""

@@ -124,12 +124,14 @@ def test_a_fused_program_computes_the_same_and_reads_back(seed: int) -> None:
         tensors = [torch.tensor(arrays[name], dtype=torch.float64) for name in INPUTS]
         kept = [x.clone() for x in tensors]
         given = [x.clone() for x in tensors]
+        plain = len(batch[0]) == 1 and len(set(batch)) == 1
         expected = by_hand(program, {name: array.astype(object) for name, array in arrays.items()})
         assert max(abs(x).max() for x in expected) < 2**50
         for function, own in (
             (function_of(fused), tensors),
-            (function_of(fused, fresh=True), tensors),
-            (function_of(fused, fresh=True, given=True), given),
+            (function_of(fused, plain=plain), tensors),
+            (function_of(fused, plain=plain, fresh=True), tensors),
+            (function_of(fused, plain=plain, fresh=True, given=True), given),
         ):
             for found, exact in zip(function(*own), expected, strict=True):
                 assert np.array_equal(found.numpy(), exact.astype(float))
@@ -140,13 +142,14 @@ def test_a_fused_program_computes_the_same_and_reads_back(seed: int) -> None:
 @given(st.integers(0, 10**9))
 def test_gradients_and_vmap_are_those_of_the_program(seed: int) -> None:
     program = random_program(seed)
-    plain, fused, over = function_of(program), function_of(fuse(program)), function_of(fuse(program), fresh=True)
+    plain, fused = function_of(program), function_of(fuse(program))
     generator = torch.Generator().manual_seed(seed)
     for batch in BATCHES:
         tensors = [torch.randint(-1, 2, (*own, 3, 3), generator=generator).double() for own in batch]
         moved = [x.requires_grad_() for x in tensors]
         gradients = []
-        for function in (plain, over):
+        uniform = len(batch[0]) == 1 and len(set(batch)) == 1
+        for function in (plain, function_of(fuse(program), plain=uniform, fresh=True)):
             total = sum(((k + 1) * out).sum() for k, out in enumerate(function(*moved)))
             first = torch.autograd.grad(total, moved, create_graph=True, materialize_grads=True)
             second = torch.autograd.grad(
@@ -189,52 +192,60 @@ def lines(program: Program) -> list[str]:
 @pytest.mark.parametrize(
     ("ops", "expected"),
     [
-        ([product("a", "b"), both("+", "c", "x0")], ["add_product(c, a, b, given)", "return x1"]),
-        ([product("a", "b", True, True), both("+", "x0", "c")], ["add_product(c, a.mT, b.mT, given)", "return x1"]),
-        ([product("a", "b"), both("-", "c", "x0")], ["product(a, b)", "c - x0", "return x1"]),
-        ([product("a", "b"), both("+", "x0", "x0")], ["product(a, b)", "x0 + x0", "return x1"]),
+        ([product("a", "b"), both("+", "c", "x0")], ["add_product(c, a, b, plain, given)", "return x1"]),
+        (
+            [product("a", "b", True, True), both("+", "x0", "c")],
+            ["add_product(c, a.mT, b.mT, plain, given)", "return x1"],
+        ),
+        ([product("a", "b"), both("-", "c", "x0")], ["product(a, b, plain)", "c - x0", "return x1"]),
+        ([product("a", "b"), both("+", "x0", "x0")], ["product(a, b, plain)", "x0 + x0", "return x1"]),
         (
             [product("a", "b"), both("+", "a", "x0"), product("x1", "x0")],
-            ["product(a, b)", "a + x0", "product(x1, x0)", "return x2"],
+            ["product(a, b, plain)", "a + x0", "product(x1, x0, plain)", "return x2"],
         ),
         (
             [product("a", "b"), product("b", "c"), both("+", "x0", "x1"), product("c", "a"), both("+", "x3", "x2")],
-            ["product(a, b)", "add_product(x0, b, c, fresh)", "add_product(x2, c, a, fresh)", "return x4"],
+            [
+                "product(a, b, plain)",
+                "add_product(x0, b, c, plain, fresh)",
+                "add_product(x2, c, a, plain, fresh)",
+                "return x4",
+            ],
         ),
         (
             [product("a", "b"), Triangle("x0", True, False)],
-            ["product(a, b)", "x0.tril_() if fresh else x0.tril()", "return x1"],
+            ["product(a, b, plain)", "x0.tril_() if fresh else x0.tril()", "return x1"],
         ),
         (
             [product("a", "b"), Triangle("x0", False, True)],
-            ["product(a, b)", "x0.triu_(1) if fresh else x0.triu(1)", "return x1"],
+            ["product(a, b, plain)", "x0.triu_(1) if fresh else x0.triu(1)", "return x1"],
         ),
         ([both("+", "a", "b"), Triangle("x0", True, False)], ["a + b", "x0.tril()", "return x1"]),
         ([Triangle("a", True, False)], ["a.tril()", "return x0"]),
         ([Einsum(("a",), *TRANSPOSE), Triangle("x0", True, False)], ["a.mT", "x0.tril()", "return x1"]),
         (
             [product("a", "b"), Einsum(("x0",), *TRANSPOSE), Triangle("x1", True, False)],
-            ["product(a, b)", "x0.mT", "x1.tril()", "return x2"],
+            ["product(a, b, plain)", "x0.mT", "x1.tril()", "return x2"],
         ),
         (
             [product("a", "b"), Triangle("x0", True, False), product("x0", "x1")],
-            ["product(a, b)", "x0.tril()", "product(x0, x1)", "return x2"],
+            ["product(a, b, plain)", "x0.tril()", "product(x0, x1, plain)", "return x2"],
         ),
         (
             [product("a", "b"), both("+", "c", "x0"), Triangle("x1", True, False)],
-            ["add_product(c, a, b, given)", "x1.tril_() if fresh else x1.tril()", "return x2"],
+            ["add_product(c, a, b, plain, given)", "x1.tril_() if fresh else x1.tril()", "return x2"],
         ),
         (
             [product("a", "b"), both("+", "c", "x0"), product("c", "a"), both("+", "x1", "x2")],
-            ["add_product(c, a, b)", "add_product(x1, c, a, fresh)", "return x3"],
+            ["add_product(c, a, b, plain, False)", "add_product(x1, c, a, plain, fresh)", "return x3"],
         ),
         (
             [Einsum(("c",), *TRANSPOSE), product("a", "b"), both("+", "c", "x1"), product("x0", "x2")],
-            ["c.mT", "add_product(c, a, b)", "product(x0, x2)", "return x3"],
+            ["c.mT", "add_product(c, a, b, plain, False)", "product(x0, x2, plain)", "return x3"],
         ),
         (
             [product("c", "b"), both("+", "c", "x0"), product("x1", "a"), both("+", "x1", "x2")],
-            ["add_product(c, c, b)", "add_product(x1, x1, a)", "return x3"],
+            ["add_product(c, c, b, plain, False)", "add_product(x1, x1, a, plain, False)", "return x3"],
         ),
     ],
 )
@@ -306,19 +317,23 @@ def test_results_that_are_arrays_of_their_own(results: tuple[str, ...], start: i
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("add_product(c, a, b, given)", "add_product(c, a)"),
-        ("add_product(c, a, b, given)", "add_product(c, a, b, 1)"),
-        ("add_product(c, a, b, given)", "add_product(c, a, b, True)"),
-        ("add_product(c, a, b, given)", "add_product(c, a, b, given, fresh)"),
-        ("add_product(c, a, b, given)", "add_product(c, a, b, overwrite=given)"),
-        ("add_product(c, a, b, given)", "add_product(c, a, right=b)"),
-        ("add_product(c, a, b, given)", "add_product(c.mT, a, b, given)"),
-        ("add_product(c, a, b, given)", "add_product(c, a @ b, b, given)"),
-        ("add_product(c, a, b, given)", "add_products(c, a, b, given)"),
+        ("add_product(c, a, b, plain, given)", "add_product(c, a)"),
+        ("add_product(c, a, b, plain, given)", "add_product(c, a, b, plain, 1)"),
+        ("add_product(c, a, b, plain, given)", "add_product(c, a, b, plain, True)"),
+        ("add_product(c, a, b, plain, given)", "add_product(c, a, b, True, given)"),
+        ("add_product(c, a, b, plain, given)", "add_product(c, a, b, fresh, given)"),
+        ("add_product(c, a, b, plain, given)", "add_product(c, a, b, plain, given, fresh)"),
+        ("add_product(c, a, b, plain, given)", "add_product(c, a, b, plain, overwrite=given)"),
+        ("add_product(c, a, b, plain, given)", "add_product(c, a, right=b)"),
+        ("add_product(c, a, b, plain, given)", "add_product(c.mT, a, b, plain, given)"),
+        ("add_product(c, a, b, plain, given)", "add_product(c, a @ b, b, plain, given)"),
+        ("add_product(c, a, b, plain, given)", "add_products(c, a, b, plain, given)"),
         ("return added + left @ right", "return added - left @ right"),
-        ("torch.addmm(added, left, right)", "torch.addmm(added, right, left)"),
-        ("torch.is_autocast_enabled(added.device.type)", "False"),
-        ("product(b, a)", "product(b, right=a)"),
+        ("torch.baddbmm(added, left, right)", "torch.baddbmm(added, right, left)"),
+        ("product(b, a, plain)", "product(b, a)"),
+        ("product(b, a, plain)", "product(b, a, True)"),
+        ("product(b, a, plain)", "product(b, a, fresh)"),
+        ("product(b, a, plain)", "product(b, right=a, plain=plain)"),
         ("return torch.bmm(left, right)", "return torch.bmm(right, left)"),
         ("x2.tril_() if fresh else x2.tril()", "x2.tril_()"),
         ("x2.tril_() if fresh else x2.tril()", "x2.tril_() if fresh else x2.triu()"),
@@ -355,7 +370,7 @@ def arrays_of(operator: Any, sizes: dict[str, int], batch: tuple[int, ...] = (),
 def test_plain_definitions_are_not_fused() -> None:
     assert compile(CHUNK).source == compile_definitions([CHUNK], single=True).source
     assert "add_product" not in compile(CHUNK).source
-    for text in ("add_product(", ".tril_()"):
+    for text in ("add_product(", ".tril_() if fresh"):
         assert text in compiled().source
 
 
@@ -370,8 +385,11 @@ def test_costs_are_those_of_the_plan_with_less_memory(batch: tuple[int, ...]) ->
         operator(*arrays)
     assert counter.get_total_flops() == times * planned.flops
     memory = track(lambda: operator(*arrays))
-    assert (memory.largest, memory.peak, memory.copies) == (times * planned.largest, times * planned.peak, 0)
-    assert track(lambda: operator.run(arrays, fresh=True)).peak < times * planned.peak
+    assert (memory.largest, memory.copies) == (times * planned.largest, 0)
+    fused = track(lambda: operator.run(arrays, plain=len(batch) == 1, fresh=True))
+    assert fused.copies == 0
+    if len(batch) == 1:
+        assert fused.peak < times * planned.peak
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
@@ -407,7 +425,7 @@ def test_a_bound_holds_for_sums_that_begin_with_the_added_value() -> None:
 
 
 @pytest.mark.parametrize(
-    "old", ["add_product(x0, x3, V, fresh)", "x2.tril_() if fresh else x2.tril()", "product(Q, K.mT)"]
+    "old", ["add_product(x0, x3, V, plain, fresh)", "x2.tril_() if fresh else x2.tril()", "product(Q, K.mT, plain)"]
 )
 def test_one_step_in_lower_precision_is_caught(old: str) -> None:
     operator = compiled()
@@ -429,7 +447,7 @@ def test_the_chunks_of_a_stream_are_fused() -> None:
     operator = compile(STREAM)
     plain = compile_definitions(chunk_definitions(STREAM.system))
     assert operator.chunk.source != plain.source
-    for text in ("add_product(S1, K.mT, V, given)", ".tril_() if fresh"):
+    for text in ("add_product(S1, K.mT, V, plain, given)", ".tril_() if fresh"):
         assert text in operator.chunk.source
         assert text not in operator.source + operator.token.source + plain.source
 
