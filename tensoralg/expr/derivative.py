@@ -72,7 +72,7 @@ from tensoralg.expr.nodes import (
     power,
     reciprocal,
 )
-from tensoralg.expr.rewrite import distinct_nodes, fresh, names_in, substitute, walk
+from tensoralg.expr.rewrite import distinct_nodes, fresh, names_in, rename_apart, substitute, walk
 from tensoralg.expr.tensor import MATRIX_FACTS, Tensor, merge_facts, tensor
 from tensoralg.spaces import Index, IndexTerm, VectorSpace, atoms, check_name, split_names
 
@@ -86,8 +86,8 @@ SLOPES: dict[str, Callable[[Expr], Expr]] = {
 }
 
 Legs: TypeAlias = tuple[Index, ...]
-# sum(indices: deltas * factors), where the deltas join indices to the legs of X; the indices of sums inside X's path
-# through the term are all different, because no index shadows another
+# sum(indices: deltas * factors); the deltas join indices to the legs of X.  The sums around an entry of X become one
+# sum, whose indices are all different, because no index shadows another.
 Part: TypeAlias = tuple[tuple[Expr, ...], Legs, tuple[Expr, ...]]
 
 
@@ -99,7 +99,7 @@ def derivative(expr: Expr, wrt: Tensor | str, *, legs: str | None = None) -> Def
     expr : Expr
         A definition, or a term whose free indices are its legs.
     wrt : Tensor or str
-        The tensor, or its name.
+        The tensor, or its name; a tensor's declared facts count as well.
     legs : str, optional
         Names for the legs of the tensor, as ``"i j"``; by default the names with which it is written first, with a
         number where they are taken.
@@ -143,7 +143,7 @@ def grad(expr: Expr, wrt: Tensor | str, cotangent: str | None = None, *, legs: s
     expr : Expr
         A definition, or a term whose free indices are its legs.
     wrt : Tensor or str
-        The tensor, or its name.
+        The tensor, or its name; a tensor's declared facts count as well.
     cotangent : str, optional
         The name of the incoming gradient, a tensor with the legs of the expression: ``dO`` for a definition O.
     legs : str, optional
@@ -204,7 +204,6 @@ class _Differential:
         )
         self.images = _images(symbol, self.legs)
         self.inverses = _inverses(symbol, body)
-        self.related = {symbol.name, *self.inverses}
         self.memo: dict[Expr, list[Part]] = {}
 
     def index(self, name: str, space: VectorSpace) -> Index:
@@ -216,7 +215,7 @@ class _Differential:
     def of(self, node: Expr) -> list[Part]:
         """Return the derivative of a term as a sum of parts; none if it does not depend on the tensor."""
         if node not in self.memo:
-            self.memo[node] = self._parts(node) if self.related.intersection(node.tensors) else []
+            self.memo[node] = self._parts(node)
         return self.memo[node]
 
     def total(self, parts: Iterable[Part]) -> Expr:
@@ -242,7 +241,7 @@ class _Differential:
             return self._power(node)
         if isinstance(node, Apply):
             return self._apply(node)
-        raise InvalidExpression(f"there is no rule for the derivative of {node}", remedy="write it with other terms")
+        return []
 
     def _power(self, node: Pow) -> list[Part]:
         # x/z has the derivative dx/z - x/z*dz/z: one factor 1/z for each, so that kernels see weights exp(..)/z
@@ -250,9 +249,11 @@ class _Differential:
         return _times(self.of(node.base), as_expr(node.exponent), *rest)
 
     def _apply(self, node: Apply) -> list[Part]:
-        inner = node.argument
+        inner, inside = node.argument, self.of(node.argument)
+        if not inside:
+            return []
         if node.function != "relu":
-            return _times(self.of(inner), SLOPES[node.function](inner))
+            return _times(inside, SLOPES[node.function](inner))
         # relu(m x) = m relu(x) for a mask m; where m is 0, so is the derivative
         parts = inner.factors if isinstance(inner, Mul) else (inner,)
         masks = [factor for factor in parts if isinstance(factor, INDICATORS)]
@@ -265,6 +266,8 @@ class _Differential:
                 (tuple(Delta(term, leg) for term, leg in zip(node.args, image, strict=True)), (), (scale,))
                 for scale, image in self.images
             ]
+        if node.tensor.name not in self.inverses:
+            return []
         row, column = node.args
         return [
             ((), (), (as_expr(-1), scale, Entry(node.tensor, (row, a)), Entry(node.tensor, (b, column))))
@@ -272,12 +275,14 @@ class _Differential:
         ]
 
     def _decay(self, node: Decay) -> list[Part]:
-        if node.tensor.name != self.symbol.name:
+        if node.tensor.name in self.inverses:
             raise InvalidExpression(
                 f"{node} depends on {self.symbol.name} through the inverse {node.tensor.name}, whose decay has no rule",
                 remedy=f"use a gate that is not declared an inverse of {self.symbol.name}",
                 tensor=self.symbol.name,
             )
+        if node.tensor.name != self.symbol.name:
+            return []
         if self.symbol.legs:
             return [part for scale, image in self.images for part in self._step(node, image, scale)]
         step = self.index("r", node.clock)
@@ -337,7 +342,8 @@ def _opened(expr: object) -> tuple[Expr, Legs, str]:
         )
     if not isinstance(expr, Expr):
         raise InvalidExpression(f"{expr!r} is no expression", remedy="give what define, einsum or parse return")
-    return expr.body, expr.free_indices, getattr(expr, "name", "out")
+    body = rename_apart(expr.body, set(expr.free))  # a part's indices are summed around all of its factors
+    return body, expr.free_indices, getattr(expr, "name", "out")
 
 
 def _symbol(expr: Expr, wrt: Tensor | str) -> Tensor:

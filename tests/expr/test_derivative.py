@@ -307,6 +307,20 @@ def test_legs_are_called_as_they_are_written() -> None:
     assert set(ta.grad(O, "A").tensors) == {"dO", "V"}
 
 
+def test_a_sum_beside_a_free_index_of_its_name() -> None:
+    V = ta.Space("V", "n")
+    i, j = V.indices("i j")
+    x, y = ta.tensors("x y", V)
+    slope = ta.derivative(x[i] * (y[i] * y[i]).sum(i), "y", legs="j")
+    same(slope, ta.define((i, j), 2 * x[i] * y[j]))
+
+
+def test_a_rectified_constant_has_no_slope() -> None:
+    assert (
+        str(ta.grad(parse("O[t] = x[t]*relu(t1[]) + relu(2)", {"x": "n", "t1": ""}), "x")) == "dx[t] = dO[t]*relu(t1[])"
+    )
+
+
 def test_a_gradient_of_a_gradient() -> None:
     O = parse("O[t] = exp(x[t]*y[t])")
     second = ta.grad(ta.grad(O, "x"), "y")
