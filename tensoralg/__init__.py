@@ -13,9 +13,11 @@ from tensoralg.expr import (
     declarations,
     define,
     delta,
+    derivative,
     einsum,
     exp,
     generalised_delta,
+    grad,
     le,
     levi_civita,
     log,
@@ -44,8 +46,10 @@ __version__ = "0.1.0"
 _LAZY = {
     "compile": "tensoralg.lower",
     "verify": "tensoralg.lower",
+    "verify_gradient": "tensoralg.lower",
     "Operator": "tensoralg.lower",
     "Report": "tensoralg.lower",
+    "GradientReport": "tensoralg.lower",
     "LinearMap": "tensoralg.universal",
     "MultilinearMap": "tensoralg.universal",
     "curry": "tensoralg.universal",
@@ -61,7 +65,7 @@ _LAZY = {
 
 if TYPE_CHECKING:
     from tensoralg.claims import claim
-    from tensoralg.lower import Operator, Report, compile, verify
+    from tensoralg.lower import GradientReport, Operator, Report, compile, verify, verify_gradient
     from tensoralg.universal import (
         LinearMap,
         MultilinearMap,
@@ -80,6 +84,7 @@ __all__ = [
     "Counterexample",
     "Definition",
     "Expr",
+    "GradientReport",
     "Index",
     "LeviCivita",
     "LinearMap",
@@ -103,6 +108,7 @@ __all__ = [
     "declarations",
     "define",
     "delta",
+    "derivative",
     "dims",
     "direct_sum",
     "duality",
@@ -111,6 +117,7 @@ __all__ = [
     "exp",
     "exterior_power",
     "generalised_delta",
+    "grad",
     "hom",
     "latex",
     "le",
@@ -134,6 +141,7 @@ __all__ = [
     "tensors",
     "uncurry",
     "verify",
+    "verify_gradient",
 ]
 
 

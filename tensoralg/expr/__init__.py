@@ -17,6 +17,7 @@ from tensoralg.expr.build import (
     softmax,
     sqrt,
 )
+from tensoralg.expr.derivative import derivative, grad
 from tensoralg.expr.evaluate import evaluate
 from tensoralg.expr.latex import to_latex
 from tensoralg.expr.nodes import Definition, Expr, as_expr
@@ -35,10 +36,12 @@ __all__ = [
     "declarations",
     "define",
     "delta",
+    "derivative",
     "einsum",
     "evaluate",
     "exp",
     "generalised_delta",
+    "grad",
     "le",
     "levi_civita",
     "log",

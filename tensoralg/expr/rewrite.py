@@ -146,17 +146,21 @@ def _rename_binder(expr: nodes.Expr, clash: set[str], taken: set[str]) -> nodes.
 
 def rename_apart(expr: nodes.Expr, taken: set[str]) -> nodes.Expr:
     """Return the expression with its bound indices renamed so that none is called a name in `taken`."""
-    return _renamed_apart(expr, taken, taken | names_in(expr)) if expr._bound & taken else expr
+    return _renamed_apart(expr, taken, taken | names_in(expr), {}) if expr._bound & taken else expr
 
 
-def _renamed_apart(expr: nodes.Expr, taken: set[str], avoid: set[str]) -> nodes.Expr:
+def _renamed_apart(
+    expr: nodes.Expr, taken: set[str], avoid: set[str], memo: dict[nodes.Expr, nodes.Expr]
+) -> nodes.Expr:
     if not expr._bound & taken:
         return expr
-    expr = expr.with_children(tuple(_renamed_apart(child, taken, avoid) for child in expr.children()))
-    if clash := _bound_here(expr) & taken:
-        expr = _rename_binder(expr, clash, avoid)
-        avoid.update(expr._bound)  # two binders of one new name would be renamed again, perhaps to a taken one
-    return expr
+    if expr not in memo:  # what was equal stays equal
+        found = expr.with_children(tuple(_renamed_apart(child, taken, avoid, memo) for child in expr.children()))
+        if clash := _bound_here(found) & taken:
+            found = _rename_binder(found, clash, avoid)
+            avoid.update(found._bound)  # two binders of one new name would be renamed again, perhaps to a taken one
+        memo[expr] = found
+    return memo[expr]
 
 
 def one_space_per_name(expr: nodes.Expr) -> nodes.Expr:

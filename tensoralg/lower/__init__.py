@@ -2,6 +2,7 @@
 
 from tensoralg.lower.compile import compile
 from tensoralg.lower.flops import Cost, count, custom_mapping
+from tensoralg.lower.gradients import GradientReport, verify_gradient
 from tensoralg.lower.memory import Memory, track
 from tensoralg.lower.operator import Operator
 from tensoralg.lower.streams import StreamOperator
@@ -9,6 +10,7 @@ from tensoralg.lower.verify import Report, verify
 
 __all__ = [
     "Cost",
+    "GradientReport",
     "Memory",
     "Operator",
     "Report",
@@ -18,4 +20,5 @@ __all__ = [
     "custom_mapping",
     "track",
     "verify",
+    "verify_gradient",
 ]

@@ -114,8 +114,8 @@ def verify(
             remedy="compile the definition first: verify(compile(definition), sizes=...)",
         )
     kind = dtype_of(dtype)
-    where = _device(device)
-    found = _sizes(operator, sizes)
+    where = device_of(device)
+    found = sizes_of(operator, sizes)
     gates = {node.tensor.name for one in operator.definitions for node in walk(one) if isinstance(node, Decay)}
     arrays = draw_inputs(operator.tensors, found, kind, seed, gates)
     moved = {name: array.to(where) for name, array in arrays.items()}
@@ -143,14 +143,16 @@ def _badness(report: Report) -> tuple[bool, float]:
     return not report.ok, report.error / report.bound if report.ok and report.error else 0.0
 
 
-def _device(name: str) -> torch.device:
+def device_of(name: str) -> torch.device:
+    """Return a device from its name; an error proposes what there is."""
     try:
         return torch.device(name)
     except (RuntimeError, TypeError):
         raise UnknownName(f"there is no device {name!r}", remedy='give "cpu" or "cuda"', name=name) from None
 
 
-def _sizes(operator: Operator, sizes: Mapping[str, int] | None) -> dict[str, int]:
+def sizes_of(operator: Operator, sizes: Mapping[str, int] | None) -> dict[str, int]:
+    """Return the sizes of all dimensions of an operator, those that are fixed among them."""
     names = set().union(*map(all_dimensions, operator.definitions))
     found = {**operator.sizes, **check_sizes(sizes, names)}
     for name in sorted(names - set(found)):
@@ -170,20 +172,22 @@ def true_error(
     limits = bound.flatten().tolist()
     errors: list[float] = []
     for precision in PRECISIONS:
-        exact = _flat(evaluate(definition, own, given, precision=precision))
+        exact = flat(evaluate(definition, own, given, precision=precision))
         with flint.ctx.workprec(precision):
-            errors = [_distance(flint.arb(output), value) for output, value in zip(outputs, exact, strict=True)]
+            errors = [distance(flint.arb(output), value) for output, value in zip(outputs, exact, strict=True)]
             sharp = all(float(v.rad()) <= 2.0**-20 * b for v, b in zip(exact, limits, strict=True))
         if sharp:
             break
     return torch.tensor(errors, dtype=torch.float64).reshape(computed.shape)
 
 
-def _flat(value: Any) -> list[Any]:
+def flat(value: Any) -> list[Any]:
+    """Return the exact values of a result in a list."""
     return list(value.ravel()) if hasattr(value, "ravel") else [value]
 
 
-def _distance(computed: Any, exact: Any) -> float:
+def distance(computed: Any, exact: Any) -> float:
+    """Return, rounded up, how far a number is from a ball; NaN for what is no number."""
     if not computed.is_finite():
         return math.nan
     difference = computed - exact

@@ -77,6 +77,7 @@ class Encoder:
     def __init__(self) -> None:
         self.memo: dict[Expr, Any] = {}
         self.windows: dict[str, tuple[Any, Any]] = {}
+        self.gates: dict[tuple[str, Any, bool], tuple[Any, ...]] = {}
 
     def __call__(self, expr: Expr) -> Any:
         """Return a term in the language of certificates."""
@@ -105,9 +106,18 @@ class Encoder:
         return ("*", ("le", left, right), entry)
 
     def equations(self) -> list[dict[str, Any]]:
-        """Return what windows satisfy: each is 0 or 1, and of two the narrower one is their product."""
+        """Return what windows satisfy: each is 0 or 1, and of two the narrower one is their product.
+
+        One of width 2 is the step before, where a decay lacks the last gate.
+        """
         found = []
         for name, (width, space) in sorted(self.windows.items()):
+            if width == 2:
+                found += [
+                    {**_step(name, gate, clock, channels, whole), "of": name}
+                    for (gate, clock, whole), channels in sorted(self.gates.items())
+                    if clock == space and isinstance(space, str)
+                ]
             for other, (wider, around) in sorted(self.windows.items()):
                 nested = isinstance(width, int) and isinstance(wider, int) and width < wider and space == around
                 if nested or name == other:
@@ -140,10 +150,41 @@ class Encoder:
             kind = "delta" if isinstance(expr, Delta) else "lt" if expr.strict else "le"
             return (kind, encode_index(expr.left), encode_index(expr.right))
         if isinstance(expr, Decay):
-            ends = (x if isinstance(x, str) else encode_index(x) for x in (expr.later, expr.earlier))
+            ends = [x if isinstance(x, str) else encode_index(x) for x in (expr.later, expr.earlier)]
             clock = encode_space(expr.tensor.legs[0] if expr.tensor.legs else expr.times[0].space)
+            whole = ends[1] == "-"
+            self.gates[expr.tensor.name, clock, whole] = tuple(map(encode_space, expr.tensor.legs))
             return ("decay", expr.tensor.name, clock, *ends, *map(encode_index, expr.args))
         raise Undecided(f"a {expr.kind} inside a term", remedy="use its body")
+
+
+def _step(window: str, gate: str, clock: Any, legs: tuple[Any, ...], whole: bool) -> dict[str, Any]:
+    """Return that a gate at i times its decay from s to the step before i is the decay from s to i, for s < i.
+
+    From before the first step, the decay to the step before i is 1 if there is no such step.
+    """
+    names = ("f", "g")[: len(legs[1:])]
+    start, end = ("f", "h")[: len(names)], ("h", "g")[: len(names)]
+    left, right = (start, end) if len(names) == 2 else (names, names)
+    here = ("t", gate, *(("i",) if legs else ()), *left)
+    before = ("*", ("lt", "p", "i"), ("t", window, "p", "i"))
+
+    def over(*bound: tuple[str, Any]) -> tuple[Any, ...]:
+        return (*bound, ("h", legs[-1])) if len(names) == 2 else bound
+
+    def decay(later: str, at: tuple[str, ...]) -> Any:
+        return ("decay", gate, clock, later, "-" if whole else "s", *at)
+
+    lhs: Any = ("sum", over(("p", clock)), ("*", here, before, decay("p", right)))
+    rhs = decay("i", names)
+    if whole:
+        first = ("+", 1, ("*", -1, ("sum", (("p", clock),), before)))
+        alone = ("t", gate, *(("i",) if legs else ()), *names)
+        lhs = ("+", lhs, ("*", alone, first))
+    else:
+        rhs = ("*", ("lt", "s", "i"), rhs)
+    times = (("i", clock),) if whole else (("i", clock), ("s", clock))
+    return {"free": (*times, *zip(names, legs[1:], strict=True)), "lhs": lhs, "rhs": rhs}
 
 
 def _folded(width: Any) -> Any:

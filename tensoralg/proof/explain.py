@@ -491,6 +491,8 @@ def _without(side: Any, where: Any) -> Any:
 def _fact(found: Mapping[str, Any]) -> str:
     """Return which declared fact an equation states."""
     left, right = found["lhs"], found["rhs"]
+    if checker.is_kind(right, "*", "decay"):
+        return "finds the step before"
     if checker.is_kind(left, "*") and len({factor[2:] for factor in left[1:]}) == 1:
         return "is 0 or 1, and within wider windows"
     if checker.is_kind(right, "delta"):

@@ -22,6 +22,7 @@ FILES = {  # how many claims are proved, refuted and run as kernels, at least
     "multilinear": (25, 9, 4),
     "block_matrices": (6, 2, 2),
     "universal_property": (25, 9, 12),
+    "gradients": (28, 4, 24),
     "complexity": (100, 4, 0),
     "streaming": (150, 9, 0),
     "streaming_published": (50, 9, 0),

@@ -53,6 +53,14 @@ def test_renaming_apart_brings_no_name_back() -> None:
     assert not bound_names(rename_apart(term, {"i1", "i2"})) & {"i1", "i2"}
 
 
+def test_renaming_apart_keeps_equal_terms_equal() -> None:
+    i1, *_ = NAMES
+    A = ta.tensor("A", V @ V)
+    trace = A[i1, i1].sum(i1)
+    left, right = rename_apart(ta.exp(trace) + ta.log(trace), {"i1"}).children()
+    assert left.children() == right.children() != (trace,)
+
+
 @given(st.integers(0, 10**6), st.permutations(NAMES), st.integers(1, 5))
 def test_renaming_never_changes_a_value(seed: int, into: list[ta.Index], taken: int) -> None:
     term = nested(random.Random(seed), 5)

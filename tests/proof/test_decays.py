@@ -155,3 +155,49 @@ def test_a_telescope_beside_other_times_of_a_part():
     steps = ta.define((t, w), mul(path(B, t, r), B[r] - 1).sum(r))
     verdict = ta.prove(steps, ta.define((t, w), path(B, t, "-") - 1))
     assert verdict.status == "proved", verdict.explain()
+
+
+GATES = {"": ("a[]", ""), "n": ("a[r]", ""), "n d": ("a[r,f]", ",f")}
+
+
+@pytest.mark.parametrize("legs", GATES)
+def test_a_window_of_two_finds_the_step_before(legs):
+    gate, channel = GATES[legs]
+    link, wide = "lt[p,r]*near[p,r,2]", "lt[p,r]*near[p,r,3]"
+    free = ("r", "s", *channel.strip(",").split()) if channel else ("r", "s")
+    for left, right, expected, names in (
+        (f"{gate}*sum(p: {link}*decay(a)[p,s{channel}])", f"lt[s,r]*decay(a)[r,s{channel}]", "proved", free),
+        (f"{gate}*sum(p: {wide}*decay(a)[p,s{channel}])", f"lt[s,r]*decay(a)[r,s{channel}]", "refuted", free),
+        (f"{gate}*sum(p: {link}*decay(a)[p,s{channel}])", f"decay(a)[r,s{channel}]", "refuted", free),
+        (
+            f"{gate}*(1 - sum(p: {link}) + sum(p: {link}*decay(a)[p,-{channel}]))",
+            f"decay(a)[r,-{channel}]",
+            "proved",
+            tuple(name for name in free if name != "s"),
+        ),
+    ):
+        sides = [
+            ta.parse(side, {"s,r,p": "n ordered", "f": "d"}, free=names, tensors={"a": legs}) for side in (left, right)
+        ]
+        verdict = ta.prove(*sides)
+        assert verdict.status == expected, verdict.explain()
+        assert expected == "refuted" or ta.check(verdict.certificate, claim=sides)
+
+
+def test_a_window_of_two_finds_the_step_before_of_matrices():
+    link = "lt[p,r]*near[p,r,2]"
+    for left, right, free in (
+        (f"sum(p,h: A[r,f,h]*{link}*decay(A)[p,s,h,g])", "lt[s,r]*decay(A)[r,s,f,g]", "r,s,f,g"),
+        (
+            f"A[r,f,g]*(1 - sum(p: {link})) + sum(p,h: A[r,f,h]*{link}*decay(A)[p,-,h,g])",
+            "decay(A)[r,-,f,g]",
+            "r,f,g",
+        ),
+    ):
+        sides = [
+            ta.parse(side, {"s,r,p": "n ordered", "f,g,h": "d"}, free=free.split(","), tensors={"A": "n d d"})
+            for side in (left, right)
+        ]
+        verdict = ta.prove(*sides)
+        assert verdict.status == "proved", verdict.explain()
+        assert "finds the step before" in verdict.explain()
