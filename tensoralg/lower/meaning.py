@@ -85,7 +85,7 @@ def read_program(
     >>> print(*read_program(Program((("A", A.legs),), (), (step,), ("x0",)), {"A": A}, [T.indices("t")]))
     out[t] = sum(i3: A[t,i3])
     """
-    reader = _Reader(program)
+    reader = StepReader(program)
     for name, axes in program.inputs:
         indices = reader.fresh(axes)
         _require(name in tensors and tensors[name].legs == axes, f"input {name} is not the tensor of that name")
@@ -102,7 +102,9 @@ def _require(condition: bool, complaint: str) -> None:
 
 
 @dataclass
-class _Reader:
+class StepReader:
+    """Reads the steps of a program one after the other; `values` are the meanings so far."""
+
     program: Program
     values: dict[str, Meaning] = field(default_factory=dict)
     places: dict[str, Index] = field(default_factory=dict)  # the variables of the loop around a step
