@@ -82,7 +82,8 @@ def distribute(
     """
     ranks = Ranks(group, timeout)
     if isinstance(operator, StreamOperator):
-        if along is not None and str(along) not in (str(operator.stream.along), operator.stream.along.dimension.name):
+        clock = operator.stream.along
+        if along is not None and str(along) not in (str(clock), str(clock.dimension)):
             raise UsageError(f"a stream is cut along time, not {along}", remedy="leave out `along`")
         return SegmentedStream(operator, ranks)
     return ShardedOperator(operator, ranks, along, inputs, output)

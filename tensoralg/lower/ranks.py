@@ -131,12 +131,12 @@ class Ranks:
 
     def sum(self, array: torch.Tensor) -> torch.Tensor:
         """Return the sum over all ranks, for which gradients are summed over all ranks."""
-        found: torch.Tensor = _Sum.apply(array, self)
+        found: torch.Tensor = _Sum.apply(array, self)  # type: ignore[no-untyped-call]
         return found
 
     def gather(self, array: torch.Tensor, axis: int, lengths: Sequence[int]) -> torch.Tensor:
         """Return the parts of all ranks, which have the given lengths along an axis, one after the other."""
-        found: torch.Tensor = _Gather.apply(array, axis, tuple(lengths), self)
+        found: torch.Tensor = _Gather.apply(array, axis, tuple(lengths), self)  # type: ignore[no-untyped-call]
         return found
 
     def summed(self, array: torch.Tensor) -> torch.Tensor:
@@ -159,25 +159,20 @@ class Ranks:
 
     def exchange(self, arrays: Arrays | None, like: Arrays, to: int | None, source: int | None) -> Arrays | None:
         """Send arrays to one rank and return those that another sends, of the shapes of `like`; None for no rank."""
-        if not self._is_rank(to) or arrays is None:
-            to = None
         works, received = [], None
         if to is not None and arrays is not None:
             message = torch.cat([array.reshape(-1) for array in arrays])
             works.append(dist.P2POp(dist.isend, message, group=self.group, group_peer=to))
-        if self._is_rank(source):
+        if source is not None:
             received = like[0].new_empty(sum(array.numel() for array in like))
             works.append(dist.P2POp(dist.irecv, received, group=self.group, group_peer=source))
-        what = "exchange states with " + " and ".join(f"rank {r}" for r in (to, source) if self._is_rank(r))
+        what = "exchange states with " + " and ".join(f"rank {r}" for r in (to, source) if r is not None)
         if works:
             self._run(what, lambda: dist.batch_isend_irecv(works))
         if received is None:
             return None
         parts = received.split([array.numel() for array in like])
         return [part.view(array.shape) for part, array in zip(parts, like, strict=True)]
-
-    def _is_rank(self, rank: int | None) -> bool:
-        return rank is not None and 0 <= rank < self.size
 
     def before(self, own: Arrays, first: Arrays, static: Arrays, merge: Merge, backward: bool = False) -> Arrays:
         """Return the merged arrays of the ranks before this one, in the order of ranks or backward.
@@ -195,7 +190,8 @@ class Ranks:
         backward : bool
             Whether the last rank is the first in time.
         """
-        found: tuple[torch.Tensor, ...] = _Before.apply(self, merge, backward, len(own), *own, *first, *static)
+        arrays = (*own, *first, *static)
+        found: tuple[torch.Tensor, ...] = _Before.apply(self, merge, backward, len(own), *arrays)  # type: ignore[no-untyped-call]
         return list(found)
 
 
@@ -232,12 +228,11 @@ class _Before(torch.autograd.Function):
     ) -> tuple[torch.Tensor, ...]:
         own, first, static = (list(arrays[a:b]) for a, b in ((0, count), (count, 2 * count), (2 * count, None)))
         place, turn = _order(ranks, backward)
-        here = ranks.exchange(own, own, turn(place + 1), turn(place - 1)) or first
+        begin = schedule(place, ranks.size)[0]
+        here = ranks.exchange(own, own, *map(turn, begin)) or first
         rounds: list[Any] = []
-        for step in _steps(ranks.size):
-            sends, takes = place > 0 and place + step < ranks.size, place - step > 0
-            ends = turn(place + step) if sends else None, turn(place - step) if takes else None
-            left = ranks.exchange(here, here, *ends)
+        for ends in schedule(place, ranks.size)[1:]:
+            left = ranks.exchange(here, here, *map(turn, ends))
             if left is None:
                 rounds.append((ends, None, None))
                 continue
@@ -246,7 +241,7 @@ class _Before(torch.autograd.Function):
                 merged = merge(leaves[:count], leaves[count : 2 * count], leaves[2 * count :])
             here = [array.detach() for array in merged]
             rounds.append((ends, leaves, merged))
-        ctx.ranks, ctx.rounds, ctx.count, ctx.ends = ranks, rounds, count, (turn(place + 1), turn(place - 1))
+        ctx.ranks, ctx.rounds, ctx.count, ctx.begin, ctx.turn = ranks, rounds, count, begin, turn
         ctx.static, ctx.own = static, own
         return tuple(array.clone() for array in here)
 
@@ -262,30 +257,38 @@ class _Before(torch.autograd.Function):
                 found = [torch.zeros_like(x) if g is None else g for g, x in zip(pulled, leaves, strict=True)]
                 back, now = found[:count], found[count : 2 * count]
                 static = [a + b for a, b in zip(static, found[2 * count :], strict=True)]
-            passed = ranks.exchange(back, now, source, to)
+            passed = ranks.exchange(back, now, ctx.turn(source), ctx.turn(to))
             now = now if passed is None else [a + b for a, b in zip(now, passed, strict=True)]
-        to, source = ctx.ends
+        to, source = map(ctx.turn, ctx.begin)
         own = ranks.exchange(now, now, source, to)
         gradient = own or [torch.zeros_like(x) for x in ctx.own]
         return None, None, None, None, *gradient, *[None] * count, *static
 
 
-def _order(ranks: Ranks, backward: bool) -> tuple[int, Callable[[int], int]]:
-    """Return the place of this rank in time, and the rank at a place (none at places outside)."""
+def _order(ranks: Ranks, backward: bool) -> tuple[int, Callable[[int | None], int | None]]:
+    """Return the place of this rank in time, and the rank at a place."""
     last = ranks.size - 1
-    turn = (lambda place: last - place) if backward else (lambda place: place)
-    return turn(ranks.rank), turn
+
+    def turn(place: int | None) -> int | None:
+        return place if place is None or not backward else last - place
+
+    return last - ranks.rank if backward else ranks.rank, turn
 
 
-def _steps(size: int) -> list[int]:
-    """Return how far states go in every round but the first.
+def schedule(place: int, size: int) -> list[tuple[int | None, int | None]]:
+    """Return to which place one sends what it has in every round of a scan, and from which it takes; None for none.
 
     Examples
     --------
-    >>> _steps(2), _steps(3), _steps(1024)[-1], len(_steps(1024))
-    ([], [1], 512, 10)
+    >>> schedule(0, 4), schedule(1, 4)
+    ([(1, None), (None, None), (None, None)], [(2, 0), (2, None), (3, None)])
     """
     steps = [1]
     while steps[-1] < size - 1:
         steps.append(2 * steps[-1])
-    return steps[:-1]
+    found: list[tuple[int | None, int | None]] = []
+    for k, step in enumerate([1, *steps[:-1]]):
+        begins = 1 if k else 0  # after the first round, the first place has nothing to pass on
+        to = place + step if place >= begins and place + step < size else None
+        found.append((to, place - step if place - step >= begins else None))
+    return found

@@ -45,8 +45,8 @@ def prove_sharded(
         ranks.do(item)
     found = []
     for definition, (name, axis) in zip(definitions, sharded.results, strict=True):
-        own = moved.expr(definition)
-        own = Definition(own.legs, _resized(own.body, sizes), own.name)
+        legs = tuple(map(moved.index, definition.legs))
+        own = Definition(legs, _resized(moved.expr(definition.body), sizes), definition.name)
         found += [_proved(*ranks.claim(own, rank, name, axis)) for rank in range(2)]
     return tuple(found)
 

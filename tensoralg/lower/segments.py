@@ -176,7 +176,7 @@ class SegmentedStream(torch.nn.Module):
         place = self._places.get(name)
         if place is None:
             return array.unsqueeze(array.dim() - legs)
-        cut = array.narrow(place, 0, chunks * CHUNK).unflatten(place, (chunks, CHUNK))
+        cut: torch.Tensor = array.narrow(place, 0, chunks * CHUNK).unflatten(place, (chunks, CHUNK))
         return cut.movedim(place - 1, -legs - 1)
 
     @staticmethod
@@ -189,7 +189,8 @@ class SegmentedStream(torch.nn.Module):
 
     @staticmethod
     def _every_second(array: torch.Tensor, legs: int, first: int, pairs: int) -> torch.Tensor:
-        return array.narrow(-legs - 1, 0, 2 * pairs).unflatten(-legs - 1, (pairs, 2)).select(-legs - 1, first)
+        paired: torch.Tensor = array.narrow(-legs - 1, 0, 2 * pairs).unflatten(-legs - 1, (pairs, 2))
+        return paired.select(-legs - 1, first)
 
 
 def refuse(ranks: Ranks, error: TensoralgError, given: Sequence[Any]) -> None:

@@ -27,6 +27,7 @@ from typing import Any
 import sympy
 
 from tensoralg.lower.program import (
+    AddProduct,
     Arg,
     Axes,
     Binary,
@@ -160,12 +161,11 @@ def shard(
     for step in program.steps:
         machine.do(step)
     results = []
-    for name, axis in zip(program.results, outputs, strict=True):
+    for name, wanted in zip(program.results, outputs, strict=True):
         found = machine.current(name)
-        if axis is None:
+        if machine.cut[found] != wanted:
             found = machine.whole(found)
-        elif machine.cut[found] != axis:
-            found = machine.part(machine.whole(found), axis)
+            found = found if wanted is None else machine.part(found, wanted)
         results.append((found, machine.cut[found]))
     own = {} if whole else dict(inputs)
     return Sharded(program, space, machine.own, own, machine.live(results), tuple(results))
@@ -398,6 +398,6 @@ def renamed_op(op: Op, names: Mapping[str, str]) -> Op:
         body = tuple(replace(s, op=renamed_op(s.op, names), frees=s.frees) for s in op.body)
         last = replace(op.last, op=renamed_op(op.last.op, names))
         return replace(op, body=body, last=last, numbers=tuple(map(new, op.numbers)))
-    if isinstance(op, Literal | One) or not hasattr(op, "source"):
-        return op
-    return replace(op, source=new(op.source))
+    if isinstance(op, AddProduct):
+        return AddProduct(new(op.added), replace(op.product, operands=tuple(map(new, op.product.operands))))
+    return op if isinstance(op, Literal | One) else replace(op, source=new(op.source))

@@ -1,4 +1,4 @@
-"""What every rank of a group does in `test_distributed`; started by torchrun.  It ends with the code 0 if all is right."""
+"""What every rank of a group does in `test_distributed`; started by torchrun, it ends with 0 if all is right."""
 
 from __future__ import annotations
 
@@ -232,13 +232,13 @@ def what_is_sent() -> None:
     ranks = Ranks()
     n, d = 4 * ranks.size, 3
 
-    def compare(operator: Operator, module: Any, inputs: dict[str, torch.Tensor], planned: Any) -> None:
+    def compare(module: Any, inputs: dict[str, torch.Tensor], planned: Any, values: dict[str, int]) -> None:
         SENT["elements"] = 0.0
         module(**inputs)
         most = torch.tensor(SENT["elements"], dtype=torch.float64)
         dist.all_reduce(most, dist.ReduceOp.MAX)
-        values = {"n": n, "d": d, "e": 3, "P": ranks.size}
-        assert float(most) == pytest.approx(float(planned.subs({s: values[str(s)] for s in planned.free_symbols})))
+        at = {symbol: {**values, "P": ranks.size}[str(symbol)] for symbol in planned.free_symbols}
+        assert float(most) == pytest.approx(float(planned.subs(at)))
 
     sizes = {"n": n, "d": d, "P": ranks.size}
     for text, inputs in ((LINEAR, "sharded"), (ATTENTION, "sharded"), (LINEAR, "whole"), (CAUSAL, {"Q": 0})):
@@ -247,15 +247,12 @@ def what_is_sent() -> None:
         part = slice(4 * ranks.rank, 4 * ranks.rank + 4)
         cuts = given if inputs == "sharded" else inputs if isinstance(inputs, dict) else {}
         mine = {name: x[part] if name in cuts else x for name, x in given.items()}
-        compare(
-            operator, distribute(operator, along="n", inputs=inputs), mine,
-            communication(operator, sizes, along="n", inputs=inputs),
-        )  # fmt: skip
+        planned = communication(operator, sizes, along="n", inputs=inputs)
+        compare(distribute(operator, along="n", inputs=inputs), mine, planned, sizes)
     for name in ("scalar gate", "second order"):
         stream = operator_of(name)
         mine = cut(stream, draw(stream, n), 4 * ranks.rank, 4 * ranks.rank + 4)
-        planned = communication(stream).subs("d", 2)
-        compare(stream, distribute(stream), mine, planned)
+        compare(distribute(stream), mine, communication(stream), {"d": 2, "e": 3})
 
 
 # a rank that is lost
