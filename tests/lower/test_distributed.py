@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import sympy
-import torch
 
 import tensoralg as ta
 from tensoralg.errors import UnknownName, UsageError, ValidationFailed
 from tensoralg.lower import communication, compile, distribute, process_group
 from tensoralg.lower.distributed import ShardingPlan
 from tensoralg.lower.recombine import prove_sharded
-from tensoralg.lower.sharding import Exchange, Sharded
+from tensoralg.lower.sharding import Exchange, Sharded, renamed_op
 
 INDICES = {"t,s,u,v": "n ordered", "f,g,h,e": "d"}
 SCRIPT = Path(__file__).parent / "ranks_script.py"
@@ -96,25 +97,17 @@ def test_programs_over_ranks_without_one_of_their_exchanges_are_not_proved(name:
 
 
 def mutated(sharded: Sharded, position: int, item: Exchange) -> Sharded:
-    from dataclasses import replace
-
     if item.kind == "triangle":
         other = replace(item, lower=not item.lower)
         return replace(sharded, items=(*sharded.items[:position], other, *sharded.items[position + 1 :]))
     # the ranks' results are not added
     items = [
-        other if isinstance(other, Exchange) else replace(other, op=_reading(other.op, item.name, item.source))
+        other if isinstance(other, Exchange) else replace(other, op=renamed_op(other.op, {item.name: item.source}))
         for other in sharded.items
         if other != item
     ]
     results = tuple((item.source if name == item.name else name, axis) for name, axis in sharded.results)
     return replace(sharded, items=tuple(items), results=results)
-
-
-def _reading(op: object, old: str, new: str) -> object:
-    from tensoralg.lower.sharding import renamed_op
-
-    return renamed_op(op, {old: new})  # type: ignore[arg-type]
 
 
 def test_what_is_sent_is_a_polynomial() -> None:
@@ -128,5 +121,11 @@ def test_what_is_sent_is_a_polynomial() -> None:
         communication(compile(ta.stream(ta.parse(TEXTS["causal"], indices=INDICES))), scan="star")
 
 
-def test_cpu_and_cuda_have_their_backends() -> None:
-    assert torch.distributed.is_gloo_available()
+@pytest.mark.parametrize(("device", "backend"), [("cpu", "gloo"), ("cuda:0", "nccl")])
+def test_devices_have_their_backends(device: str, backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setattr("torch.cuda.set_device", lambda _: None)
+    monkeypatch.setattr("torch.distributed.init_process_group", lambda name, timeout: made.append((name, timeout)))
+    process_group(device, timeout=7)
+    assert made == [(backend, timedelta(seconds=7))]
