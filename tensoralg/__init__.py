@@ -44,7 +44,9 @@ __version__ = "0.1.0"
 # Floors that are not needed to state, prove and price a claim are imported when first used.  `plan` and `stream` are
 # not among them: importing a room of that name later would put the module in the place of the function.
 _LAZY = {
+    "communication": "tensoralg.lower",
     "compile": "tensoralg.lower",
+    "distribute": "tensoralg.lower",
     "verify": "tensoralg.lower",
     "verify_gradient": "tensoralg.lower",
     "Operator": "tensoralg.lower",
@@ -101,6 +103,7 @@ __all__ = [
     "Verdict",
     "check",
     "claim",
+    "communication",
     "compile",
     "cost",
     "curry",
@@ -111,6 +114,7 @@ __all__ = [
     "derivative",
     "dims",
     "direct_sum",
+    "distribute",
     "duality",
     "einsum",
     "einsum_string",

@@ -24,6 +24,7 @@ __all__ = [
     "InvalidExpression",
     "InvalidSize",
     "LegCountMismatch",
+    "LostRank",
     "MemoryLimit",
     "MissingDependency",
     "MissingSize",
@@ -32,6 +33,7 @@ __all__ = [
     "NotMultilinear",
     "NotStreamable",
     "ParseError",
+    "RanksDisagree",
     "ShadowedIndex",
     "ShapeMismatch",
     "SpaceMismatch",
@@ -198,6 +200,14 @@ class NotStreamable(TensoralgError):
 
 class ValidationFailed(TensoralgError):
     """A program could not be proved equal to its definition, so it is not returned."""
+
+
+class LostRank(TensoralgError):
+    """A rank of a process group failed or did not answer in time; the group cannot be used any more."""
+
+
+class RanksDisagree(TensoralgError):
+    """The ranks of a process group were given inputs that do not belong together."""
 
 
 class ClaimError(TensoralgError):

@@ -1,10 +1,12 @@
 """Lowering: definitions to validated torch kernels, and kernels checked against their definitions."""
 
 from tensoralg.lower.compile import compile
+from tensoralg.lower.distributed import communication, distribute
 from tensoralg.lower.flops import Cost, count, custom_mapping
 from tensoralg.lower.gradients import GradientReport, verify_gradient
 from tensoralg.lower.memory import Memory, track
 from tensoralg.lower.operator import Operator
+from tensoralg.lower.ranks import process_group
 from tensoralg.lower.streams import StreamOperator
 from tensoralg.lower.verify import Report, verify
 
@@ -15,9 +17,12 @@ __all__ = [
     "Operator",
     "Report",
     "StreamOperator",
+    "communication",
     "compile",
     "count",
     "custom_mapping",
+    "distribute",
+    "process_group",
     "track",
     "verify",
     "verify_gradient",

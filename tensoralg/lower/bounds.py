@@ -13,6 +13,8 @@ run in float64, and E, for the arithmetic of the kernel.  For one operation on c
 * ``exp``: ``exp(x) (exp(E) - 1) + c exp(x + E)``, c the assumed accuracy of exp;
 * other functions: by their range on the ball;
 * decay: see `lower.products`;
+* a loop that sums: the products of all slices are the terms of one sum, in some order, that is rounded to the
+  format after each slice;
 * softmax: the computed shift m cancels exactly, a weight has the log-error ``l = E + u |x - m| + c``, the
   denominator the log-error ``log(sum(p exp(l)))``, and contains exp(0) = 1, so that underflow is
   harmless (P. Blanchard, D. J. Higham, N. J. Higham, *Accurately computing the log-sum-exp and softmax
@@ -24,6 +26,7 @@ bound is infinite where nothing can be said: overflow, ``k u >= 1``, a denominat
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -48,6 +51,7 @@ from tensoralg.lower.program import (
     Function,
     Indicator,
     Literal,
+    Loop,
     One,
     Paths,
     Power,
@@ -146,8 +150,11 @@ class Enclosure:
         self.program, self.machine = program, machine
         self.reference = machine if joint else arithmetic(torch.float64, "cpu")
         self.writer = Writer(program)
-        self.lines = {step.name: compile(self._line(step), step.name, "eval") for step in program.steps}
-        ops = [s.op.product if isinstance(s.op, AddProduct) else s.op for s in program.steps]
+        loops = [step.op for step in program.steps if isinstance(step.op, Loop)]
+        steps = [s for s in program.steps if not isinstance(s.op, Loop)] + [s for loop in loops for s in loop.body]
+        steps += [loop.last for loop in loops]  # which have no names
+        self.lines = {step.name or step: compile(self._line(step), step.name or "last", "eval") for step in steps}
+        ops = [s.op.product if isinstance(s.op, AddProduct) else s.op for s in steps]
         self.texts = {op: einsum_text(op).strip('"') for op in ops if isinstance(op, Einsum)}
         self.sizes: Mapping[str, int] = {}
         self.values: dict[str, Tensor] = {}
@@ -171,12 +178,13 @@ class Enclosure:
             self._keep(name, array if isinstance(array, Ball) else Ball.exact(array))
         for step in self.program.steps:
             self._enclose(step)
-            for name in step.frees:
-                del self.values[name]
-                self.balls.pop(name, None)
+            self._forget(step)
         return tuple(self.balls[name] for name in self.program.results)
 
     def _enclose(self, step: Step) -> None:
+        if isinstance(step.op, Loop):
+            self._keep(step.name, self._loop(step, step.op))
+            return
         mid = self._run(step, self.values)
         if mid.dtype == torch.bool:
             self.values[step.name] = mid
@@ -188,6 +196,44 @@ class Enclosure:
             ball = replace(ball, error=self._finite(ball, self._spread(step, self.machine, ball), self.machine))
         self._keep(step.name, ball)
 
+    def _loop(self, step: Step, op: Loop) -> Ball:
+        """Return the ball of a loop: those of slices in their places, or that of one sum over all that they add."""
+        shape = [size_of(space.dimension, self.sizes) for space in step.axes]
+        adds = len(op.variables) > op.kept and isinstance(op.last.op, Einsum)
+        mid, radius, error, computed = (torch.zeros(shape, dtype=torch.float64) for _ in range(4))
+        terms = 0
+        for place in itertools.product(*(range(size_of(space.dimension, self.sizes)) for _, space in op.variables)):
+            self.globals.update({name: k for (name, _), k in zip(op.variables, place, strict=True)})
+            for inner in op.body:
+                self._enclose(inner)
+                self._forget(inner)
+            at = place[: op.kept]
+            value = self._run(op.last, self.values)
+            mid[at] += value
+            spreads = [self._slice(op.last, adds, value, machine) for machine in (self.reference, self.machine)]
+            radius[at] += spreads[0][0]
+            error[at] += spreads[1][0]
+            computed[at] += torch.maximum(spreads[0][1], spreads[1][1])
+            terms += self._terms(op.last.op) if isinstance(op.last.op, Einsum) and adds else 0
+            self._forget(op.last)
+        if adds:
+            radius = rounded_sum(radius, computed, terms, self.reference)
+            error = rounded_sum(error, computed, terms, self.machine)
+        ball = replace(Ball.exact(mid), radius=self._finite(Ball.exact(mid), radius, self.reference))
+        error = ball.radius if self.machine is self.reference else self._finite(ball, error, self.machine)
+        return replace(ball, error=error)
+
+    def _slice(self, last: Step, adds: bool, value: Tensor, machine: Arithmetic) -> tuple[Tensor, Tensor]:
+        """Return what the last step of a slice has as its error (in a sum: passes on), and its absolute products."""
+        if adds and isinstance(last.op, Einsum):
+            return self._products(last.op, machine.operand, machine)
+        return self._spread(last, machine, Ball.exact(value)), torch.zeros_like(value)
+
+    def _forget(self, step: Step) -> None:
+        for name in step.frees:
+            del self.values[name]
+            self.balls.pop(name, None)
+
     def _line(self, step: Step) -> str:
         if isinstance(step.op, Triangle):
             step = replace(step, op=replace(step.op, in_place=False))
@@ -197,7 +243,7 @@ class Enclosure:
 
     def _run(self, step: Step, values: Mapping[str, Any]) -> Tensor:
         """Return the value of a step: its own line of source, in float64, which overwrites nothing."""
-        return eval(self.lines[step.name], self.globals, dict(values))  # type: ignore[no-any-return]
+        return eval(self.lines[step.name or step], self.globals, dict(values))  # type: ignore[no-any-return]
 
     def _finite(self, ball: Ball, error: Tensor, machine: Arithmetic) -> Tensor:
         """Return the error, infinite where the computed value may overflow or nothing is known."""
@@ -241,18 +287,14 @@ class Enclosure:
             return self._softmax(op, rank, machine, result)
         if isinstance(op, Where):
             return self._run(step, {**self.values, op.source.name: self._operand(op.source.name, machine).error})
+        assert not isinstance(op, Loop)
         return self._run(step, {op.source: self._operand(op.source, machine).error})
 
     def _einsum(self, op: Einsum, machine: Arithmetic) -> Tensor:
         text = self.texts[op]
         sides = [self._operand(name, machine) for name in op.operands]
-        extents = {
-            k: n
-            for name, ks in zip(op.operands, op.labels, strict=True)
-            for k, n in zip(ks, self.values[name].shape, strict=True)
-        }
-        terms = math.prod(n for label, n in extents.items() if label not in op.output)
-        summed = set(extents) != set(op.output)
+        terms = self._terms(op)
+        summed = {label for labels in op.labels for label in labels} != set(op.output)
         if len(sides) == 1:
             error = torch.einsum(text, sides[0].error)
             if not summed:
@@ -263,6 +305,15 @@ class Enclosure:
             )
         inherited, computed = self._products(op, machine.operand if summed else 0.0, machine)
         return rounded_sum(inherited, computed, terms, machine)
+
+    def _terms(self, op: Einsum) -> int:
+        """Return the length of the sum in a contraction."""
+        extents = {
+            k: n
+            for name, ks in zip(op.operands, op.labels, strict=True)
+            for k, n in zip(ks, self.values[name].shape, strict=True)
+        }
+        return math.prod(n for label, n in extents.items() if label not in op.output)
 
     def _products(self, op: Einsum, operand: float, machine: Arithmetic) -> tuple[Tensor, Tensor]:
         """Return the error that two operands pass on to a contraction, and the sum of its absolute products."""

@@ -29,6 +29,7 @@ def compile_definitions(
     parameters: Mapping[str, Any] | None = None,
     single: bool = False,
     fused: bool = False,
+    memory_limit: Any = None,
 ) -> Operator:
     """Return the operator of some definitions: plan, lower, emit, read back, prove.
 
@@ -45,10 +46,12 @@ def compile_definitions(
     fused : bool
         Whether products of matrices are added at once and overwritten (see `lower.fuse`); what runs then needs
         less memory than the plan says.
+    memory_limit : int or sympy polynomial, optional
+        Elements that the largest intermediate may have.
 
     Raises
     ------
-    ValidationFailed, MissingSize, InvalidExpression
+    ValidationFailed, MissingSize, InvalidExpression, MemoryLimit
         As :func:`tensoralg.lower.compile`.
     """
     unified, _ = unify(Definition(one.free_indices, one.body, getattr(one, "name", "out")) for one in exprs)
@@ -57,7 +60,7 @@ def compile_definitions(
     names = set().union(*map(all_dimensions, definitions))
     fixed = check_sizes(sizes, names)
     computed = definitions[0] if single else definitions
-    found = plan(computed, fixed)
+    found = plan(computed, fixed, memory_limit=memory_limit)
     inputs = [(tensor.name, tensor.legs) for tensor in tensors]
     choices = found.programs[:MOST_PROGRAMS]
     programs = [lower(choice.order.root, inputs, choice.order.trees, fixed) for choice in choices]

@@ -18,6 +18,7 @@ def compile(
     sizes: Mapping[str, int] | None = None,
     form: str | None = None,
     parameters: Mapping[str, Any] | None = None,
+    memory_limit: Any = None,
 ) -> Operator:
     """Return a torch module that computes an expression, proved equal to it.
 
@@ -32,6 +33,9 @@ def compile(
         The form in which a stream runs (None chooses by the number of tokens); a plain expression has one form.
     parameters : mapping of str to array_like, optional
         Initial values of tensors that become parameters of the module.
+    memory_limit : int or sympy polynomial, optional
+        Elements that the largest intermediate may have, for each place of the batch: contractions are done in
+        slices, in loops, where that is needed.  Loops over a symbolic size are unrolled by `torch.export`.
 
     Raises
     ------
@@ -41,6 +45,8 @@ def compile(
         If the program needs a size that no input tells.
     InvalidExpression
         If the expression cannot be lowered.
+    MemoryLimit
+        If no slices keep to the memory limit.
 
     Examples
     --------
@@ -61,10 +67,19 @@ def compile(
     >>> compile([weights, totals])(torch.ones(2), torch.zeros(2))
     (tensor([[1., 1.],
             [1., 1.]]), tensor([2., 2.]))
+
+    In less memory (the scores of all tokens have 25 elements):
+
+    >>> compile(O, sizes={"n": 5, "d": 8}, memory_limit=40).plan.largest
+    40
     """
     if isinstance(expr, Stream):
         if form not in FORMS:
             raise UsageError(f"there is no form {form!r}", remedy=FORMS_REMEDY)
+        if memory_limit is not None:
+            raise UsageError(
+                "a stream has no memory limit", remedy='it keeps to one chunk, or form="recurrent" to one token'
+            )
         return StreamOperator(expr, sizes, form, parameters or {})
     several = isinstance(expr, Sequence)
     exprs: list[Any] = list(expr) if isinstance(expr, Sequence) else [expr]
@@ -75,4 +90,4 @@ def compile(
         raise InvalidExpression("there is nothing to compile", remedy="give at least one expression")
     if form not in (None, "parallel"):
         raise UsageError(f"the form {form!r} is for streams", remedy='a plain expression compiles as "parallel"')
-    return compile_definitions(exprs, sizes, parameters, single=not several)
+    return compile_definitions(exprs, sizes, parameters, single=not several, memory_limit=memory_limit)

@@ -15,6 +15,7 @@ import sympy
 from tensoralg.errors import InvalidExpression
 from tensoralg.expr.nodes import Apply, Number, Pow, Size
 from tensoralg.lower.helpers import HELPERS, TEXTS
+from tensoralg.lower.loops import LOOP_TEXTS, loop_lines
 from tensoralg.lower.program import (
     FLAGS,
     AddProduct,
@@ -25,6 +26,7 @@ from tensoralg.lower.program import (
     Function,
     Indicator,
     Literal,
+    Loop,
     One,
     Op,
     Paths,
@@ -32,6 +34,7 @@ from tensoralg.lower.program import (
     Program,
     Repeat,
     Scale,
+    Select,
     SizeSource,
     Split,
     Step,
@@ -92,6 +95,8 @@ def emit(programs: Sequence[Program], costs: Sequence[sympy.Expr], header: str) 
     if any("reciprocal(" in body for body in bodies):
         parts.append(RECIPROCAL)
     parts += [f"\n{TEXTS[name]}" for name in HELPERS if any(f" {name}(" in body for body in bodies)]
+    if any(" = zeros(" in body for body in bodies):
+        parts += [f"\n{text}" for text in LOOP_TEXTS.values()]
     parts += [f"\n{body}" for body in bodies]
     if several:
         parts.append("\n" + emit_choice(programs, costs))
@@ -103,7 +108,10 @@ def emit_function(program: Program, name: str) -> str:
     writer = Writer(program)
     lines = [writer.signature(name), *(writer.size(s) for s in program.sizes)]
     for step in program.steps:
-        lines.append(f"{step.name}: {axes_text(step.axes)} = {writer.operation(step)}")
+        if isinstance(step.op, Loop):
+            lines += loop_lines(writer, step, step.op, axes_text, einsum_text)
+        else:
+            lines.append(f"{step.name}: {axes_text(step.axes)} = {writer.operation(step)}")
         if step.frees:
             lines.append(f"del {', '.join(step.frees)}")
     return "\n    ".join([*lines, f"return {', '.join(program.results)}"]) + "\n"
@@ -191,6 +199,8 @@ class Writer:
             return self.take(op)
         if isinstance(op, Repeat):
             return self.repeat(step, op)
+        if isinstance(op, Select):
+            return f"{op.source}.select({op.axis - rank - 1}, {op.variable})"
         if isinstance(op, Where):
             return f"torch.where({self.place(op.mask, rank)}, {self.place(op.source, rank)}, 0)"
         if isinstance(op, Triangle):
@@ -207,6 +217,8 @@ class Writer:
             return f"torch.pow({op.source}, {op.exponent})"
         if isinstance(op, Paths):
             return self.paths(step, op)
+        if isinstance(op, Loop):
+            raise InvalidExpression("a loop is no single operation", remedy="this is a fault of emission")
         inner = self.place(op.source, rank)
         for mask in op.masks:
             inner = f"torch.where({self.place(mask, rank)}, {inner}, -math.inf)"

@@ -33,6 +33,7 @@ FREE = frozenset(
         "cat",
         "clone",
         "contiguous",
+        "copy_",
         "detach",
         "diagonal",
         "empty",
@@ -42,7 +43,9 @@ FREE = frozenset(
         "full",
         "lift_fresh",
         "movedim",
+        "logical_not",
         "narrow",
+        "new_zeros",
         "ones",
         "ones_like",
         "permute",
@@ -62,7 +65,22 @@ FREE = frozenset(
     }
 )
 POINTWISE = frozenset(
-    {"add", "cumprod", "div", "exp", "log", "masked_fill", "neg", "pow", "reciprocal", "relu", "sqrt", "sub", "where"}
+    {
+        "add",
+        "cumprod",
+        "div",
+        "exp",
+        "log",
+        "masked_fill",
+        "masked_fill_",
+        "neg",
+        "pow",
+        "reciprocal",
+        "relu",
+        "sqrt",
+        "sub",
+        "where",
+    }
 )
 MASKS = frozenset({"tril", "tril_", "triu", "triu_"})  # of numbers they select, of truth values they make a 0/1 array
 
@@ -92,6 +110,10 @@ def _product(left: Any, right: Any, *_: Any, out_shape: Any, **__: Any) -> int:
     return _size(out_shape) if isinstance(right, torch.Size) and isinstance(left, torch.Size) else 0
 
 
+def _added_product(*_: Any, out_shape: Any, **__: Any) -> int:
+    return 2 * _size(out_shape)
+
+
 def _matmul(left: Any, right: Any, *_: Any, out_shape: Any, **__: Any) -> int:
     return 2 * _size(out_shape) * int(left[-1])
 
@@ -114,6 +136,8 @@ def _attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
 
 FLOPS: Mapping[str, Callable[..., int]] = {
     "mul": _product,
+    "mul_": _product,
+    "addcmul_": _added_product,
     "sum": _reduction,
     "_softmax": _reduction,
     "mm": _matmul,
@@ -122,10 +146,21 @@ FLOPS: Mapping[str, Callable[..., int]] = {
     "dot": _dot,
     "addmm": _matmul_plus,
     "baddbmm": _matmul_plus,
+    "baddbmm_": _matmul_plus,
     "_scaled_dot_product_flash_attention_for_cpu": _attention,
 }
 ADDING = ("addmm", "baddbmm")
-SCORED_ZERO = ("mul", "sum", "_softmax", "mv", "dot", "_scaled_dot_product_flash_attention_for_cpu")
+SCORED_ZERO = (
+    "mul",
+    "mul_",
+    "addcmul_",
+    "baddbmm_",
+    "sum",
+    "_softmax",
+    "mv",
+    "dot",
+    "_scaled_dot_product_flash_attention_for_cpu",
+)
 
 
 def custom_mapping() -> dict[Any, Callable[..., int]]:

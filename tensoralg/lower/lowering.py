@@ -27,6 +27,7 @@ from tensoralg.lower.program import (
     Function,
     Indicator,
     Literal,
+    Loop,
     One,
     Op,
     Paths,
@@ -34,6 +35,7 @@ from tensoralg.lower.program import (
     Program,
     Repeat,
     Scale,
+    Select,
     SizeSource,
     Softmax,
     Split,
@@ -42,6 +44,7 @@ from tensoralg.lower.program import (
     Triangle,
     Where,
     is_free,
+    label_spaces,
     matrix_product,
     operands_of,
     parts_of,
@@ -51,7 +54,7 @@ from tensoralg.lower.program import (
 from tensoralg.lower.scales import sizes_in
 from tensoralg.plan import block as planned
 from tensoralg.plan.block import MINUS_ONE, ONE, Block, Contract, Operand, Pointwise, Quotient, Total, results
-from tensoralg.plan.slicing import Sliced
+from tensoralg.plan.slicing import Sliced, unsliced
 from tensoralg.plan.tree import Tree, is_mask, leaves, written
 from tensoralg.spaces import VectorSpace
 
@@ -144,6 +147,9 @@ def _needed_sizes(step: Step, axes: Mapping[str, Axes]) -> set[str]:
         return symbols_of([op.space]) | (sizes_in(op.width) if op.width is not None else set())
     if isinstance(op, Scale):
         return sizes_in(op.factor)
+    if isinstance(op, Loop):
+        extents = symbols_of([*step.axes, *(space for _, space in op.variables)])
+        return extents.union(*(_needed_sizes(inner, axes) for inner in op.body))
     if isinstance(op, Repeat):
         return symbols_of([step.axes[op.axis]])
     if isinstance(op, Paths):
@@ -258,13 +264,16 @@ class _Lowering:
         summing = set(wanted) != set(value.labels)
         return self._einsum([Labelled(self.number(value.name), value.labels) if summing else value], wanted)
 
-    def _einsum(self, operands: Sequence[Labelled], output: tuple[int, ...]) -> Labelled:
+    def _einsum_of(self, operands: Sequence[Labelled], output: tuple[int, ...]) -> Einsum:
         order: dict[int, int] = {}
         for operand in operands:
             for label in operand.labels:
                 order.setdefault(label, len(order))
         labels = tuple(tuple(order[label] for label in o.labels) for o in operands)
-        op = Einsum(tuple(o.name for o in operands), labels, tuple(order[label] for label in output))
+        return Einsum(tuple(o.name for o in operands), labels, tuple(order[label] for label in output))
+
+    def _einsum(self, operands: Sequence[Labelled], output: tuple[int, ...]) -> Labelled:
+        op = self._einsum_of(operands, output)
         if len(operands) == 2 and matrix_product(op) is None:
             swapped = Einsum(op.operands[::-1], op.labels[::-1], op.output)
             if matrix_product(swapped) is not None:
@@ -283,12 +292,10 @@ class _Lowering:
         factors = [self._factor(factor) for factor in block.factors]
         if factors:
             tree = self.trees.get(block, written(len(factors)))
-            if isinstance(tree, Sliced):
-                raise InvalidExpression(
-                    "an order that is sliced to keep to a memory limit has no program yet",
-                    remedy="plan without a memory limit, or with a larger one",
-                )
-            done = self._node(tree, factors, block.output)
+            if isinstance(tree, Sliced) and tree.labels:
+                done = self._sliced(tree, factors, block)
+            else:
+                done = self._node(unsliced(tree), factors, block.output)
         else:
             done = Labelled(self.do(One(), ()), ())
         if block.scale != ONE:
@@ -325,6 +332,104 @@ class _Lowering:
                 if mask.name in self.truths and set(mask.labels) <= set(other.labels):
                     return self._where(mask, other)
         return self._einsum([Labelled(self.number(o.name), o.labels) for o in (left, right)], kept)
+
+    # slices
+
+    def _sliced(self, order: Sliced, factors: Sequence[Labelled], block: Contract) -> Labelled:
+        """Return a contraction in slices: what has no sliced label is done before, the rest in a loop."""
+        cut, output = set(order.labels), block.output
+        parts = list(factors)
+        tree = self._prepared(order.tree, parts, cut, output)
+        if not isinstance(tree, tuple):
+            raise InvalidExpression("a contraction of one operand is sliced", remedy="this is a fault of the planner")
+        read = [part for k, part in enumerate(parts) if k in leaves(tree)]
+        if all(part.name in self.truths for part in read):
+            parts[leaves(tree)[0]] = Labelled(self.number(read[0].name), read[0].labels)
+            read[0] = parts[leaves(tree)[0]]
+        kept = [label for label in output if label in cut]
+        labels = [*kept, *(label for label in order.labels if label not in output)]
+        variables = {label: self._fresh(f"i{k}") for k, label in enumerate(labels)}
+        outside, names = (self.steps, self.names)
+        self.steps, self.names = [], dict(names)
+        last, own = self._slice(tree, parts, variables, output)
+        body = _live([*self.steps, last], [last.name])
+        self.steps, self.names = outside, names
+        *inner, last = freed(body, (), {})
+        numbers = dict.fromkeys(part.name for part in read if part.name not in self.truths)
+        spaces = tuple((name, block.spaces[label]) for label, name in variables.items())
+        loop = Loop(spaces, len(kept), tuple(inner), last, tuple(numbers))
+        done = self.do(loop, [*(block.spaces[label] for label in kept), *last.axes])
+        return Labelled(done, (*kept, *own))
+
+    def _prepared(self, tree: Tree, parts: list[Labelled], cut: set[int], output: tuple[int, ...]) -> Tree:
+        """Return the tree of a slice: results of what is done before it are further parts."""
+        inside = leaves(tree)
+        if any(cut.intersection(parts[k].labels) for k in inside):
+            if isinstance(tree, int):
+                return tree
+            left, right = (self._prepared(branch, parts, cut, output) for branch in tree)
+            return left, right
+        done = self._node(tree, parts, output)
+        for k in inside:
+            parts[k] = Labelled(parts[k].name, ())  # it is read, and its labels need no longer be kept
+        parts.append(done)
+        return len(parts) - 1
+
+    def _slice(
+        self, tree: tuple[Tree, ...], parts: Sequence[Labelled], variables: Mapping[int, str], output: tuple[int, ...]
+    ) -> tuple[Step, tuple[int, ...]]:
+        """Return the last step of a slice, and the labels of its value."""
+        views = list(parts)
+        for k in leaves(tree):
+            views[k] = self._selected(parts[k], variables)
+        for k in self._summing_masks(tree, parts, variables, output):
+            views[k] = Labelled(self.number(views[k].name), views[k].labels)
+        inner = tuple(label for label in output if label not in variables)
+        left, right = (self._node(branch, views, inner) for branch in tree)
+        carried = set(left.labels + right.labels)
+        if carried <= set(inner) and set(variables) <= set(output):
+            for mask, other in ((left, right), (right, left)):
+                if mask.name in self.truths and set(mask.labels) <= set(other.labels):
+                    source = Labelled(self.number(other.name), other.labels)
+                    where = Where(self.place(mask, other.labels), self.place(source, other.labels))
+                    return Step("", self.axes[source.name], where), other.labels
+        shared, rows, columns = (
+            [label for label in inner if (label in left.labels, label in right.labels) == sides]
+            for sides in ((True, True), (True, False), (False, True))
+        )
+        own = (*shared, *rows, *columns)
+        op = self._einsum_of([Labelled(self.number(o.name), o.labels) for o in (left, right)], own)
+        spaces = label_spaces(op, self.axes)
+        return Step("", tuple(spaces[label] for label in op.output), op), own
+
+    def _selected(self, part: Labelled, variables: Mapping[int, str]) -> Labelled:
+        """Return a part at the positions of the loops."""
+        name, labels = part.name, part.labels
+        for label in part.labels:
+            if label in variables:
+                axis, axes = labels.index(label), self.axes[name]
+                name = self.do(Select(name, axis, variables[label]), (*axes[:axis], *axes[axis + 1 :]))
+                labels = (*labels[:axis], *labels[axis + 1 :])
+        return Labelled(name, labels)
+
+    def _summing_masks(
+        self, tree: Tree, parts: Sequence[Labelled], cut: Iterable[int], output: tuple[int, ...]
+    ) -> list[int]:
+        """Return the masks that are joined in a step which sums a sliced label: a product, as the plan has it."""
+        if isinstance(tree, int):
+            return []
+        together = set(leaves(tree))
+        elsewhere = set(output).union(*(p.labels for k, p in enumerate(parts) if k not in together))
+        carried = {label for k in together for label in parts[k].labels}
+        summing = bool(carried & set(cut) - elsewhere)
+        masks = [k for k in tree if summing and isinstance(k, int) and parts[k].name in self.truths]
+        return [*masks, *(j for branch in tree for j in self._summing_masks(branch, parts, cut, output))]
+
+    def _fresh(self, name: str) -> str:
+        while name in self.taken:
+            name += "_"
+        self.taken.add(name)
+        return name
 
     def _where(self, mask: Labelled, other: Labelled) -> Labelled:
         source = Labelled(self.number(other.name), other.labels)

@@ -22,12 +22,14 @@ from tensoralg.lower.program import (
     Function,
     Indicator,
     Literal,
+    Loop,
     One,
     Paths,
     Power,
     Program,
     Repeat,
     Scale,
+    Select,
     Softmax,
     Split,
     Step,
@@ -84,19 +86,13 @@ def read_program(
     >>> print(*read_program(Program((("A", A.legs),), (), (step,), ("x0",)), {"A": A}, [T.indices("t")]))
     out[t] = sum(i3: A[t,i3])
     """
-    reader = _Reader(program)
+    reader = StepReader(program)
     for name, axes in program.inputs:
         indices = reader.fresh(axes)
         _require(name in tensors and tensors[name].legs == axes, f"input {name} is not the tensor of that name")
         reader.values[name] = Meaning(Entry(tensors[name], indices), indices)
     for step in program.steps:
-        reader.step = step
-        meaning = reader.read(step)
-        reader.agree([i.space for i in meaning.indices], step.axes)
-        reader.values[step.name] = meaning
-        for name in step.frees:
-            _require(name in reader.values and name not in dict(program.inputs), f"{name} cannot be deleted in {step}")
-            del reader.values[name]
+        reader.do(step)
     _require(len(legs) == len(program.results), f"it has the results {program.results} for {len(legs)} definitions")
     return tuple(reader.result(name, own) for name, own in zip(program.results, legs, strict=True))
 
@@ -107,11 +103,26 @@ def _require(condition: bool, complaint: str) -> None:
 
 
 @dataclass
-class _Reader:
+class StepReader:
+    """Reads the steps of a program one after the other; `values` are the meanings so far."""
+
     program: Program
     values: dict[str, Meaning] = field(default_factory=dict)
+    places: dict[str, Index] = field(default_factory=dict)  # the variables of the loop around a step
     step: Step | None = None
     count: int = 0
+
+    def do(self, step: Step) -> None:
+        """Read a step, and forget the values that it deletes."""
+        self.step = step
+        meaning = self.read(step)
+        self.agree([i.space for i in meaning.indices], step.axes)
+        self.values[step.name] = meaning
+        for name in step.frees:
+            _require(
+                name in self.values and name not in dict(self.program.inputs), f"{name} cannot be deleted in {step}"
+            )
+            del self.values[name]
 
     def fresh(self, axes: Sequence[VectorSpace]) -> tuple[Index, ...]:
         start = self.count
@@ -162,6 +173,10 @@ class _Reader:
             return self.add_product(op)
         if isinstance(op, Split | Take | Repeat):
             return self.view(op, step)
+        if isinstance(op, Select):
+            return self.select(op)
+        if isinstance(op, Loop):
+            return self.loop(op)
         if isinstance(op, Paths):
             return self.paths(op, step)
         if isinstance(op, Indicator):
@@ -239,6 +254,37 @@ class _Reader:
             parts = self.fresh((space.summands[op.position],))
             term = Injected(parts[0], op.position, space)
         return Meaning(source.at((*before, term, *after)), (*before, *parts, *after), source.truth)
+
+    def select(self, op: Select) -> Meaning:
+        source = self.values[op.source]
+        before, after = source.indices[: op.axis], source.indices[op.axis + 1 :]
+        _require(
+            op.variable in self.places and 0 <= op.axis < len(source.indices), f"nothing is selected in {self.step}"
+        )
+        place = self.places[op.variable]
+        self.agree([source.indices[op.axis].space], [place.space])
+        return Meaning(source.at((*before, place, *after)), (*before, *after), source.truth)
+
+    def loop(self, op: Loop) -> Meaning:
+        """The value of a slice as a function of the kept variables, summed over the others."""
+        step, before = self.step, set(self.values)
+        _require(not self.places and op.variables != () and op.last.name not in before, f"a loop in a loop in {step}")
+        places = self.fresh([space for _, space in op.variables])
+        self.places = dict(zip((name for name, _ in op.variables), places, strict=True))
+        _require(len(self.places) == len(places), f"two variables of one name in {step}")
+        _require(0 <= op.kept <= len(places), f"more variables kept than there are in {step}")
+        for inner in op.body:
+            _require(not before.intersection([inner.name, *inner.frees]), f"{inner} changes what is outside of {step}")
+            self.do(inner)
+        last = self.read(op.last)
+        self.agree([i.space for i in last.indices], op.last.axes)
+        names = {*op.numbers, *(name for name in operands_of(op) if not self.values[name].truth)}
+        _require(not last.truth and isinstance(op.last.op, Einsum | Where), f"no numbers in {step}")
+        _require(names == set(op.numbers) and names <= before, f"other operands than it reads in {step}")
+        _require(not before.intersection(op.last.frees), f"{op.last.frees} are deleted in {step}, but are from outside")
+        self.values = {name: value for name, value in self.values.items() if name in before}
+        self.places, self.step = {}, step
+        return Meaning(bind(places[op.kept :], last.term), (*places[: op.kept], *last.indices))
 
     def triangle(self, op: Triangle) -> Meaning:
         meaning = self.numbers(op.source)

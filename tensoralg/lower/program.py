@@ -21,6 +21,7 @@ Binary           ``x + y``, ``x - y``, ``x / y``                               0
 Function, Power  ``exp(x)``, ``log(x)``, ``sqrt(x)``, ``relu(x)``, ``x^k``    0, |result|
 Softmax          ``m exp(x) / sum(k: m exp(x))``                             |x|, (2 + masks) |x|
 Paths            ``decay(x)[t,s]``, x an input                               see `plan.graph`
+Loop, Select     ``sum(k: f(k))``, or f(i) as a function of i                 see `plan.slicing`
 ================ =========================================================== ====================
 
 The two operands of a pointwise operation are broadcast: an :class:`Arg` says which axes of the
@@ -47,8 +48,11 @@ from tensoralg.expr import Expr
 from tensoralg.lower.helpers import HELPERS
 from tensoralg.spaces import DirectSum, TensorProduct, VectorSpace
 
+LOOP_NAMES = ("zeros", "matrices", "placed", "add_into", "write_into", "keep_into", "range")
 FLAGS = ("plain", "fresh", "given")
-RESERVED = frozenset({"torch", "math", "max", "min", "reciprocal", "operator", "costs", "cheapest", *FLAGS, *HELPERS})
+RESERVED = frozenset(
+    {"torch", "math", "max", "min", "reciprocal", "operator", "costs", "cheapest", *FLAGS, *HELPERS, *LOOP_NAMES}
+)
 Axes = tuple[VectorSpace, ...]
 
 
@@ -199,8 +203,47 @@ class Paths:
     earlier: bool
 
 
-Shaping = Literal | Indicator | One | Split | Take | Repeat
-Op = Shaping | Einsum | AddProduct | Where | Triangle | Scale | Binary | Function | Power | Softmax | Paths
+@dataclass(frozen=True)
+class Select:
+    """A view in a slice: the part of an axis at the position of a loop's variable."""
+
+    source: str
+    axis: int
+    variable: str
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A step that is done for all positions of some variables.
+
+    Attributes
+    ----------
+    variables : tuple of (str, VectorSpace)
+        Names and spaces; at least one.
+    kept : int
+        How many of them, the first ones, are the first axes of the result; over the others it is a sum.
+    body : tuple of Step
+        What is done in a slice.
+    last : Step
+        The contraction (of two operands) or selection whose value a slice has.
+    numbers : tuple of str
+        The values from outside that hold numbers.
+    """
+
+    variables: tuple[tuple[str, VectorSpace], ...]
+    kept: int
+    body: tuple[Step, ...]
+    last: Step
+    numbers: tuple[str, ...]
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All that is done in a slice."""
+        return *self.body, self.last
+
+
+Shaping = Literal | Indicator | One | Split | Take | Repeat | Select
+Op = Shaping | Einsum | AddProduct | Where | Triangle | Scale | Binary | Function | Power | Softmax | Paths | Loop
 
 
 @dataclass(frozen=True)
@@ -235,7 +278,9 @@ class Program:
     @property
     def axes(self) -> dict[str, Axes]:
         """The axes of every value."""
-        return {**dict(self.inputs), **{step.name: step.axes for step in self.steps}}
+        loops = [step.op for step in self.steps if isinstance(step.op, Loop)]
+        inner = {step.name: step.axes for loop in loops for step in loop.body}
+        return {**dict(self.inputs), **{step.name: step.axes for step in self.steps}, **inner}
 
 
 def size_variable(inputs: Iterable[str], dimension: str) -> str:
@@ -284,6 +329,9 @@ def operands_of(op: Op) -> tuple[str, ...]:
         return op.left.name, op.right.name
     if isinstance(op, Softmax):
         return op.source.name, *(m.name for m in op.masks)
+    if isinstance(op, Loop):
+        made = {step.name for step in op.body}
+        return tuple(dict.fromkeys(name for step in op.steps for name in operands_of(step.op) if name not in made))
     if isinstance(op, Literal | One):
         return ()
     return (op.source,)
@@ -293,7 +341,7 @@ def is_free(op: Op) -> bool:
     """Whether an operation costs nothing: a literal or a view."""
     if isinstance(op, Einsum):
         return len(op.operands) == 1 and set(op.labels[0]) == set(op.output)
-    return isinstance(op, Literal | Indicator | One | Split | Take | Repeat)
+    return isinstance(op, Shaping)
 
 
 def matrix_product(op: Einsum) -> tuple[bool, bool] | None:

@@ -18,8 +18,10 @@ import sympy
 from tensoralg.errors import ValidationFailed
 from tensoralg.lower.emit import RECIPROCAL, emit_choice, triangle_text
 from tensoralg.lower.helpers import TEXTS
+from tensoralg.lower.loops import LOOP_TEXTS, read_loop
 from tensoralg.lower.program import (
     FLAGS,
+    RESERVED,
     AddProduct,
     Arg,
     Axes,
@@ -35,6 +37,7 @@ from tensoralg.lower.program import (
     Program,
     Repeat,
     Scale,
+    Select,
     SizeSource,
     Softmax,
     Split,
@@ -62,7 +65,7 @@ DECAYS = {
     "matrix_decay_to_end": (False, True),
     "matrix_decay_whole": (False, False),
 }
-CARRIED = {"reciprocal": RECIPROCAL, **TEXTS}
+CARRIED = {"reciprocal": RECIPROCAL, **TEXTS, **LOOP_TEXTS}
 HEAD = ("from __future__ import annotations", "import math", "import torch")
 
 
@@ -128,6 +131,7 @@ class _Reader:
         self.inputs: list[str] = []
         self.sizes: list[SizeSource] = []
         self.dimensions: dict[str, str] = {}
+        self.variables: dict[str, VectorSpace | None] = {}
 
     def function(self, node: ast.FunctionDef) -> Program:
         tensors, fused = self.arguments(node.args)
@@ -135,26 +139,53 @@ class _Reader:
             self.axes[argument.arg] = self.annotation(argument.annotation)
             self.inputs.append(argument.arg)
         inputs = tuple((name, self.axes[name]) for name in self.inputs)
-        steps: list[Step] = []
         *statements, last = node.body
-        for statement in statements:
-            match statement:
-                case ast.Assign(targets=[ast.Name(id=variable)], value=value) if not steps:
+        while statements:
+            match statements[0]:
+                case ast.Assign(targets=[ast.Name(id=variable)], value=value):
                     self.size(variable, value)
+                    statements.pop(0)
+                case _:
+                    break
+        steps = self.block(statements)
+        return Program(inputs, tuple(self.sizes), tuple(steps), self.results(last), fused)
+
+    def block(self, statements: Sequence[ast.stmt]) -> list[Step]:
+        """Read steps, each with what is deleted after it; a loop is the two statements that make and fill an array."""
+        steps: list[Step] = []
+        pending = iter(statements)
+        for statement in pending:
+            match statement:
+                case ast.AnnAssign(
+                    target=ast.Name(id=name), annotation=annotation, value=ast.Call(func=ast.Name(id="zeros"))
+                ) if not self.variables:
+                    axes = self.annotation(annotation)
+                    op: Op = read_loop(self, name, statement, next(pending, statement), axes)
                 case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation, value=ast.expr() as value):
                     axes = self.annotation(annotation)
                     op = self.operation(value, axes)
-                    if name in self.axes or name in self.freed or name in self.dimensions:
-                        _refuse(statement)
-                    self.axes[name] = axes
-                    if is_constant(op, self.constant):
-                        self.constant.add(name)
-                    steps.append(Step(name, axes, op))
                 case ast.Delete(targets=targets) if steps and not steps[-1].frees:
                     steps[-1] = replace(steps[-1], frees=tuple(self.free(target) for target in targets))
+                    continue
                 case _:
                     _refuse(statement)
-        return Program(inputs, tuple(self.sizes), tuple(steps), self.results(last), fused)
+            self.fresh(name, statement)
+            self.axes[name] = axes
+            if is_constant(op, self.constant):
+                self.constant.add(name)
+            steps.append(Step(name, axes, op))
+        return steps
+
+    def fresh(self, name: str, node: ast.AST) -> None:
+        """Refuse a name that means something already."""
+        if name in self.axes or name in self.freed or name in self.dimensions or name in self.variables:
+            _refuse(node)
+        if name in RESERVED:
+            _refuse(node)
+
+    def refuse(self, node: ast.AST) -> NoReturn:
+        """Refuse what no program says."""
+        _refuse(node)
 
     def arguments(self, node: ast.arguments) -> tuple[list[ast.arg], bool]:
         """Read the arguments, and whether flags stand behind them that say what may be overwritten."""
@@ -407,6 +438,8 @@ class _Reader:
                 wanted = f"{self.inputs[0]}.dtype" if self.inputs else "torch.get_default_dtype()"
                 if ast.unparse(dtype) == wanted:
                     return Indicator(self.name(receiver))
+            case "select", [axis, ast.Name(id=variable)] if variable in self.variables:
+                return self.select(node, self.name(receiver), self.integer(axis), variable)
             case "unflatten", [axis, ast.Tuple(elts=extents)]:
                 return self.split(node, self.name(receiver), self.integer(axis), extents)
             case "narrow", [axis, start, length]:
@@ -478,6 +511,14 @@ class _Reader:
         if not -len(self.axes[source]) <= from_end < 0:
             _refuse(node)
         return from_end + len(self.axes[source])
+
+    def select(self, node: ast.AST, source: str, from_end: int, variable: str) -> Select:
+        axis = self.axis(node, source, from_end)
+        space = self.axes[source][axis]
+        if self.variables[variable] not in (None, space, space.dual):
+            _refuse(node)
+        self.variables[variable] = self.variables[variable] or space
+        return Select(source, axis, variable)
 
     def split(self, node: ast.AST, source: str, from_end: int, extents: Sequence[ast.expr]) -> Split:
         axis = self.axis(node, source, from_end)

@@ -2,6 +2,6 @@
 
 from tensoralg.normal.expand import MAX_TERMS, Setting
 from tensoralg.normal.form import Normaliser
-from tensoralg.normal.prepare import unify
+from tensoralg.normal.prepare import Respaced, spaces_in, unify
 
-__all__ = ["MAX_TERMS", "Normaliser", "Setting", "unify"]
+__all__ = ["MAX_TERMS", "Normaliser", "Respaced", "Setting", "spaces_in", "unify"]

@@ -43,7 +43,7 @@ def unify(expressions: Iterable[Expr]) -> tuple[list[Expr], dict[str, Tensor]]:
             uniform = False
             spaces[space.name] = replace(known, ordered=True)
     symbols = {id(symbol): symbol for expr in given for symbol in tensors_in(expr)}
-    unifier = _Unifier(spaces)
+    unifier = Respaced(spaces)
     versions: dict[str, dict[Tensor, None]] = {}
     for symbol in symbols.values():
         versions.setdefault(symbol.name, {})[symbol if uniform else unifier.tensor(symbol)] = None
@@ -75,8 +75,18 @@ def _named(space: VectorSpace) -> Iterator[Space]:
 
 
 @dataclass
-class _Unifier:
-    spaces: Mapping[str, Space]
+class Respaced:
+    """Puts other spaces in the place of named ones.
+
+    Attributes
+    ----------
+    spaces : mapping of str to VectorSpace
+        What stands for a space of that name.
+    merged : mapping of str to Tensor, optional
+        The tensor that stands for each of that name.
+    """
+
+    spaces: Mapping[str, VectorSpace]
     merged: Mapping[str, Tensor] | None = None
 
     def space(self, space: VectorSpace) -> VectorSpace:
