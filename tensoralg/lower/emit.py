@@ -18,6 +18,7 @@ from tensoralg.lower.helpers import HELPERS, TEXTS
 from tensoralg.lower.program import (
     AddProduct,
     Arg,
+    Attention,
     Axes,
     Binary,
     Einsum,
@@ -197,10 +198,23 @@ class Writer:
             return f"torch.pow({op.source}, {op.exponent})"
         if isinstance(op, Paths):
             return self.paths(step, op)
+        if isinstance(op, Attention):
+            return self.attention(op, rank)
         inner = self.place(op.source, rank)
         for mask in op.masks:
             inner = f"torch.where({self.place(mask, rank)}, {inner}, -math.inf)"
         return f"torch.softmax({inner}, dim={op.axis - rank})"
+
+    def attention(self, op: Attention, rank: int) -> str:
+        operands = [self.place(arg, rank) for arg in (op.query, op.key, op.value)]
+        options = ["causal=True"] if op.causal else []
+        if op.masks:
+            options.append(f"mask={' & '.join(self.place(arg, rank) for arg in op.masks)}")
+        if op.bias is not None:
+            options.append(f"bias={self.place(op.bias, rank)}")
+        if op.empty:
+            options.append("empty=True")
+        return f"attend({', '.join([*operands, scale_text(op.scale, self.variables), *options])})"
 
     def literal(self, op: Literal) -> str:
         n = self.extent(op.space)

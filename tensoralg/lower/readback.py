@@ -21,6 +21,7 @@ from tensoralg.lower.helpers import TEXTS
 from tensoralg.lower.program import (
     AddProduct,
     Arg,
+    Attention,
     Axes,
     Binary,
     Einsum,
@@ -267,6 +268,8 @@ class _Reader:
                 return self.torch_call(function, node, axes)
             case ast.Call(func=ast.Name(id="add_product"), args=[added, left, right], keywords=[]):
                 return AddProduct(self.name(added), self.matrix_product(node, left, right))
+            case ast.Call(func=ast.Name(id="attend"), args=[query, key, value, scale]):
+                return self.attention(node, [query, key, value], scale, rank)
             case ast.Call(func=ast.Name(id=function)) if function in DECAYS:
                 return self.paths(function, node, axes)
             case ast.Call(func=ast.Attribute(attr=method)):
@@ -297,6 +300,23 @@ class _Reader:
             case name, [source] if name in FUNCTIONS and not node.keywords:
                 return Function(function, self.name(source))
         _refuse(node)
+
+    def attention(self, node: ast.Call, operands: Sequence[ast.expr], scale: ast.expr, rank: int) -> Attention:
+        query, key, value = (self.place(operand, rank) for operand in operands)
+        options = {keyword.arg: keyword.value for keyword in node.keywords}
+        masks = self.all_of(options.pop("mask"), rank) if "mask" in options else ()
+        bias = self.place(options.pop("bias"), rank) if "bias" in options else None
+        if not all(name in ("causal", "empty") and ast.unparse(value) == "True" for name, value in options.items()):
+            _refuse(node)
+        scaled = read_scale(scale, self.dimensions)
+        return Attention(query, key, value, scaled, masks, bias, "causal" in options, "empty" in options)
+
+    def all_of(self, node: ast.expr, rank: int) -> tuple[Arg, ...]:
+        """Read ``x & y``."""
+        match node:
+            case ast.BinOp(left=left, op=ast.BitAnd(), right=right):
+                return (*self.all_of(left, rank), self.place(right, rank))
+        return (self.place(node, rank),)
 
     def mask_fill(self, node: ast.Call) -> tuple[ast.expr, ast.expr]:
         match node:
