@@ -76,16 +76,24 @@ def matrix_decay_whole(gate: torch.Tensor) -> torch.Tensor:
     return product
 
 
-def add_product(added: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+def product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """Return left @ right, without the views that broadcasting takes where no axes broadcast."""
+    if left.dim() == 3 == right.dim() and len(left) == len(right):
+        return torch.bmm(left, right)
+    return left @ right
+
+
+def add_product(added: torch.Tensor, left: torch.Tensor, right: torch.Tensor, overwrite: bool = False) -> torch.Tensor:
     """Return added + left @ right, as one operation where no axes broadcast and no dtype is lowered on the way."""
     batch = added.shape[:-2]
     if not batch == left.shape[:-2] == right.shape[:-2] or torch.is_autocast_enabled(added.device.type):
         return added + left @ right
-    if len(batch) == 1:
-        return torch.baddbmm(added, left, right)
+    if len(batch) > 1:
+        added, left, right = added.flatten(0, -3), left.flatten(0, -3), right.flatten(0, -3)
     if not batch:
-        return torch.addmm(added, left, right)
-    return torch.baddbmm(added.flatten(0, -3), left.flatten(0, -3), right.flatten(0, -3)).view(added.shape)
+        return added.addmm_(left, right) if overwrite else torch.addmm(added, left, right)
+    found = added.baddbmm_(left, right) if overwrite else torch.baddbmm(added, left, right)
+    return found if len(batch) == 1 else found.view(*batch, *found.shape[-2:])
 
 
 def attend(
@@ -105,20 +113,21 @@ def attend(
     q, k, v = (x if x.stride(-1) == 1 else x.contiguous() for x in (query, key, value))
     added = mask if bias is None else bias if mask is None else torch.where(mask, bias, -math.inf)
     batch = q.shape[:-2]
-    whole = len(batch) == 2 and batch == k.shape[:-2] == v.shape[:-2] and (added is None or added.dim() == 2)
-    if not whole:
+    if not (batch == k.shape[:-2] == v.shape[:-2] and (added is None or added.dim() == 2)):
         batch = torch.broadcast_shapes(*(x.shape[:-2] for x in (q, k, v)), () if added is None else added.shape[:-2])
+        q, k, v = (x.expand(*batch, *x.shape[-2:]) for x in (q, k, v))
+        added = added if added is None or added.dim() == 2 else added.expand(*batch, *added.shape[-2:])
+    if len(batch) != 2:
         four = math.prod(batch[:-1]), math.prod(batch[-1:])
-        q, k, v = (x.expand(*batch, *x.shape[-2:]).reshape(*four, *x.shape[-2:]) for x in (q, k, v))
-        if added is not None and added.dim() > 2:
-            added = added.expand(*batch, *added.shape[-2:]).reshape(*four, *added.shape[-2:])
+        q, k, v = (x.reshape(*four, *x.shape[-2:]) for x in (q, k, v))
+        added = added if added is None or added.dim() == 2 else added.reshape(*four, *added.shape[-2:])
     attention = torch.nn.functional.scaled_dot_product_attention
     if torch.autograd.forward_ad._current_level < 0:
         result = attention(q, k, v, added, is_causal=causal, scale=scale)
     else:
         with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
             result = attention(q, k, v, added, is_causal=causal, scale=scale)
-    if not whole:
+    if len(batch) != 2:
         result = result.reshape(*batch, *result.shape[-2:])
     if empty and mask is not None:
         result = torch.where(mask.any(-1, keepdim=True), result, math.nan)
@@ -134,6 +143,7 @@ FUNCTIONS: tuple[Callable[..., Any], ...] = (
     matrix_decay_from_start,
     matrix_decay_to_end,
     matrix_decay_whole,
+    product,
 )
 HELPERS = {function.__name__: function for function in FUNCTIONS}
 TEXTS = {name: inspect.getsource(function) for name, function in HELPERS.items()}

@@ -196,7 +196,9 @@ def test_batch_axes_broadcast(definition: Any, batches: Any) -> None:
 
 
 @pytest.mark.parametrize("batch", [(), (2,), (2, 3), (2, 2, 3)])
-@pytest.mark.parametrize("name", ["causal", "bias", "keys transposed", "all transposed", "window", "heads last"])
+@pytest.mark.parametrize(
+    "name", ["causal", "bias", "slopes of heads", "keys transposed", "all transposed", "window", "heads last"]
+)
 def test_the_fast_kernel_runs(name: str, batch: tuple[int, ...]) -> None:
     definition = parsed(SPELLINGS[name])
     operator, sizes = compile(definition), sizes_of(definition)
