@@ -55,6 +55,11 @@ class Arithmetic:
         """The relative error of a computed exp, log or power."""
         return 2 * FUNCTION_ULPS * self.unit
 
+    @property
+    def inner(self) -> float:
+        """Roundoff of one operation inside a fused one, which computes in float32 or better."""
+        return min(self.unit, 2.0**-24)
+
     def gamma(self, terms: int) -> float:
         """Return the relative error of a sum of products in any order; infinite where `terms * u >= 1`.
 
@@ -97,6 +102,7 @@ def arithmetic(name: str | torch.dtype, device: str) -> Arithmetic:
         "sums of products are conventional, in any order, with or without fused multiply-add",
         f"sums of {dtype} are accumulated in {dtype} or better",
         f"exp, log and powers are off by at most {FUNCTION_ULPS} units in the last place",
+        "attention as one operation computes in float32 or better, its weights rounded to the format or not",
         *note,
     )
     return Arithmetic(unit, operand, unit, 0.0, info.tiny, info.max, assumptions)

@@ -12,7 +12,7 @@ run in float64, and E, for the arithmetic of the kernel.  For one operation on c
   ``(|y| E_x + |x| E_y) / (|y| (|y| - E_y)) (1 + u) + u |x / y|``;
 * ``exp``: ``exp(x) (exp(E) - 1) + c exp(x + E)``, c the assumed accuracy of exp;
 * other functions: by their range on the ball;
-* decay: see `lower.products`;
+* decay: see `lower.products`; attention as one operation: see `lower.attention_bounds`;
 * a loop that sums: the products of all slices are the terms of one sum, in some order, that is rounded to the
   format after each slice;
 * softmax: the computed shift m cancels exactly, a weight has the log-error ``l = E + u |x - m| + c``, the
@@ -29,8 +29,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -38,6 +37,8 @@ from torch import Tensor
 
 from tensoralg.expr.evaluate import size_of
 from tensoralg.lower.arithmetic import Arithmetic, arithmetic, gamma
+from tensoralg.lower.attention_bounds import average_error
+from tensoralg.lower.balls import SLOP, Ball, rounded_sum, times, up
 from tensoralg.lower.emit import Writer, einsum_text
 from tensoralg.lower.helpers import HELPERS
 from tensoralg.lower.operator import Operator
@@ -46,6 +47,7 @@ from tensoralg.lower.program import (
     FLAGS,
     AddProduct,
     Arg,
+    Attention,
     Binary,
     Einsum,
     Function,
@@ -63,48 +65,6 @@ from tensoralg.lower.program import (
     Where,
 )
 from tensoralg.lower.scales import exact_scale, reciprocal
-
-SLOP = 2.0**-52
-
-
-@dataclass(frozen=True)
-class Ball:
-    """Exact values in ``[mid - radius, mid + radius]``, and a bound on the error of the computed ones."""
-
-    mid: Tensor
-    radius: Tensor
-    error: Tensor
-
-    @classmethod
-    def exact(cls, values: Tensor) -> Ball:
-        """Return the ball of values that are known and computed exactly."""
-        nothing = torch.zeros_like(values)
-        return cls(values, nothing, nothing)
-
-    @cached_property
-    def magnitude(self) -> Tensor:
-        """An upper bound of the absolute exact value."""
-        return up(self.mid.abs() + self.radius)
-
-    @property
-    def least(self) -> Tensor:
-        """A lower bound of the absolute exact value."""
-        return (self.mid.abs() * (1 - 4 * SLOP) - up(self.radius)).clamp(min=0)
-
-    @property
-    def lower(self) -> Tensor:
-        """A lower bound of the exact value."""
-        return self.mid - up(self.radius + 4 * SLOP * self.mid.abs())
-
-    @property
-    def upper(self) -> Tensor:
-        """An upper bound of the exact value."""
-        return self.mid + up(self.radius + 4 * SLOP * self.mid.abs())
-
-
-def up(x: Tensor, terms: int = 0) -> Tensor:
-    """Return x >= 0 enlarged by more than the rounding errors of a sum of `terms` products."""
-    return x * (1 + (terms + 64) * SLOP)
 
 
 def error_bound(
@@ -258,10 +218,11 @@ class Enclosure:
 
     def _placed(self, arg: Arg, rank: int, machine: Arithmetic) -> Ball:
         ball = self._operand(arg.name, machine)
-        if len(arg.places) == rank:
-            return ball
-        pattern = (..., *(slice(None) if axis in arg.places else None for axis in range(rank)))
-        return Ball(ball.mid[pattern], ball.radius[pattern], ball.error[pattern])
+        return Ball(*(self._pattern(x, arg, rank) for x in (ball.mid, ball.radius, ball.error)))
+
+    def _pattern(self, x: Tensor, arg: Arg, rank: int) -> Tensor:
+        """Return a value with axes of length 1 where it lacks an axis of the result."""
+        return x[(..., *(slice(None) if axis in arg.places else None for axis in range(rank)))]
 
     def _spread(self, step: Step, machine: Arithmetic, result: Ball) -> Tensor:
         """Return a bound on the error of the value that a step computes."""
@@ -285,6 +246,8 @@ class Enclosure:
             return integer_power(self._operand(op.source, machine), op.exponent, machine)
         if isinstance(op, Softmax):
             return self._softmax(op, rank, machine, result)
+        if isinstance(op, Attention):
+            return self._attention(op, rank, machine)
         if isinstance(op, Where):
             return self._run(step, {**self.values, op.source.name: self._operand(op.source.name, machine).error})
         assert not isinstance(op, Loop)
@@ -359,12 +322,20 @@ class Enclosure:
         largest = ball.magnitude + ball.error
         return up(factor * ball.error + off * largest + machine.unit * (factor + off) * largest + machine.tiny)
 
+    def _attention(self, op: Attention, rank: int, machine: Arithmetic) -> Tensor:
+        args = [arg for arg in (op.query, op.key, op.value, op.bias) if arg is not None]
+        query, key, value, *bias = (self._placed(arg, rank, machine) for arg in args)
+        kept = torch.ones(query.mid.shape[-2], key.mid.shape[-2], dtype=torch.bool)
+        kept = kept.tril() if op.causal else kept
+        for mask in op.masks:
+            kept = kept & self._pattern(self.values[mask.name], mask, rank)
+        return average_error((query, key, value), bias, kept, exact_scale(op.scale, self.sizes), machine)
+
     def _softmax(self, op: Softmax, rank: int, machine: Arithmetic, result: Ball) -> Tensor:
         x = self._placed(op.source, rank, machine)
         kept = torch.ones_like(result.mid, dtype=torch.bool)
         for mask in op.masks:
-            pattern = (..., *(slice(None) if axis in mask.places else None for axis in range(rank)))
-            kept = kept & self.values[mask.name][pattern]
+            kept = kept & self._pattern(self.values[mask.name], mask, rank)
         axis = op.axis - rank
         if not result.mid.shape[axis]:
             return torch.zeros_like(result.mid)
@@ -388,20 +359,6 @@ class Enclosure:
         else:
             spread = up(up(result.mid + result.radius) * torch.expm1(log_total))
         return torch.where(kept, spread + 8 * terms * machine.tiny, 0.0)
-
-
-def times(factor: float, x: Tensor) -> Tensor:
-    """Return the product, with infinity times 0 infinite: nothing is known."""
-    return x * factor if math.isfinite(factor) else torch.full_like(x, math.inf)
-
-
-def rounded_sum(inherited: Tensor, computed: Tensor, terms: int, machine: Arithmetic) -> Tensor:
-    """The error of a sum of products, in any order; `computed` is the sum of their absolute values."""
-    rounding = times(gamma(terms, machine.accumulation), computed)
-    error = inherited + rounding
-    if machine.output:
-        error = error + times(machine.output, computed + rounding)
-    return up(error + 2 * terms * machine.tiny, 3 * terms)
 
 
 def total(left: Ball, right: Ball, mid: Tensor, machine: Arithmetic) -> Tensor:

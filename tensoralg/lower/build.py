@@ -1,9 +1,11 @@
-"""From definitions to a validated operator: plan, lower, emit, read back, prove."""
+"""From definitions to a validated operator: plan, lower, apply passes, emit, read back, prove."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+import sympy
 
 from tensoralg.errors import MissingSize
 from tensoralg.expr import Definition, Expr, Tensor, walk
@@ -11,13 +13,15 @@ from tensoralg.expr.arrays import all_dimensions
 from tensoralg.expr.nodes import Decay, Entry
 from tensoralg.expr.tensor import merge_facts
 from tensoralg.lower.emit import emit
-from tensoralg.lower.fuse import fuse
 from tensoralg.lower.lowering import lower
 from tensoralg.lower.operator import Operator
+from tensoralg.lower.passes import PASSES, PRODUCTS, Pass, build
+from tensoralg.lower.program import Program
 from tensoralg.lower.validate import validate
 from tensoralg.normal import unify
 from tensoralg.plan import Plan, plan
 from tensoralg.plan.regimes import symbolic
+from tensoralg.proof import Verdict
 from tensoralg.spaces import VectorSpace, check_sizes
 
 MOST_PROGRAMS = 16
@@ -30,8 +34,9 @@ def compile_definitions(
     single: bool = False,
     fused: bool = False,
     memory_limit: Any = None,
+    passes: Sequence[Pass] = PASSES,
 ) -> Operator:
-    """Return the operator of some definitions: plan, lower, emit, read back, prove.
+    """Return the operator of some definitions: plan, lower, apply passes, emit, read back, prove.
 
     Parameters
     ----------
@@ -48,6 +53,8 @@ def compile_definitions(
         less memory than the plan says.
     memory_limit : int or sympy polynomial, optional
         Elements that the largest intermediate may have.
+    passes : sequence of Pass
+        Rewritings of what was lowered; those that cannot be validated are dropped (see `lower.passes`).
 
     Raises
     ------
@@ -64,13 +71,17 @@ def compile_definitions(
     inputs = [(tensor.name, tensor.legs) for tensor in tensors]
     choices = found.programs[:MOST_PROGRAMS]
     programs = [lower(choice.order.root, inputs, choice.order.trees, fixed) for choice in choices]
-    if fused:
-        programs = [fuse(program) for program in programs]
     costs = [symbolic(choice.price.flops) for choice in choices]
     _check_choice(tensors, costs, fixed)
-    source = emit(programs, costs, _header(definitions, found))
-    verdicts = validate(definitions, tensors, programs, source, costs, spaces_of(*definitions), names)
-    return Operator(computed, tensors, programs, costs, source, verdicts, found, fixed, parameters or {})
+    header, spaces = _header(definitions, found), tuple(spaces_of(*definitions))
+
+    def proving(programs: Sequence[Program], costs: Sequence[sympy.Expr]) -> tuple[str, tuple[Verdict, ...]]:
+        source = emit(programs, costs, header)
+        return source, validate(definitions, tensors, programs, source, costs, spaces, names)
+
+    built = build(programs, costs, (*passes, PRODUCTS) if fused else passes, proving)
+    kernel = built.programs, built.costs, built.source, built.verdicts
+    return Operator(computed, tensors, *kernel, found, fixed, parameters or {}, built.passes, built.dropped)
 
 
 def tensors_of(*exprs: Expr) -> tuple[Tensor, ...]:

@@ -22,12 +22,12 @@ from torch.distributed.tensor import DTensor, Replicate, Shard
 
 from tensoralg.errors import ShapeMismatch, TensoralgError, UnknownName, UsageError, suggest
 from tensoralg.expr.evaluate import size_of
-from tensoralg.lower.build import spaces_of
+from tensoralg.lower.build import compile_definitions, spaces_of
 from tensoralg.lower.emit import Writer, axes_text, einsum_text
 from tensoralg.lower.helpers import HELPERS
 from tensoralg.lower.loops import LOOPS, loop_lines
 from tensoralg.lower.operator import Operator, batch_of, check_batch, check_shape, dimensions_of
-from tensoralg.lower.program import Loop, Program, SizeSource, Step, operands_of
+from tensoralg.lower.program import Attention, Loop, Program, SizeSource, Step, operands_of
 from tensoralg.lower.ranks import Arrays, Ranks
 from tensoralg.lower.recombine import prove_sharded
 from tensoralg.lower.scales import reciprocal
@@ -171,6 +171,11 @@ class ShardingPlan:
             next((k for k, leg in enumerate(d.legs) if leg.space == self.space), None) if sharded else None
             for d in operator.definitions
         ]
+        self._programs = list(zip(operator.costs, operator.programs, strict=True))
+        if any(isinstance(step.op, Attention) and step.op.causal for p in operator.programs for step in p.steps):
+            # causal attention as one operation needs all queries; the contractions that it stands for do not
+            apart = compile_definitions(operator.definitions, sizes=operator.sizes, passes=())
+            self._programs += zip(apart.costs, apart.programs, strict=True)
         self._known: dict[Any, Sharded] = {}
         self._proved: list[Sharded] = []
 
@@ -204,7 +209,7 @@ class ShardingPlan:
 
             choices = [
                 (flops, shard(program, self.space, self.inputs, self.whole, self.outputs, volume))
-                for flops, program in zip(operator.costs, operator.programs, strict=True)
+                for flops, program in self._programs
             ]
             best = min(choices, key=cost)[1]
             if best not in self._proved:

@@ -20,6 +20,7 @@ from tensoralg.lower.program import (
     FLAGS,
     AddProduct,
     Arg,
+    Attention,
     Axes,
     Binary,
     Einsum,
@@ -219,10 +220,23 @@ class Writer:
             return self.paths(step, op)
         if isinstance(op, Loop):
             raise InvalidExpression("a loop is no single operation", remedy="this is a fault of emission")
+        if isinstance(op, Attention):
+            return self.attention(op, rank)
         inner = self.place(op.source, rank)
         for mask in op.masks:
             inner = f"torch.where({self.place(mask, rank)}, {inner}, -math.inf)"
         return f"torch.softmax({inner}, dim={op.axis - rank})"
+
+    def attention(self, op: Attention, rank: int) -> str:
+        operands = [self.place(arg, rank) for arg in (op.query, op.key, op.value)]
+        options = ["causal=True"] if op.causal else []
+        if op.masks:
+            options.append(f"mask={' & '.join(self.place(arg, rank) for arg in op.masks)}")
+        if op.bias is not None:
+            options.append(f"bias={self.place(op.bias, rank)}")
+        if op.empty:
+            options.append("empty=True")
+        return f"attend({', '.join([*operands, scale_text(op.scale, self.variables), *options])})"
 
     def literal(self, op: Literal) -> str:
         n = self.extent(op.space)
@@ -303,11 +317,16 @@ def contraction_text(op: Einsum) -> str:
     'x @ y.mT'
     >>> contraction_text(Einsum(("x", "y"), ((0, 1), (0, 1)), (0,)))
     'torch.einsum("...ab,...ab->...a", x, y)'
+    >>> contraction_text(Einsum(("x",), ((0, 1, 2),), (1, 0, 2)))
+    'x.transpose(-3, -2)'
     """
     if matrix_product(op) is not None:
         return " @ ".join(factors_text(op))
-    if is_transposition(op):
+    exchanged = exchanged_axes(op)
+    if exchanged == (-2, -1):
         return f"{op.operands[0]}.mT"
+    if exchanged is not None:
+        return f"{op.operands[0]}.transpose({exchanged[0]}, {exchanged[1]})"
     return f"torch.einsum({', '.join([einsum_text(op), *op.operands])})"
 
 
@@ -325,10 +344,13 @@ def factors_text(op: Einsum) -> list[str]:
     return [f"{name}.mT" if turn else name for name, turn in zip(op.operands, transposed, strict=True)]
 
 
-def is_transposition(op: Einsum) -> bool:
-    """Return whether an operation exchanges the last two axes and does nothing else."""
+def exchanged_axes(op: Einsum) -> tuple[int, int] | None:
+    """Return the two axes, counted from the end, that an operation exchanges; None if it does anything else."""
     first, *others = op.labels
-    return not others and len(set(first)) == len(first) > 1 and op.output == (*first[:-2], first[-1], first[-2])
+    if others or len(set(first)) < len(first) or sorted(first) != sorted(op.output):
+        return None
+    moved = tuple(k - len(first) for k, label in enumerate(first) if op.output[k] != label)
+    return (moved[0], moved[1]) if len(moved) == 2 else None
 
 
 def einsum_text(op: Einsum) -> str:

@@ -7,6 +7,10 @@ pointwise operations apart and refuses an operation that it has no rule for.
 A product of two arrays is a contraction step that sums nothing (one FLOP per entry), a product of an
 array and a number is a scale (pointwise).  ``torch.einsum`` runs a step that sums only axes of size 1
 as a product, so at such sizes the count is less than the plan's.
+
+Attention as one operation counts as its parts: two products of matrices and the softmax between them; pointwise, the
+softmax, the scale (if it is not 1), and a mask or bias.  Where torch has no fused kernel, it scales query and key
+instead of the scores.  FLOPs are the plan's in both cases.
 """
 
 from __future__ import annotations
@@ -82,6 +86,7 @@ POINTWISE = frozenset(
         "where",
     }
 )
+LOGICAL = ("any", "bitwise_and")
 MASKS = frozenset({"tril", "tril_", "triu", "triu_"})  # of numbers they select, of truth values they make a 0/1 array
 
 
@@ -130,8 +135,20 @@ def _reduction(operand: Any, *_: Any, **__: Any) -> int:
     return _size(operand)
 
 
+def _scores(query: Any, key: Any) -> int:
+    return _size(query[:-1]) * int(key[-2])
+
+
 def _attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-    return int(sdpa_flop_count(query, key, value))
+    return int(sdpa_flop_count(query, key, value)) + _scores(query, key)
+
+
+FUSED = (
+    "_scaled_dot_product_flash_attention_for_cpu",
+    "_scaled_dot_product_flash_attention",
+    "_scaled_dot_product_efficient_attention",
+    "_scaled_dot_product_cudnn_attention",
+)
 
 
 FLOPS: Mapping[str, Callable[..., int]] = {
@@ -140,6 +157,7 @@ FLOPS: Mapping[str, Callable[..., int]] = {
     "addcmul_": _added_product,
     "sum": _reduction,
     "_softmax": _reduction,
+    "_safe_softmax": _reduction,
     "mm": _matmul,
     "bmm": _matmul,
     "mv": _matmul,
@@ -147,20 +165,12 @@ FLOPS: Mapping[str, Callable[..., int]] = {
     "addmm": _matmul_plus,
     "baddbmm": _matmul_plus,
     "baddbmm_": _matmul_plus,
-    "_scaled_dot_product_flash_attention_for_cpu": _attention,
+    **dict.fromkeys(FUSED, _attention),
 }
 ADDING = ("addmm", "baddbmm")
-SCORED_ZERO = (
-    "mul",
-    "mul_",
-    "addcmul_",
-    "baddbmm_",
-    "sum",
-    "_softmax",
-    "mv",
-    "dot",
-    "_scaled_dot_product_flash_attention_for_cpu",
-)
+SOFTMAX = ("_softmax", "_safe_softmax")
+# the fused ones: without the softmax, or not at all
+SCORED_ZERO = ("mul", "mul_", "addcmul_", "baddbmm_", "sum", *SOFTMAX, "mv", "dot", *FUSED)
 
 
 def custom_mapping() -> dict[Any, Callable[..., int]]:
@@ -208,14 +218,16 @@ class _Counter(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        self.total += cost_of(func.overloadpacket.__name__, args, result)
+        self.total += cost_of(func.overloadpacket.__name__, args, result, kwargs)
         return result
 
 
-def cost_of(name: str, args: Any, result: Any) -> Cost:
+def cost_of(name: str, args: Any, result: Any, kwargs: Mapping[str, Any] | None = None) -> Cost:
     """Return the cost of one executed operation."""
-    if name in FREE:
+    if name in FREE or is_filling(name, args):
         return Cost(0, 0)
+    if name in FUSED:
+        return _attention_cost(args, kwargs or {})
     first = result[0] if isinstance(result, tuple) else result
     if name in POINTWISE or (name in MASKS and first.is_floating_point()):
         return Cost(0, first.numel())
@@ -230,4 +242,19 @@ def cost_of(name: str, args: Any, result: Any) -> Cost:
     shapes = [arg.shape if isinstance(arg, torch.Tensor) else arg for arg in args]
     flops = FLOPS[name](*shapes, out_shape=first.shape)
     scale = name == "mul" and not flops
-    return Cost(flops, first.numel() * (scale + (name in ADDING) + 2 * (name == "_softmax")))
+    return Cost(flops, first.numel() * (scale + (name in ADDING) + 2 * (name in SOFTMAX)))
+
+
+def is_filling(name: str, args: Any) -> bool:
+    """Return whether an operation makes a 0/1 array, or one of two numbers, out of truth values."""
+    numbers = [arg for arg in args if isinstance(arg, torch.Tensor) and arg.dtype != torch.bool]
+    return name in LOGICAL or (name == "where" and not any(array.dim() for array in numbers))
+
+
+def _attention_cost(args: Any, options: Mapping[str, Any]) -> Cost:
+    query, key, value, *others = args
+    scores = _scores(query.shape, key.shape)
+    added = [options.get("attn_mask"), *(x for x in others if isinstance(x, torch.Tensor))]
+    selected = any(x is True for x in others) or any(x is not None for x in added)
+    pointwise = 2 + (options.get("scale") != 1) + selected
+    return Cost(_attention(query.shape, key.shape, value.shape), pointwise * scores)

@@ -1,4 +1,4 @@
-"""Functions that an emitted module carries along: products of gates along time, and sums with products of matrices.
+"""Functions that an emitted module carries along: products of gates along time, sums of products, attention.
 
 They stand in the source of a kernel word for word, so that it runs without this library; `readback` compares
 them word for word as well.  With gates ``g[r]`` a *decay* is the product over ``s < r <= t``.  Nothing divides by a
@@ -12,6 +12,7 @@ every step is one matrix product; a compiler that unrolls loops compiles it for 
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -89,8 +90,47 @@ def add_product(
     return added.baddbmm_(left, right) if overwrite else torch.baddbmm(added, left, right)
 
 
+def attend(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    scale: float,
+    causal: bool = False,
+    mask: torch.Tensor | None = None,
+    bias: torch.Tensor | None = None,
+    empty: bool = False,
+) -> torch.Tensor:
+    """Return softmax(scale * query @ key.mT + bias) @ value over the keys that the mask holds for; if none, NaN.
+
+    Fast kernels want four axes, equal batch axes and no gaps in the last axis; they have no forward mode.
+    """
+    q, k, v = (x if x.stride(-1) == 1 else x.contiguous() for x in (query, key, value))
+    added = mask if bias is None else bias if mask is None else torch.where(mask, bias, -math.inf)
+    batch = q.shape[:-2]
+    if not (batch == k.shape[:-2] == v.shape[:-2] and (added is None or added.dim() == 2)):
+        batch = torch.broadcast_shapes(*(x.shape[:-2] for x in (q, k, v)), () if added is None else added.shape[:-2])
+        q, k, v = (x.expand(*batch, *x.shape[-2:]) for x in (q, k, v))
+        added = added if added is None or added.dim() == 2 else added.expand(*batch, *added.shape[-2:])
+    if len(batch) != 2:
+        four = math.prod(batch[:-1]), math.prod(batch[-1:])
+        q, k, v = (x.reshape(*four, *x.shape[-2:]) for x in (q, k, v))
+        added = added if added is None or added.dim() == 2 else added.reshape(*four, *added.shape[-2:])
+    attention = torch.nn.functional.scaled_dot_product_attention
+    if torch.autograd.forward_ad._current_level < 0:
+        result = attention(q, k, v, added, is_causal=causal, scale=scale)
+    else:
+        with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+            result = attention(q, k, v, added, is_causal=causal, scale=scale)
+    if len(batch) != 2:
+        result = result.reshape(*batch, *result.shape[-2:])
+    if empty and mask is not None:
+        result = torch.where(mask.any(-1, keepdim=True), result, math.nan)
+    return result
+
+
 FUNCTIONS: tuple[Callable[..., Any], ...] = (
     add_product,
+    attend,
     decay_between,
     decay_to_end,
     matrix_decay_between,

@@ -21,6 +21,7 @@ from tensoralg.expr import Expr
 from tensoralg.lower.program import (
     RESERVED,
     Arg,
+    Attention,
     Axes,
     Binary,
     Einsum,
@@ -93,11 +94,11 @@ def lower(
     """
     machine = _Lowering(dict(inputs), trees)
     wanted = tuple(machine.number(machine.value(part)) for part in results(block))
-    steps = freed(_live(machine.steps, wanted), wanted, machine.kept)
+    steps = freed(live(machine.steps, wanted), wanted, machine.kept)
     return Program(tuple(inputs), _size_sources(inputs, steps, sizes, machine.axes), steps, wanted)
 
 
-def _live(steps: Sequence[Step], wanted: Iterable[str]) -> tuple[Step, ...]:
+def live(steps: Sequence[Step], wanted: Iterable[str]) -> tuple[Step, ...]:
     """Return the steps on which the results depend."""
     needed = set(wanted)
     kept: list[Step] = []
@@ -130,7 +131,7 @@ def _size_sources(
             if isinstance(leg.dimension, sympy.Symbol):
                 found.setdefault(leg.dimension.name, SizeSource(leg.dimension.name, name, position - len(legs)))
     found.update({name: SizeSource(name, "", value) for name, value in sizes.items()})
-    needed = set().union(*(_needed_sizes(step, axes) for step in steps))
+    needed = set().union(*(needed_sizes(step, axes) for step in steps))
     for name in sorted(needed - set(found)):
         raise MissingSize(
             f"no input has an axis of size {name}, so the program cannot read it",
@@ -140,7 +141,7 @@ def _size_sources(
     return tuple(found[name] for name in sorted(needed))
 
 
-def _needed_sizes(step: Step, axes: Mapping[str, Axes]) -> set[str]:
+def needed_sizes(step: Step, axes: Mapping[str, Axes]) -> set[str]:
     """Return the sizes that the source of a step mentions."""
     op = step.op
     if isinstance(op, Literal):
@@ -149,7 +150,9 @@ def _needed_sizes(step: Step, axes: Mapping[str, Axes]) -> set[str]:
         return sizes_in(op.factor)
     if isinstance(op, Loop):
         extents = symbols_of([*step.axes, *(space for _, space in op.variables)])
-        return extents.union(*(_needed_sizes(inner, axes) for inner in op.body))
+        return extents.union(*(needed_sizes(inner, axes) for inner in op.body))
+    if isinstance(op, Attention):
+        return sizes_in(op.scale)
     if isinstance(op, Repeat):
         return symbols_of([step.axes[op.axis]])
     if isinstance(op, Paths):
@@ -352,7 +355,7 @@ class _Lowering:
         outside, names = (self.steps, self.names)
         self.steps, self.names = [], dict(names)
         last, own = self._slice(tree, parts, variables, output)
-        body = _live([*self.steps, last], [last.name])
+        body = live([*self.steps, last], [last.name])
         self.steps, self.names = outside, names
         *inner, last = freed(body, (), {})
         numbers = dict.fromkeys(part.name for part in read if part.name not in self.truths)

@@ -16,6 +16,7 @@ from tensoralg.expr.nodes import Decay, Delta, Entry, Mask, Near, apply, bind, m
 from tensoralg.lower.program import (
     AddProduct,
     Arg,
+    Attention,
     Axes,
     Binary,
     Einsum,
@@ -194,6 +195,8 @@ class StepReader:
         elif isinstance(op, Binary):
             self.covered([op.left, op.right], axes)
             term = self.binary(op, self.placed(op.left, indices), self.placed(op.right, indices))
+        elif isinstance(op, Attention):
+            term = self.attention(op, indices)
         else:
             self.covered([op.source, *op.masks], axes)
             term = self.softmax(op, indices)
@@ -324,3 +327,23 @@ class StepReader:
         over = indices[op.axis]
         (inner,) = self.fresh((over.space,))
         return mul(weight, reciprocal(bind((inner,), substitute(weight, {over: inner}))))
+
+    def attention(self, op: Attention, indices: tuple[Index, ...]) -> Expr:
+        rank = len(indices)
+        for arg in (op.query, op.key, op.value):
+            _require(arg.places[-2:] == (rank - 2, rank - 1), f"an operand without rows and columns in {self.step}")
+        (*leading, t, e), query, key = indices, self.values[op.query.name], self.values[op.key.name]
+        s, f = self.fresh((key.indices[-2].space, query.indices[-1].space))
+        self.covered([op.query, op.key, op.value], tuple(i.space for i in indices))
+        product = mul(self.placed(op.query, (*leading, t, f)), self.placed(op.key, (*leading, s, f)))
+        score = mul(op.scale, bind((f,), product))
+        if op.bias is not None:
+            score = score + self.placed(op.bias, (*leading, t, s))
+        weight = mul(*(self.placed(mask, (*leading, t, s), truth=True) for mask in op.masks), apply("exp", score))
+        if op.causal:
+            self.agree([s.space], [t.space])
+            _require(s.space.ordered, f"the keys of {self.step} have no order")
+            weight = mul(Mask(False, s, t), weight)
+        (inner,) = self.fresh((s.space,))
+        total = bind((inner,), substitute(weight, {s: inner}))
+        return mul(bind((s,), mul(weight, self.placed(op.value, (*leading, s, e)))), reciprocal(total))

@@ -20,7 +20,8 @@ comes out falls into three kinds:
 The peak is that of a call without gradients: autograd keeps what it needs for the backward pass.  A
 temporary that a torch kernel allocates inside one operation (a matrix product packing its blocks) is no
 tensor and is not seen.  ``torch.einsum`` runs a sum over axes of size 1 as a view, so at such sizes arrays
-may be fewer than the plan says.
+may be fewer than the plan says.  Attention as one operation keeps no scores, so it needs less than the plan
+says, unless torch has no fused kernel (on the CPU, for values of another length than the queries).
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ import torch
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+from tensoralg.lower.flops import is_filling
 
 COPYING = frozenset({"clone", "contiguous", "_to_copy"})
 ARRAY, COPY, CONSTANT = "array", "copy", "constant"
@@ -129,7 +132,8 @@ class _Tracker(TorchDispatchMode):
         return result
 
     def _kind(self, name: str, made: torch.Tensor, operands: list[torch.Tensor]) -> str:
-        if not made.is_floating_point() or not any(operand.is_floating_point() for operand in operands):
+        made_of_numbers = any(operand.is_floating_point() for operand in operands) and not is_filling(name, operands)
+        if not made.is_floating_point() or not made_of_numbers:
             return CONSTANT
         return COPY if name in COPYING else ARRAY
 

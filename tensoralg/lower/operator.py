@@ -49,6 +49,10 @@ class Operator(torch.nn.Module):
         The programs that the source says, one for each regime of sizes.
     costs : tuple of sympy.Expr
         Their FLOPs; the cheapest at the sizes of a call runs.
+    passes : tuple of str
+        The passes (see `lower.passes`) that changed what was lowered.
+    dropped : dict of str to str
+        The passes that were not applied as what they made was not proved, and why.
     """
 
     def __init__(
@@ -62,10 +66,13 @@ class Operator(torch.nn.Module):
         plan: Any,
         sizes: Mapping[str, int],
         parameters: Mapping[str, Any],
+        passes: Sequence[str] = (),
+        dropped: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
         self.definition, self.source, self.verdicts, self.plan = definition, source, tuple(verdicts), plan
         self.programs, self.costs = tuple(programs), tuple(costs)
+        self.passes, self.dropped = tuple(passes), dict(dropped or {})
         self.tensors = tuple(tensors)
         self.sizes = dict(sizes)
         self.order = tuple(tensor.name for tensor in tensors)

@@ -20,6 +20,7 @@ Scale            ``c*x``, c a function of sizes                              0, 
 Binary           ``x + y``, ``x - y``, ``x / y``                               0, |result|
 Function, Power  ``exp(x)``, ``log(x)``, ``sqrt(x)``, ``relu(x)``, ``x^k``    0, |result|
 Softmax          ``m exp(x) / sum(k: m exp(x))``                             |x|, (2 + masks) |x|
+Attention        ``softmax(s: c*sum(f: q[t,f]*k[s,f]) + b[t,s])*v[s,e]``     see `lower.flops`
 Paths            ``decay(x)[t,s]``, x an input                               see `plan.graph`
 Loop, Select     ``sum(k: f(k))``, or f(i) as a function of i                 see `plan.slicing`
 ================ =========================================================== ====================
@@ -39,8 +40,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from keyword import iskeyword
+from typing import Any
 
 import sympy
 
@@ -195,6 +197,32 @@ class Softmax:
 
 
 @dataclass(frozen=True)
+class Attention:
+    """The values averaged with the softmax over keys of ``scale * query . key + bias``, where all masks hold.
+
+    The result has the axes ``..., t, e``.  The places of the operands count the axes ``..., t, f`` for the query,
+    ``..., s, f`` for the key, ``..., s, e`` for the value and ``..., t, s`` for masks and bias, with the same batch
+    axes in front.  Query, key and value have the last two.
+
+    Attributes
+    ----------
+    causal : bool
+        Whether ``le[s,t]`` holds too.
+    empty : bool
+        Whether the masks may leave a row without keys; there the result is NaN.
+    """
+
+    query: Arg
+    key: Arg
+    value: Arg
+    scale: Expr
+    masks: tuple[Arg, ...] = ()
+    bias: Arg | None = None
+    causal: bool = False
+    empty: bool = False
+
+
+@dataclass(frozen=True)
 class Paths:
     """The products of a gate over ``earlier < r <= later``, with an axis for each time that is not a formal end."""
 
@@ -243,7 +271,8 @@ class Loop:
 
 
 Shaping = Literal | Indicator | One | Split | Take | Repeat | Select
-Op = Shaping | Einsum | AddProduct | Where | Triangle | Scale | Binary | Function | Power | Softmax | Paths | Loop
+Pointwise = Where | Triangle | Scale | Binary | Function | Power
+Op = Shaping | Einsum | AddProduct | Pointwise | Softmax | Attention | Paths | Loop
 
 
 @dataclass(frozen=True)
@@ -332,9 +361,39 @@ def operands_of(op: Op) -> tuple[str, ...]:
     if isinstance(op, Loop):
         made = {step.name for step in op.body}
         return tuple(dict.fromkeys(name for step in op.steps for name in operands_of(step.op) if name not in made))
+    if isinstance(op, Attention):
+        added = () if op.bias is None else (op.bias.name,)
+        return op.query.name, op.key.name, op.value.name, *(m.name for m in op.masks), *added
     if isinstance(op, Literal | One):
         return ()
     return (op.source,)
+
+
+NAMING = ("source", "added", "operands", "numbers")  # the fields of operations that are names of values
+
+
+def renamed(op: Op, names: Mapping[str, str]) -> Op:
+    """Return an operation on values that go by other names.
+
+    Examples
+    --------
+    >>> renamed(Binary("+", Arg("x", (0,)), Arg("y", (0,))), {"x": "z"}).left
+    Arg(name='z', places=(0,))
+    """
+
+    def of(value: Any, key: str = "") -> Any:
+        if isinstance(value, tuple):
+            return tuple(of(one, key) for one in value)
+        if isinstance(value, Arg):
+            return Arg(names.get(value.name, value.name), value.places)
+        if isinstance(value, Einsum):
+            return renamed(value, names)
+        if isinstance(value, Step):
+            return replace(value, op=renamed(value.op, names))
+        return names.get(value, value) if key in NAMING and isinstance(value, str) else value
+
+    changed: Op = replace(op, **{field.name: of(getattr(op, field.name), field.name) for field in fields(op)})
+    return changed
 
 
 def is_free(op: Op) -> bool:

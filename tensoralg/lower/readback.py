@@ -24,6 +24,7 @@ from tensoralg.lower.program import (
     RESERVED,
     AddProduct,
     Arg,
+    Attention,
     Axes,
     Binary,
     Einsum,
@@ -304,7 +305,7 @@ class _Reader:
             case ast.BinOp(left=left, op=ast.MatMult(), right=right):
                 return self.matrix_product(node, left, right)
             case ast.Attribute(value=ast.Name() as source, attr="mT"):
-                return self.transposition(node, self.name(source))
+                return self.transposition(node, self.name(source), -2, -1)
             case ast.BinOp(left=left, op=ast.Mult(), right=ast.Subscript() as right):
                 return self.entrywise(node, left, right, rank)
             case ast.BinOp(left=left, op=ast.Mult(), right=ast.Name() as right) if right.id in self.axes:
@@ -324,6 +325,8 @@ class _Reader:
                 return self.add_product(node, self.name(added), self.matrix_product(node, left, right), plain, over)
             case ast.IfExp(orelse=other):
                 return self.overwriting_triangle(node, self.operation(other, axes))
+            case ast.Call(func=ast.Name(id="attend"), args=[query, key, value, scale]):
+                return self.attention(node, [query, key, value], scale, rank)
             case ast.Call(func=ast.Name(id=function)) if function in DECAYS:
                 return self.paths(function, node, axes)
             case ast.Call(func=ast.Attribute(attr=method)):
@@ -354,6 +357,23 @@ class _Reader:
             case name, [source] if name in FUNCTIONS and not node.keywords:
                 return Function(function, self.name(source))
         _refuse(node)
+
+    def attention(self, node: ast.Call, operands: Sequence[ast.expr], scale: ast.expr, rank: int) -> Attention:
+        query, key, value = (self.place(operand, rank) for operand in operands)
+        options = {keyword.arg: keyword.value for keyword in node.keywords}
+        masks = self.all_of(options.pop("mask"), rank) if "mask" in options else ()
+        bias = self.place(options.pop("bias"), rank) if "bias" in options else None
+        if not all(name in ("causal", "empty") and ast.unparse(value) == "True" for name, value in options.items()):
+            _refuse(node)
+        scaled = read_scale(scale, self.dimensions)
+        return Attention(query, key, value, scaled, masks, bias, "causal" in options, "empty" in options)
+
+    def all_of(self, node: ast.expr, rank: int) -> tuple[Arg, ...]:
+        """Read ``x & y``."""
+        match node:
+            case ast.BinOp(left=left, op=ast.BitAnd(), right=right):
+                return (*self.all_of(left, rank), self.place(right, rank))
+        return (self.place(node, rank),)
 
     def mask_fill(self, node: ast.Call) -> tuple[ast.expr, ast.expr]:
         match node:
@@ -399,11 +419,13 @@ class _Reader:
         labels = tuple(tuple(label[axis] for axis in arg.places) for arg in (first, second))
         return Einsum((first.name, second.name), labels, tuple(label[axis] for axis in range(rank)))
 
-    def transposition(self, node: ast.AST, source: str) -> Einsum:
-        labels = tuple(range(len(self.axes[source])))
-        if len(labels) < 2:
+    def transposition(self, node: ast.AST, source: str, one: int, other: int) -> Einsum:
+        labels = list(range(len(self.axes[source])))
+        if not -len(labels) <= one < other < 0:
             _refuse(node)
-        return Einsum((source,), (labels,), (*labels[:-2], labels[-1], labels[-2]))
+        output = labels.copy()
+        output[one], output[other] = labels[other], labels[one]
+        return Einsum((source,), (tuple(labels),), tuple(output))
 
     def triangle(self, node: ast.Call, source: str, method: str) -> Triangle:
         lower = method == "tril"
@@ -440,6 +462,8 @@ class _Reader:
                     return Indicator(self.name(receiver))
             case "select", [axis, ast.Name(id=variable)] if variable in self.variables:
                 return self.select(node, self.name(receiver), self.integer(axis), variable)
+            case "transpose", [one, other]:
+                return self.transposition(node, self.name(receiver), self.integer(one), self.integer(other))
             case "unflatten", [axis, ast.Tuple(elts=extents)]:
                 return self.split(node, self.name(receiver), self.integer(axis), extents)
             case "narrow", [axis, start, length]:

@@ -27,16 +27,14 @@ from typing import Any
 import sympy
 
 from tensoralg.lower.program import (
-    AddProduct,
     Arg,
+    Attention,
     Axes,
     Binary,
     Einsum,
     Function,
     Indicator,
-    Literal,
     Loop,
-    One,
     Op,
     Power,
     Program,
@@ -50,9 +48,11 @@ from tensoralg.lower.program import (
     Triangle,
     Where,
     operands_of,
+    renamed,
 )
 from tensoralg.spaces import Space
 
+Entrywise = Where | Binary | Softmax | Attention
 SUM, GATHER, PART, TRIANGLE = "sum", "gather", "part", "triangle"
 
 
@@ -234,7 +234,7 @@ class _Sharding:
         op = step.op
         if isinstance(op, Einsum):
             self.contraction(step, op)
-        elif isinstance(op, Where | Binary | Softmax):
+        elif isinstance(op, Where | Binary | Softmax | Attention):
             self.entrywise(step, op)
         elif isinstance(op, Loop):
             self.loop(step, op)
@@ -247,9 +247,9 @@ class _Sharding:
 
     def add(self, step: Step, operands: Mapping[str, str], cut: int | None, op: Op | None = None) -> None:
         """Add a step that reads other values, with a result that is sharded along an axis."""
-        renamed = renamed_op(op or step.op, operands)
+        changed = renamed(op or step.op, operands)
         axes = self.local(step.axes, cut)
-        self.items.append(Step(step.name, axes, renamed))
+        self.items.append(Step(step.name, axes, changed))
         self.axes[step.name], self.cut[step.name] = axes, cut
 
     def along(self, step: Step, op: Indicator | Scale | Function | Power | Split | Take | Repeat) -> None:
@@ -300,10 +300,15 @@ class _Sharding:
     def axes_of(self, name: str) -> Axes:
         return tuple(self.space if s == self.own else s for s in self.axes[name])
 
-    def entrywise(self, step: Step, op: Where | Binary | Softmax) -> None:
+    def entrywise(self, step: Step, op: Entrywise) -> None:
+        """Divide an axis of the result, along which every entry depends on the same entries of the operands."""
         args = arguments(op)
-        marks = [None if (c := self.cut[self.current(a.name)]) is None else a.places[c] for a in args]
-        usable = [m for m in dict.fromkeys(marks) if m is not None and not (isinstance(op, Softmax) and m == op.axis)]
+        places = [row_places(op, k) for k in range(len(args))]
+        marks = [
+            None if (c := self.cut[self.current(a.name)]) is None else own[c]
+            for a, own in zip(args, places, strict=True)
+        ]
+        usable = [m for m in dict.fromkeys(marks) if m is not None and is_apart(op, m, len(step.axes))]
 
         def sent(mark: int) -> Any:
             others = [a.name for a, m in zip(args, marks, strict=True) if m not in (None, mark)]
@@ -311,23 +316,14 @@ class _Sharding:
 
         mark = min(usable, key=sent) if usable else None
         names = []
-        for arg, found in zip(args, marks, strict=True):
+        for arg, own, found in zip(args, places, marks, strict=True):
             name = self.current(arg.name)
             if mark is None or found != mark:
                 name = self.whole(name)
-                if mark is not None and mark in arg.places:
-                    name = self.part(name, arg.places.index(mark))
+                if mark is not None and mark in own:
+                    name = self.part(name, own.index(mark))
             names.append(name)
-        new = iter(names)
-        if isinstance(op, Softmax):
-            made: Op = replace(
-                op, source=replace(op.source, name=next(new)), masks=tuple(replace(m, name=next(new)) for m in op.masks)
-            )
-        elif isinstance(op, Where):
-            made = Where(replace(op.mask, name=next(new)), replace(op.source, name=next(new)))
-        else:
-            made = Binary(op.symbol, replace(op.left, name=next(new)), replace(op.right, name=next(new)))
-        self.add(step, {}, mark, made)
+        self.add(step, {}, mark, with_arguments(op, names))
 
     def loop(self, step: Step, op: Loop) -> None:
         """Divide the positions of a variable over the space among the ranks."""
@@ -370,34 +366,40 @@ class _Sharding:
         return found
 
 
-def arguments(op: Where | Binary | Softmax) -> tuple[Arg, ...]:
+def arguments(op: Entrywise) -> tuple[Arg, ...]:
     """Return the operands of an entrywise operation, in order."""
     if isinstance(op, Where):
         return op.mask, op.source
+    if isinstance(op, Attention):
+        return op.query, op.key, op.value, *op.masks, *([] if op.bias is None else [op.bias])
     return (op.left, op.right) if isinstance(op, Binary) else (op.source, *op.masks)
 
 
-def renamed_op(op: Op, names: Mapping[str, str]) -> Op:
-    """Return an operation that reads other values."""
-
-    def new(name: str) -> str:
-        return names.get(name, name)
-
-    if isinstance(op, Einsum):
-        return replace(op, operands=tuple(map(new, op.operands)))
+def with_arguments(op: Entrywise, names: Sequence[str]) -> Op:
+    """Return an entrywise operation with operands of other names, in the order of `arguments`."""
+    first, second, *rest = (
+        replace(arg, name=name) for arg, name in zip([*arguments(op), Arg("", ())], [*names, ""], strict=True)
+    )
     if isinstance(op, Where):
-        return Where(replace(op.mask, name=new(op.mask.name)), replace(op.source, name=new(op.source.name)))
+        return Where(first, second)
     if isinstance(op, Binary):
-        return replace(
-            op, left=replace(op.left, name=new(op.left.name)), right=replace(op.right, name=new(op.right.name))
-        )
+        return Binary(op.symbol, first, second)
     if isinstance(op, Softmax):
-        masks = tuple(replace(mask, name=new(mask.name)) for mask in op.masks)
-        return replace(op, source=replace(op.source, name=new(op.source.name)), masks=masks)
-    if isinstance(op, Loop):
-        body = tuple(replace(s, op=renamed_op(s.op, names), frees=s.frees) for s in op.body)
-        last = replace(op.last, op=renamed_op(op.last.op, names))
-        return replace(op, body=body, last=last, numbers=tuple(map(new, op.numbers)))
-    if isinstance(op, AddProduct):
-        return AddProduct(new(op.added), replace(op.product, operands=tuple(map(new, op.product.operands))))
-    return op if isinstance(op, Literal | One) else replace(op, source=new(op.source))
+        return replace(op, source=first, masks=(second, *rest)[:-1])
+    value, *masks, _ = rest
+    bias = None if op.bias is None else masks.pop()
+    return replace(op, query=first, key=second, value=value, masks=tuple(masks), bias=bias)
+
+
+def row_places(op: Entrywise, k: int) -> tuple[int, ...]:
+    """Return where the axes of the k-th operand stand in the result, -1 for keys that attention averages over."""
+    places = arguments(op)[k].places
+    keyed = isinstance(op, Attention) and k in (1, 2)
+    return (*places[:-2], -1, places[-1]) if keyed else places
+
+
+def is_apart(op: Entrywise, place: int, rank: int) -> bool:
+    """Return whether a result can be made part by part along an axis."""
+    if isinstance(op, Attention):
+        return 0 <= place < rank - 1 - op.causal
+    return not (isinstance(op, Softmax) and place == op.axis)

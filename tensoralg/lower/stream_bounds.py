@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from tensoralg.lower.arithmetic import Arithmetic
-from tensoralg.lower.bounds import Ball, Enclosure, chosen_program, error_bound
+from tensoralg.lower.balls import Ball
+from tensoralg.lower.bounds import Enclosure, chosen_program, error_bound
 from tensoralg.lower.operator import Operator
 from tensoralg.lower.recent import Recent
 from tensoralg.lower.streams import StreamOperator

@@ -7,7 +7,7 @@ its free indices:
 * nested products under sums are flattened into one contraction (their grouping is the planner's choice);
 * a delta that identifies a summed index is eliminated;
 * a sum over a sum of terms is taken term by term;
-* ``exp(x) / sum(s: exp(x))``, with or without masks, is a softmax;
+* ``exp(x) / sum(s: exp(x))``, with or without masks, is a softmax, and so is ``exp(x) exp(y)`` over its sum;
 * a denominator that mentions no summed index divides the finished contraction.
 """
 
@@ -236,8 +236,8 @@ class _Reader:
             return None
         (hidden,) = inner.indices
         wanted = _factors(parts)
-        exponentials = [w for w in wanted if isinstance(w, Apply) and w.function == "exp"]
-        if len(exponentials) != 1 or any(not isinstance(w, Mask | Near | Apply) for w in wanted):
+        others = [w for w in wanted if not _is_exponential(w)]
+        if len(others) == len(wanted) or any(not isinstance(w, Mask | Near) for w in others):
             return None
         candidates = dict.fromkeys(i for f in factors for i in f.free_indices if i.space == hidden.space)
         for over in candidates:
@@ -260,13 +260,12 @@ class _Reader:
         return _contract([(block, names)], order, ONE), order
 
     def _softmax_block(self, used: list[Expr], over: Index) -> Named:
-        named = [self.read(f.argument) if isinstance(f, Apply) else self.read(f) for f in used]
-        position = next(k for k, f in enumerate(used) if isinstance(f, Apply))
-        names = tuple(dict.fromkeys(i for _, own in [named[position], *named] for i in own))
+        argument = add(*(f.argument for f in used if isinstance(f, Apply)))
+        named = [self.read(argument), *(self.read(f) for f in used if not isinstance(f, Apply))]
+        names = tuple(dict.fromkeys(i for _, own in named for i in own))
         label = {index: k for k, index in enumerate(names)}
-        operands = [Operand(block, tuple(label[i] for i in own)) for block, own in named]
-        masks = tuple(o for k, o in enumerate(operands) if k != position)
-        return Softmax(operands[position], masks, label[over], tuple(i.space for i in names)), names
+        argument_of, *masks = (Operand(block, tuple(label[i] for i in own)) for block, own in named)
+        return Softmax(argument_of, tuple(masks), label[over], tuple(i.space for i in names)), names
 
     def _divide(self, numerator: Named, divisors: list[Expr]) -> Named:
         if not divisors:
@@ -327,6 +326,10 @@ def _is_scale(expr: Expr) -> bool:
     if isinstance(expr, Entry | Delta | Mask | Near | Bind | Decay):
         return False
     return all(_is_scale(child) for child in expr.children())
+
+
+def _is_exponential(expr: Expr) -> bool:
+    return isinstance(expr, Apply) and bool(expr.function == "exp")
 
 
 def _divides(factor: Expr) -> bool:

@@ -34,6 +34,7 @@ from tensoralg.lower.ranks import Ranks
 INDICES = {"t,s,u,v": "n ordered", "f,g,h,e": "d"}
 CAUSAL = "O[t,e] = le[s,t]*Q[t,f]*K[s,f]*V[s,e]"
 ATTENTION = "O[t,e] = softmax(s: sum(f: Q[t,f]*K[s,f])/sqrt(d))*V[s,e]"
+CAUSAL_SOFTMAX = "O[t,e] = le[s,t]*exp(Q[t]*K[s])*V[s,e]/sum(u: le[u,t]*exp(Q[t]*K[u]))"
 LINEAR = "O[t,e] = Q[t,f]*K[s,f]*V[s,e]/n"
 CUTS = {2: (0, 11, 17), 3: (0, 8, 8, 17)}  # the second of three has nothing
 SENT = {"elements": 0.0}
@@ -241,7 +242,13 @@ def what_is_sent() -> None:
         assert float(most) == pytest.approx(float(planned.subs(at)))
 
     sizes = {"n": n, "d": d, "P": ranks.size}
-    for text, inputs in ((LINEAR, "sharded"), (ATTENTION, "sharded"), (LINEAR, "whole"), (CAUSAL, {"Q": 0})):
+    for text, inputs in (
+        (LINEAR, "sharded"),
+        (ATTENTION, "sharded"),
+        (CAUSAL_SOFTMAX, "sharded"),
+        (LINEAR, "whole"),
+        (CAUSAL, {"Q": 0}),
+    ):
         operator = compile(ta.parse(text, indices=INDICES))
         given = {t.name: x[0] for t, x in zip(operator.tensors, arrays_of(operator, n, d), strict=True)}
         part = slice(4 * ranks.rank, 4 * ranks.rank + 4)
@@ -287,6 +294,7 @@ def cases() -> None:
     if size == 2:
         stream_refusals()
         contraction_case(ATTENTION, "sharded", "whole")
+        contraction_case(CAUSAL_SOFTMAX, "sharded", None)
         contraction_case("O[t,e] = lt[t,s]*Q[t,f]*K[s,f]*V[s,e]", {"K": 0, "V": 0}, None)
         contraction_case("O[f,e] = K[s,f]*V[s,e]", "whole", None)
         contraction_case("O[t,s] = X[t,f]*X[s,f]", "sharded", None)

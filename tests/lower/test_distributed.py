@@ -16,8 +16,9 @@ import tensoralg as ta
 from tensoralg.errors import UnknownName, UsageError, ValidationFailed
 from tensoralg.lower import communication, compile, distribute, process_group
 from tensoralg.lower.distributed import ShardingPlan
+from tensoralg.lower.program import renamed
 from tensoralg.lower.recombine import prove_sharded
-from tensoralg.lower.sharding import Exchange, Sharded, renamed_op
+from tensoralg.lower.sharding import Exchange, Sharded
 
 INDICES = {"t,s,u,v": "n ordered", "f,g,h,e": "d"}
 SCRIPT = Path(__file__).parent / "ranks_script.py"
@@ -56,6 +57,8 @@ TEXTS = {
     "causal": "O[t,e] = le[s,t]*Q[t,f]*K[s,f]*V[s,e]",
     "anti-causal": "O[t,e] = lt[t,s]*Q[t,f]*K[s,f]*V[s,e]",
     "softmax": "O[t,e] = softmax(s: sum(f: Q[t,f]*K[s,f])/sqrt(d))*V[s,e]",
+    "causal softmax": "O[t,e] = le[s,t]*exp(sum(f: Q[t,f]*K[s,f]))*V[s,e]/sum(u: le[u,t]*exp(sum(g: Q[t,g]*K[u,g])))",
+    "biased self-attention": "O[t,e] = softmax(s: sum(f: X[t,f]*X[s,f]) + B[t,s])*X[s,e]",
     "mean": "O[t,e] = V[t,e] - sum(s: V[s,e])/n",
     "trace": "O[] = A[t,s]*A[s,u]*A[u,t]",
 }
@@ -75,6 +78,8 @@ def plan(name: str, inputs: str = "sharded") -> tuple[ShardingPlan, Sharded]:
         ("causal", ["gather", "gather"]),
         ("anti-causal", ["gather", "gather"]),
         ("softmax", ["gather", "gather"]),
+        ("causal softmax", ["gather", "gather"]),
+        ("biased self-attention", ["gather"]),
         ("mean", ["sum"]),
         ("trace", ["gather", "sum"]),
     ],
@@ -102,7 +107,7 @@ def mutated(sharded: Sharded, position: int, item: Exchange) -> Sharded:
         return replace(sharded, items=(*sharded.items[:position], other, *sharded.items[position + 1 :]))
     # the ranks' results are not added
     items = [
-        other if isinstance(other, Exchange) else replace(other, op=renamed_op(other.op, {item.name: item.source}))
+        other if isinstance(other, Exchange) else replace(other, op=renamed(other.op, {item.name: item.source}))
         for other in sharded.items
         if other != item
     ]

@@ -20,7 +20,7 @@ from tensoralg.expr.arrays import all_dimensions
 from tensoralg.expr.nodes import Near, Size, apply, as_expr, bind, power
 from tensoralg.expr.tensor import Tensor
 from tensoralg.lower import compile, count, verify
-from tensoralg.lower.build import spaces_of, tensors_of
+from tensoralg.lower.build import compile_definitions, spaces_of, tensors_of
 from tensoralg.lower.readback import read_source
 from tensoralg.lower.validate import prove_equal, validate, with_parts
 from tensoralg.lower.verify import chosen_program
@@ -259,7 +259,7 @@ CAUSAL = ta.parse(
 @pytest.mark.parametrize(("old", "new"), MUTATIONS)
 def test_a_mutated_source_is_refused(old: str, new: str) -> None:
     """The text is no program, or not the one that was lowered; taken by itself, it is not proved."""
-    operator = compile(CAUSAL)
+    operator = compile_definitions([CAUSAL], single=True, passes=())
     assert old in operator.source
     tensors = tensors_of(CAUSAL)
     source = operator.source.replace(old, new)

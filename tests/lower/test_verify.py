@@ -19,6 +19,7 @@ from tensoralg.errors import FactConflict, InvalidExpression, MissingSize, Unkno
 from tensoralg.lower import compile, verify
 from tensoralg.lower.arithmetic import FUNCTION_ULPS, arithmetic
 from tensoralg.lower.bounds import error_bound
+from tensoralg.lower.build import compile_definitions
 from tensoralg.lower.draws import draw_inputs
 from tensoralg.lower.operator import load
 from tensoralg.lower.verify import chosen_program
@@ -46,6 +47,11 @@ def operator_of(text: str) -> Any:
     return compile(ta.parse(text, indices=INDICES))
 
 
+def steps_of(text: str) -> Any:
+    """The operator as it was lowered, in which attention is several steps."""
+    return compile_definitions([ta.parse(text, indices=INDICES)], single=True, passes=())
+
+
 @pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
 def test_kernels_are_within_their_bounds(text: str, dtype: str) -> None:
@@ -68,7 +74,7 @@ def test_a_report_names_what_was_run_and_assumed() -> None:
 @pytest.mark.parametrize("text", [ATTENTION, CAUSAL, THIRD_ORDER])
 @pytest.mark.parametrize(("dtype", "lower"), [("float32", "bfloat16"), ("float64", "float32")])
 def test_one_step_in_lower_precision_is_caught(text: str, dtype: str, lower: str) -> None:
-    operator = operator_of(text)
+    operator = steps_of(text)
     sizes = {"n": 16, "d": 8}
     kept = operator.source
     lines = lines_that_run(operator, sizes)
@@ -99,7 +105,7 @@ def test_a_wrong_kernel_is_out_of_bound() -> None:
 
 
 def test_nan_is_never_ok() -> None:
-    operator = operator_of(ATTENTION)
+    operator = steps_of(ATTENTION)
     operator._function = load(operator.source.replace("return x3", "return torch.where(x3 == x3.max(), math.nan, x3)"))
     report = verify(operator, {"n": 6, "d": 3})
     assert not report.ok
@@ -107,7 +113,7 @@ def test_nan_is_never_ok() -> None:
 
 
 def test_another_dtype_of_the_result_is_not_ok() -> None:
-    operator = operator_of(ATTENTION)
+    operator = steps_of(ATTENTION)
     operator._function = load(operator.source.replace("return x3", "return x3.double()"))
     assert "dtype" in verify(operator, {"n": 6, "d": 3}).reason
 
