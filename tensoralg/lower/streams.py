@@ -25,7 +25,16 @@ from tensoralg.expr import Definition, Tensor
 from tensoralg.expr.arrays import all_dimensions
 from tensoralg.lower.build import compile_definitions
 from tensoralg.lower.finite import finite, first_tokens
-from tensoralg.lower.operator import Operator, batch_of, check_batch, check_shape, dimensions_of
+from tensoralg.lower.operator import (
+    Operator,
+    as_tensors,
+    batch_of,
+    check_alike,
+    check_batch,
+    check_shape,
+    dimensions_of,
+    mixable,
+)
 from tensoralg.lower.pieces import longer, slices, split
 from tensoralg.lower.recent import Recent
 from tensoralg.plan import plan
@@ -170,7 +179,9 @@ class StreamOperator(Operator):
         found = []
         for name, shape in self._state_legs.items():
             value = state[name]
-            if not isinstance(value, torch.Tensor) or value.dtype != like.dtype or value.device != like.device:
+            if not isinstance(value, torch.Tensor) or not (
+                value.device == like.device and mixable(value.dtype, like.dtype, like.device)
+            ):
                 what = f"{value.dtype} on {value.device}" if isinstance(value, torch.Tensor) else type(value).__name__
                 raise InputMismatch(
                     f"the state {name} is {what}, the tokens are {like.dtype} on {like.device}",
@@ -212,8 +223,7 @@ class StreamOperator(Operator):
         UnknownName, ShapeMismatch, InputMismatch
             If inputs or states do not fit together.
         """
-        arrays = self._tensors(self._named(args, kwargs))
-        self._check_shapes(arrays)
+        arrays = self.arrays(args, kwargs)
         named = dict(zip(self.order, arrays, strict=True))
         form, length = self.chosen(named)
         whole = form == "parallel" and state is None and not return_state
@@ -287,7 +297,9 @@ class StreamOperator(Operator):
             if name not in token:
                 raise UnknownName(f"input {name} is missing", remedy=f"pass {name}=...", name=name)
         values = [token[name] if name in token else getattr(self, name) for name in self.order]
-        return dict(zip(self.order, self._alike(values, self._token_tensors), strict=True))
+        arrays = as_tensors(values, self._token_tensors)
+        check_alike(arrays, self._token_tensors)
+        return dict(zip(self.order, arrays, strict=True))
 
     def _check_batch(
         self, legs: Mapping[str, Sequence[Any]], named: Mapping[str, torch.Tensor], states: Arrays
