@@ -44,6 +44,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "compile": "tensoralg.lower",
     "verify": "tensoralg.lower",
+    "register": "tensoralg.lower",
     "Operator": "tensoralg.lower",
     "Report": "tensoralg.lower",
     "LinearMap": "tensoralg.universal",
@@ -61,7 +62,7 @@ _LAZY = {
 
 if TYPE_CHECKING:
     from tensoralg.claims import claim
-    from tensoralg.lower import Operator, Report, compile, verify
+    from tensoralg.lower import Operator, Report, compile, register, verify
     from tensoralg.universal import (
         LinearMap,
         MultilinearMap,
@@ -124,6 +125,7 @@ __all__ = [
     "plan",
     "prove",
     "prove_cost",
+    "register",
     "relu",
     "softmax",
     "sqrt",

@@ -1,6 +1,7 @@
 """Lowering: definitions to validated torch kernels, and kernels checked against their definitions."""
 
 from tensoralg.lower.compile import compile
+from tensoralg.lower.custom_op import register
 from tensoralg.lower.flops import Cost, count, custom_mapping
 from tensoralg.lower.memory import Memory, track
 from tensoralg.lower.operator import Operator
@@ -16,6 +17,7 @@ __all__ = [
     "compile",
     "count",
     "custom_mapping",
+    "register",
     "track",
     "verify",
 ]

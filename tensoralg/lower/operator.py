@@ -124,18 +124,25 @@ class Operator(torch.nn.Module):
         """
         return self.run(self.arrays(args, kwargs))
 
+    def value(self, arrays: Sequence[torch.Tensor]) -> Any:
+        """Return the value at arrays in the order of `order`, parameters among them."""
+        return self.run(self.admitted(arrays))
+
     def run(self, arrays: Sequence[torch.Tensor]) -> Any:
         """Return the value at arrays in the order of `order`, which are not checked."""
         found = self._function(*arrays)
         return (found,) if isinstance(self.definition, tuple) and len(self.definition) == 1 else found
 
     def arrays(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Sequence[torch.Tensor]:
-        """Return the arrays of a call in the order of `order`, checked.
+        """Return the arrays of a call in the order of `order`, checked."""
+        return self.admitted(as_tensors(self._named(args, kwargs), self.tensors))
+
+    def admitted(self, arrays: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
+        """Return arrays in the order of `order`, or raise.
 
         The checks look at nothing but shapes, dtypes and devices, and at autocast where dtypes differ: what passed
         once is remembered and not checked again.  A compiler traces sizes that are symbols, and those are checked.
         """
-        arrays = as_tensors(self._named(args, kwargs), self.tensors)
         if torch.compiler.is_compiling():
             self._check(arrays)
             return arrays

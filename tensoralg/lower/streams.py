@@ -223,7 +223,13 @@ class StreamOperator(Operator):
         UnknownName, ShapeMismatch, InputMismatch
             If inputs or states do not fit together.
         """
-        arrays = self.arrays(args, kwargs)
+        return self._evaluate(self.arrays(args, kwargs), state, return_state)
+
+    def value(self, arrays: Sequence[torch.Tensor]) -> Any:
+        """Return the outputs for arrays in the order of `order`, parameters among them."""
+        return self._evaluate(self.admitted(arrays), None, False)
+
+    def _evaluate(self, arrays: Sequence[torch.Tensor], state: Any, return_state: bool) -> Any:
         named = dict(zip(self.order, arrays, strict=True))
         form, length = self.chosen(named)
         whole = form == "parallel" and state is None and not return_state
