@@ -45,6 +45,7 @@ _LAZY = {
     "compile": "tensoralg.lower",
     "verify": "tensoralg.lower",
     "register": "tensoralg.lower",
+    "register_attention": "tensoralg.lower",
     "Operator": "tensoralg.lower",
     "Report": "tensoralg.lower",
     "LinearMap": "tensoralg.universal",
@@ -62,7 +63,7 @@ _LAZY = {
 
 if TYPE_CHECKING:
     from tensoralg.claims import claim
-    from tensoralg.lower import Operator, Report, compile, register, verify
+    from tensoralg.lower import Operator, Report, compile, register, register_attention, verify
     from tensoralg.universal import (
         LinearMap,
         MultilinearMap,
@@ -126,6 +127,7 @@ __all__ = [
     "prove",
     "prove_cost",
     "register",
+    "register_attention",
     "relu",
     "softmax",
     "sqrt",

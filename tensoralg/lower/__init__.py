@@ -1,5 +1,6 @@
 """Lowering: definitions to validated torch kernels, and kernels checked against their definitions."""
 
+from tensoralg.lower.attention import register_attention
 from tensoralg.lower.compile import compile
 from tensoralg.lower.custom_op import register
 from tensoralg.lower.flops import Cost, count, custom_mapping
@@ -18,6 +19,7 @@ __all__ = [
     "count",
     "custom_mapping",
     "register",
+    "register_attention",
     "track",
     "verify",
 ]
