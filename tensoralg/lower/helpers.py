@@ -85,7 +85,8 @@ def product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
 def add_product(added: torch.Tensor, left: torch.Tensor, right: torch.Tensor, overwrite: bool = False) -> torch.Tensor:
     """Return added + left @ right, as one operation where no axes broadcast and no dtype is lowered on the way."""
     batch = added.shape[:-2]
-    if not batch == left.shape[:-2] == right.shape[:-2] or torch.is_autocast_enabled(added.device.type):
+    alike = batch == left.shape[:-2] == right.shape[:-2]
+    if not alike or added.is_meta or torch.is_autocast_enabled(added.device.type):
         return added + left @ right
     if len(batch) > 1:
         added, left, right = added.flatten(0, -3), left.flatten(0, -3), right.flatten(0, -3)

@@ -5,6 +5,11 @@ and one token.  Chunked, the chunk's kernel runs on one chunk after the other an
 token's kernel does.  Without gradients nothing but the outputs and one set of states is kept, so that memory does not
 grow with the length; with them, autograd keeps what it needs of every chunk.
 
+*Compiled by torch.*  A step, the parallel form, and a sequence that is one chunk compile once for all sizes.  Longer
+sequences are loops that a compiler unrolls, for every length anew (an operator that is registered as a custom operator
+is one node of the graph and serves all).  A compiler cannot look whether numbers are finite: what is not finite may
+then reach the outputs before it in the same chunk, and the length of a chunk is that for sizes of `TYPICAL`.
+
 *Length of a chunk.*  It minimises the cost for a token, ``(work(c) + OVERHEAD * steps) / c``.  The work is that of the
 chunk's plan, polynomials in its length c: FLOPs, and `POINTWISE` times the pointwise operations.  `OVERHEAD`, the FLOPs
 that could be done while a step starts, and `POINTWISE`, those while one entry is read and written, are guesses that
@@ -90,6 +95,7 @@ class StreamOperator(Operator):
         kept = {name: symbol.legs for name, (symbol, _) in self.recent.kept.items()} if self.recent else {}
         self._state_legs = {state.name: state.shape for state in stream.system.states} | kept
         self._state_names = list(self._state_legs)
+        self._state_place = {name: _place_of(legs, self._clock) for name, legs in self._state_legs.items()}
         self._token_tensors = tuple(_without(tensor, self._clock) for tensor in self.tensors)
         carried = [tensor for tensor in self.token.tensors if tensor.name in self._state_names]
         self._token_legs = {tensor.name: dimensions_of(tensor) for tensor in (*self._token_tensors, *carried)}
@@ -98,6 +104,8 @@ class StreamOperator(Operator):
         self._chunk_slots, self._token_slots = self._slots(self.chunk), self._slots(self.token)
         self._own_states = all(makes_new(program, len(self._out_place)) for program in self.chunk.programs)
         self._lengths: dict[Any, int] = {}
+        names = set().union(*map(all_dimensions, self.definitions))
+        self._usual_length = self._best_length(1, dict.fromkeys(names, TYPICAL) | self.sizes)
 
     def _cheapest_chunk(self, sizes: Mapping[str, int] | None) -> tuple[Definition, ...]:
         """Return what a chunk computes, written in the way that costs least where all unknown sizes are `TYPICAL`."""
@@ -194,8 +202,9 @@ class StreamOperator(Operator):
                 )
             legs = list(value.shape[max(value.dim() - len(shape), 0) :])
             wanted = [_extent(space, known) for space in shape]
-            if len(legs) == len(shape) and self._clock in shape:
-                wanted[shape.index(self._clock)] = legs[shape.index(self._clock)]
+            over_time = self._state_place[name]
+            if len(legs) == len(shape) and over_time is not None:
+                wanted[over_time] = legs[over_time]
             unknown = len(legs) == len(wanted) and all(a in (1, b) for a, b in zip(legs, wanted, strict=True))
             if legs != wanted and unknown and not value.any():
                 value = value.expand(*value.shape[: value.dim() - len(wanted)], *wanted)
@@ -329,23 +338,23 @@ class StreamOperator(Operator):
         self, named: dict[str, torch.Tensor], states: Arrays, count: int, length: int, single: bool
     ) -> tuple[Arrays, Arrays]:
         """Return the outputs at all tokens and the states after them, piece by piece."""
-        graph = torch.is_grad_enabled() and any(x.requires_grad for x in (*named.values(), *states))
         fresh = may_overwrite()
-        starts = range(0, max(count, 1), length)
+        if count <= length:
+            return self._advance([*named.values()], states, single and count > 0, fresh=fresh)
+        graph = torch.is_grad_enabled() and any(x.requires_grad for x in (*named.values(), *states))
+        starts = range(0, count, length)
         # without gradients, the pieces of tokens would need more memory than the tokens
         cut = slices if single and not graph else split
-        cuts = [
-            repeat(array) if (place := self._place[name]) is None else cut(array, place, starts)
-            for name, array in named.items()
-        ]
+        placed = [(array, self._place[name]) for name, array in named.items()]
+        cuts = [repeat(array) if place is None else cut(array, place, starts) for array, place in placed]
         parts: list[Arrays] = []
         whole: Arrays = []
         targets: list[Iterator[torch.Tensor]] = []
         for start, *arrays in zip(starts, *cuts, strict=False):
             # the first states are the caller's, and gradients need all of them
             given = fresh and self._own_states and start > 0 and not graph
-            outs, states = self._advance(arrays, states, single and count > 0, fresh=fresh, given=given)
-            if graph or len(starts) == 1:
+            outs, states = self._advance(arrays, states, single, fresh=fresh, given=given)
+            if graph:
                 parts.append(outs)
                 continue
             if not whole:
@@ -353,11 +362,9 @@ class StreamOperator(Operator):
                 targets = [cut(out, place, starts) for out, place in zip(whole, self._out_place, strict=True)]
             for target, out in zip(targets, outs, strict=True):
                 next(target).copy_(out)
-        if not whole:
-            whole = [
-                torch.cat(pieces, dim=place) if len(pieces) > 1 else pieces[0]
-                for pieces, place in zip(zip(*parts, strict=True), self._out_place, strict=True)
-            ]
+        if graph:
+            outputs = zip(zip(*parts, strict=True), self._out_place, strict=True)
+            whole = [torch.cat(pieces, dim=place) for pieces, place in outputs]
         return whole, states
 
     def _token_by_token(
@@ -471,6 +478,8 @@ class StreamOperator(Operator):
 
     def _chunk_length(self, named: Mapping[str, torch.Tensor]) -> int:
         """Return the length of a chunk that costs least for a token."""
+        if torch.compiler.is_compiling():  # sizes are symbols without values
+            return self._usual_length
         known = self._known(named)
         batch = max(
             array.shape[: array.dim() - len(t.legs)].numel()
@@ -478,12 +487,15 @@ class StreamOperator(Operator):
         )
         key = (batch, *sorted((n, e) for n, e in known.items() if n != str(self._clock.dimension)))
         if key not in self._lengths:
-            steps = max(len(program.steps) for program in self.chunk.programs)
-            matrices = any(gate.matrix for state in self.stream.system.states for gate in state.gates)
-            # products of matrices run over the times one by one
-            lengths = LENGTHS[:1] if matrices else LENGTHS
-            self._lengths[key] = min(lengths, key=lambda c: (batch * self._work(c, known) + OVERHEAD * steps) / c)
+            self._lengths[key] = self._best_length(batch, known)
         return self._lengths[key]
+
+    def _best_length(self, batch: int, known: Mapping[str, int]) -> int:
+        steps = max(len(program.steps) for program in self.chunk.programs)
+        matrices = any(gate.matrix for state in self.stream.system.states for gate in state.gates)
+        # products of matrices run over the times one by one
+        lengths = LENGTHS[:1] if matrices else LENGTHS
+        return min(lengths, key=lambda c: (batch * self._work(c, known) + OVERHEAD * steps) / c)
 
     def _work(self, length: int, known: Mapping[str, int]) -> float:
         """Return what a chunk costs: FLOPs, and pointwise operations as so many FLOPs as they take the time of."""
