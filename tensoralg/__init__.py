@@ -48,6 +48,8 @@ _LAZY = {
     "compile": "tensoralg.lower",
     "distribute": "tensoralg.lower",
     "verify": "tensoralg.lower",
+    "register": "tensoralg.lower",
+    "register_attention": "tensoralg.lower",
     "verify_gradient": "tensoralg.lower",
     "Operator": "tensoralg.lower",
     "Report": "tensoralg.lower",
@@ -67,7 +69,16 @@ _LAZY = {
 
 if TYPE_CHECKING:
     from tensoralg.claims import claim
-    from tensoralg.lower import GradientReport, Operator, Report, compile, verify, verify_gradient
+    from tensoralg.lower import (
+        GradientReport,
+        Operator,
+        Report,
+        compile,
+        register,
+        register_attention,
+        verify,
+        verify_gradient,
+    )
     from tensoralg.universal import (
         LinearMap,
         MultilinearMap,
@@ -135,6 +146,8 @@ __all__ = [
     "plan",
     "prove",
     "prove_cost",
+    "register",
+    "register_attention",
     "relu",
     "softmax",
     "sqrt",

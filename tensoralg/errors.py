@@ -219,7 +219,7 @@ class MissingDependency(TensoralgError):
 
 
 class UsageError(TensoralgError):
-    """The command line was used wrongly."""
+    """The command line, or what a call chooses, is used wrongly."""
 
 
 class ParseError(TensoralgError):

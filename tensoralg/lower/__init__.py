@@ -1,6 +1,7 @@
 """Lowering: definitions to validated torch kernels, and kernels checked against their definitions."""
 
 from tensoralg.lower.compile import compile
+from tensoralg.lower.custom_op import register
 from tensoralg.lower.distributed import communication, distribute
 from tensoralg.lower.flops import Cost, count, custom_mapping
 from tensoralg.lower.gradients import GradientReport, verify_gradient
@@ -8,6 +9,7 @@ from tensoralg.lower.memory import Memory, track
 from tensoralg.lower.operator import Operator
 from tensoralg.lower.ranks import process_group
 from tensoralg.lower.streams import StreamOperator
+from tensoralg.lower.transformers import register_attention
 from tensoralg.lower.verify import Report, verify
 
 __all__ = [
@@ -23,6 +25,8 @@ __all__ = [
     "custom_mapping",
     "distribute",
     "process_group",
+    "register",
+    "register_attention",
     "track",
     "verify",
     "verify_gradient",

@@ -8,13 +8,14 @@ from itertools import pairwise
 
 import torch
 
-from tensoralg.lower.operator import batch_of
+from tensoralg.lower.operator import autocasts, batch_of
 
 
 def common_batch(arrays: Iterable[tuple[int, torch.Tensor]]) -> tuple[int, ...] | None:
     """Return the batch axes of some arrays if they can be one axis without a copy, else None.
 
-    Arrays without batch axes, for which broadcasting is a view, do not count.
+    Arrays without batch axes, for which broadcasting is a view, do not count.  Where a compiler fuses operations, or
+    autocast chooses dtypes, the answer is None: there, plain operations are better.
 
     Parameters
     ----------
@@ -30,7 +31,10 @@ def common_batch(arrays: Iterable[tuple[int, torch.Tensor]]) -> tuple[int, ...] 
     >>> common_batch([(1, torch.ones(3, 2, 5).transpose(0, 1))]) is None
     True
     """
-    found = [(tuple(batch_of(range(rank), x)), x) for rank, x in arrays if x.dim() > rank]
+    pairs = list(arrays)
+    if torch.compiler.is_compiling() or any(x.is_meta or autocasts(x.device) for _, x in pairs):
+        return None
+    found = [(tuple(batch_of(range(rank), x)), x) for rank, x in pairs if x.dim() > rank]
     batches = {batch for batch, _ in found}
     if len(batches) > 1 or not all(_is_one(x, len(batch)) for batch, x in found):
         return None

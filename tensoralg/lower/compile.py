@@ -37,6 +37,11 @@ def compile(
         Elements that the largest intermediate may have, for each place of the batch: contractions are done in
         slices, in loops, where that is needed.  Loops over a symbolic size are unrolled by `torch.export`.
 
+    Notes
+    -----
+    Softmax attention runs as `torch.nn.functional.scaled_dot_product_attention` (see `lower.attention`), whose fast
+    kernels have no second derivatives; under ``torch.nn.attention.sdpa_kernel(SDPBackend.MATH)`` it has them.
+
     Raises
     ------
     ValidationFailed

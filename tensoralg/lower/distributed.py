@@ -26,7 +26,15 @@ from tensoralg.lower.build import compile_definitions, spaces_of
 from tensoralg.lower.emit import Writer, axes_text, einsum_text
 from tensoralg.lower.helpers import HELPERS
 from tensoralg.lower.loops import LOOPS, loop_lines
-from tensoralg.lower.operator import Operator, batch_of, check_batch, check_shape, dimensions_of
+from tensoralg.lower.operator import (
+    Operator,
+    as_tensors,
+    batch_of,
+    check_alike,
+    check_batch,
+    check_shape,
+    dimensions_of,
+)
 from tensoralg.lower.program import Attention, Loop, Program, SizeSource, Step, operands_of
 from tensoralg.lower.ranks import Arrays, Ranks
 from tensoralg.lower.recombine import prove_sharded
@@ -343,7 +351,8 @@ class ShardedOperator(torch.nn.Module):
         operator = self.operator
         try:
             given = dict(zip(operator.order, operator._named(args, kwargs), strict=True))
-            arrays = operator._tensors([self._local(name, value) for name, value in given.items()])
+            arrays = list(as_tensors([self._local(name, value) for name, value in given.items()], operator.tensors))
+            check_alike(arrays, operator.tensors)
             sizes: dict[str, int] = dict(operator.sizes)
             for name, array in zip(operator.order, arrays, strict=True):
                 check_shape(name, tuple(self._legs[name]), array, sizes)

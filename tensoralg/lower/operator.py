@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tensoralg.proof import Verdict
 
 Dimensions = tuple[str | int | None, ...]
+MOST_SIGNATURES = 1024
 
 
 class Operator(torch.nn.Module):
@@ -80,6 +81,7 @@ class Operator(torch.nn.Module):
         self._legs = {tensor.name: dimensions_of(tensor) for tensor in tensors}
         self._composite = any(None in legs for legs in self._legs.values())
         self._function = load(source)
+        self._passed: dict[Any, bool] = {}  # signatures of calls, and whether it takes autocast to accept them
         for name, value in parameters.items():
             self._add_parameter(name, value)
 
@@ -108,11 +110,12 @@ class Operator(torch.nn.Module):
         self.register_parameter(name, torch.nn.Parameter(array.detach().clone()))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_function"}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_function", "_passed")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)  # type: ignore[no-untyped-call]
         self._function = load(self.source)
+        self._passed = {}
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Return the value of the definition at the given arrays; of several definitions, a tuple of values.
@@ -126,9 +129,11 @@ class Operator(torch.nn.Module):
         InputMismatch
             If the arrays do not share one floating dtype and one device.
         """
-        arrays = self._tensors(self._named(args, kwargs))
-        self._check_shapes(arrays)
-        return self.run(arrays)
+        return self.run(self.arrays(args, kwargs))
+
+    def value(self, arrays: Sequence[torch.Tensor]) -> Any:
+        """Return the value at arrays in the order of `order`, parameters among them."""
+        return self.run(self.admitted(arrays))
 
     def run(self, arrays: Sequence[torch.Tensor], **flags: bool) -> Any:
         """Return the value at arrays in the order of `order`, which are not checked.
@@ -139,8 +144,40 @@ class Operator(torch.nn.Module):
         found = self._function(*arrays, **flags)
         return (found,) if isinstance(self.definition, tuple) and len(self.definition) == 1 else found
 
-    def _named(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+    def arrays(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Sequence[torch.Tensor]:
+        """Return the arrays of a call in the order of `order`, checked."""
+        return self.admitted(as_tensors(self._named(args, kwargs), self.tensors))
+
+    def admitted(self, arrays: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
+        """Return arrays in the order of `order`, or raise.
+
+        The checks look at nothing but shapes, dtypes and devices, and at autocast where dtypes differ: what passed
+        once is remembered and not checked again.  A compiler traces sizes that are symbols, and those are checked.
+        """
+        if torch.compiler.is_compiling():
+            self._check(arrays)
+            return arrays
+        signature = tuple([(array.shape, array.dtype, array.device) for array in arrays])
+        try:
+            needs_autocast = self._passed.get(signature)
+        except TypeError:  # sizes that are symbols cannot be looked up
+            self._check(arrays)
+            return arrays
+        if needs_autocast is None or (needs_autocast and not autocasts(arrays[0].device)):
+            self._check(arrays)
+            if len(self._passed) >= MOST_SIGNATURES:
+                self._passed.clear()
+            self._passed[signature] = len({array.dtype for array in arrays}) > 1
+        return arrays
+
+    def _check(self, arrays: Sequence[torch.Tensor]) -> None:
+        check_alike(arrays, self.tensors)
+        self._check_shapes(arrays)
+
+    def _named(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Sequence[Any]:
         """Return the values of all tensors of the definition, in order."""
+        if not kwargs and len(args) == len(self.order) == len(self.inputs):
+            return args
         if len(args) > len(self.inputs):
             raise UnknownName(
                 f"got {counted(len(args), 'array')} for {counted(len(self.inputs), 'input')}",
@@ -158,40 +195,7 @@ class Operator(torch.nn.Module):
                 raise UnknownName(f"input {name} is missing", remedy=f"pass {name}=...", name=name)
         return [given[name] if name in given else getattr(self, name) for name in self.order]
 
-    def _tensors(self, values: list[Any]) -> list[torch.Tensor]:
-        return self._alike(values, self.tensors)
-
-    def _alike(self, values: list[Any], tensors: Sequence[Tensor]) -> list[torch.Tensor]:
-        """Return the values of some tensors as tensors of one floating dtype on one device."""
-        first: torch.Tensor | None = None
-        for tensor, value in zip(tensors, values, strict=True):
-            name = tensor.name
-            if isinstance(value, torch.Tensor):
-                if not value.dtype.is_floating_point:
-                    raise InputMismatch(
-                        f"input {name} has dtype {value.dtype}", remedy="use a floating dtype", tensor=name
-                    )
-                if first is None:
-                    first, owner = value, name
-                elif value.dtype != first.dtype or value.device != first.device:
-                    raise InputMismatch(
-                        f"input {owner} is {first.dtype} on {first.device}, {name} is {value.dtype} on {value.device}",
-                        remedy="give all inputs one dtype and one device",
-                        tensor=name,
-                    )
-            elif not isinstance(value, Real) or tensor.legs:
-                raise InputMismatch(
-                    f"input {name} is of type {type(value).__name__}, and no tensor",
-                    remedy="pass a torch.Tensor",
-                    tensor=name,
-                )
-        dtype = torch.get_default_dtype() if first is None else first.dtype
-        device = None if first is None else first.device
-        return [
-            v if isinstance(v, torch.Tensor) else torch.tensor(float(v), dtype=dtype, device=device) for v in values
-        ]
-
-    def _check_shapes(self, arrays: list[torch.Tensor]) -> None:
+    def _check_shapes(self, arrays: Sequence[torch.Tensor]) -> None:
         sizes: dict[str, int] = dict(self.sizes)
         for name, array in zip(self.order, arrays, strict=True):
             check_shape(name, self._legs[name], array, sizes)
@@ -199,7 +203,7 @@ class Operator(torch.nn.Module):
         if self._composite:
             self._check_composite(arrays, sizes)
 
-    def _check_composite(self, arrays: list[torch.Tensor], sizes: Mapping[str, int]) -> None:
+    def _check_composite(self, arrays: Sequence[torch.Tensor], sizes: Mapping[str, int]) -> None:
         for tensor, array in zip(self.tensors, arrays, strict=True):
             for position, leg in enumerate(tensor.legs):
                 extent = array.shape[array.dim() - len(tensor.legs) + position]
@@ -215,6 +219,76 @@ class Operator(torch.nn.Module):
     def extra_repr(self) -> str:
         """Return the definition, for printing."""
         return "\n".join(map(str, self.definitions))
+
+
+def as_tensors(values: Sequence[Any], tensors: Sequence[Tensor]) -> Sequence[torch.Tensor]:
+    """Return the values of some tensors, numbers as arrays of the dtype and device of the first one that is an array.
+
+    Raises
+    ------
+    InputMismatch
+        If one is neither an array nor, where the tensor has no legs, a number.
+    """
+    numbers = [k for k, value in enumerate(values) if not isinstance(value, torch.Tensor)]
+    if not numbers:
+        return values
+    for tensor, value in ((tensors[k], values[k]) for k in numbers):
+        if not isinstance(value, Real) or tensor.legs:
+            raise InputMismatch(
+                f"input {tensor.name} is of type {type(value).__name__}, and no tensor",
+                remedy="pass a torch.Tensor",
+                tensor=tensor.name,
+            )
+    first = next((value for value in values if isinstance(value, torch.Tensor)), None)
+    dtype, device = (None, None) if first is None else (first.dtype, first.device)
+    return [
+        v if isinstance(v, torch.Tensor) else torch.scalar_tensor(float(v), dtype=dtype, device=device) for v in values
+    ]
+
+
+def check_alike(arrays: Sequence[torch.Tensor], tensors: Sequence[Tensor]) -> None:
+    """Raise unless arrays have one floating dtype, and are on one device.
+
+    Under autocast, torch chooses the dtype of every operation and converts what it is given, so that dtypes may
+    differ; but float64, which it never converts, differs from none.
+
+    Raises
+    ------
+    InputMismatch
+        If they have not.
+    """
+    for tensor, array in zip(tensors, arrays, strict=True):
+        first, owner = arrays[0], tensors[0].name
+        if not array.dtype.is_floating_point:
+            raise InputMismatch(
+                f"input {tensor.name} has dtype {array.dtype}", remedy="use a floating dtype", tensor=tensor.name
+            )
+        if array.device != first.device or not mixable(array.dtype, first.dtype, first.device):
+            raise InputMismatch(
+                f"input {owner} is {first.dtype} on {first.device}, {tensor.name} is {array.dtype} on {array.device}",
+                remedy="give all inputs one dtype and one device",
+                tensor=tensor.name,
+            )
+
+
+def mixable(one: torch.dtype, other: torch.dtype, device: torch.device) -> bool:
+    """Whether arrays of two floating dtypes can be operands of one operation: equal ones, or under autocast.
+
+    Examples
+    --------
+    >>> cpu = torch.device("cpu")
+    >>> mixable(torch.float32, torch.bfloat16, cpu)
+    False
+    >>> with torch.autocast("cpu"):
+    ...     mixable(torch.float32, torch.bfloat16, cpu), mixable(torch.float64, torch.float32, cpu)
+    (True, False)
+    """
+    return one == other or (torch.float64 not in (one, other) and autocasts(device))
+
+
+def autocasts(device: torch.device) -> bool:
+    """Whether autocast is on for the devices of a type."""
+    return torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type)
 
 
 def check_shape(name: str, legs: Dimensions, array: torch.Tensor, sizes: dict[str, int]) -> None:

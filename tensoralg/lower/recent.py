@@ -36,10 +36,7 @@ class Recent(torch.nn.Module):
             PAST + symbol.name: (symbol, int(sympy.sympify(str(reach)).subs(kernel.sizes)))
             for symbol, reach in kept(windows).items()
         }
-
-    def place(self, symbol: Tensor) -> int:
-        """Return where the axis over time is, counted from the end."""
-        return symbol.legs.index(self.clock) - len(symbol.legs)
+        self.times = {t.name: t.legs.index(self.clock) - len(t.legs) for t in kernel.tensors if self.clock in t.legs}
 
     def first(self, batch_shape: Sequence[int], known: Any, **like: Any) -> dict[str, torch.Tensor]:
         """Return the tokens kept before the first one: none."""
@@ -60,17 +57,17 @@ class Recent(torch.nn.Module):
         self, piece: Mapping[str, torch.Tensor], pasts: Mapping[str, torch.Tensor]
     ) -> tuple[list[torch.Tensor], dict[str, torch.Tensor], int]:
         """Return the inputs of the kernel at a piece of time, the tokens to be kept, and how many stand before it."""
-        longest = max((pasts[name].shape[self.place(s)] for name, (s, _) in self.kept.items()), default=0)
+        longest = max([0, *(pasts[name].shape[self.times[symbol.name]] for name, (symbol, _) in self.kept.items())])
         arrays, new = [], {}
         for symbol in self.kernel.tensors:
             array = piece[symbol.name]
-            if self.clock in symbol.legs:
+            if symbol.name in self.times:
                 array = self._with_past(symbol, array, pasts.get(PAST + symbol.name), longest)
                 if PAST + symbol.name in self.kept:
                     _, reach = self.kept[PAST + symbol.name]
-                    count = array.shape[self.place(symbol)]
+                    count = array.shape[self.times[symbol.name]]
                     left = min(reach, count)
-                    new[PAST + symbol.name] = array.narrow(self.place(symbol), count - left, left)
+                    new[PAST + symbol.name] = array.narrow(self.times[symbol.name], count - left, left)
             arrays.append(array)
         return arrays, new, longest
 
@@ -81,7 +78,7 @@ class Recent(torch.nn.Module):
 
     def _with_past(self, symbol: Tensor, array: torch.Tensor, past: torch.Tensor | None, longest: int) -> torch.Tensor:
         """Return tokens with those before them; where fewer are kept, the first one stands for what is not read."""
-        place = self.place(symbol)
+        place = self.times[symbol.name]
         known = array if past is None else _joined(past, array, place)
         missing = longest - (known.shape[place] - array.shape[place])
         if not missing:

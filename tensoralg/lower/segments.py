@@ -109,12 +109,10 @@ class SegmentedStream(torch.nn.Module):
         """Return the inputs; if they are refused, the others are told before this rank raises."""
         operator = self.operator
         try:
-            arrays = operator._tensors(operator._named(args, kwargs))
-            operator._check_shapes(arrays)
+            return list(operator.arrays(args, kwargs))
         except TensoralgError as error:
             refuse(self.ranks, error, (*args, *kwargs.values()))
             raise
-        return arrays
 
     def _agreed(self, named: Mapping[str, torch.Tensor]) -> bool:
         """Return whether any rank needs gradients; raise if inputs of ranks do not fit together."""

@@ -5,6 +5,11 @@ and one token.  Chunked, the chunk's kernel runs on one chunk after the other an
 token's kernel does.  Without gradients nothing but the outputs and one set of states is kept, so that memory does not
 grow with the length; with them, autograd keeps what it needs of every chunk.
 
+*Compiled by torch.*  A step, the parallel form, and a sequence that is one chunk compile once for all sizes.  Longer
+sequences are loops that a compiler unrolls, for every length anew (an operator that is registered as a custom operator
+is one node of the graph and serves all).  A compiler cannot look whether numbers are finite: what is not finite may
+then reach the outputs before it in the same chunk, and the length of a chunk is that for sizes of `TYPICAL`.
+
 *Length of a chunk.*  It minimises the cost for a token, ``(work(c) + OVERHEAD * steps) / c``.  The work is that of the
 chunk's plan, polynomials in its length c: FLOPs, and `POINTWISE` times the pointwise operations.  `OVERHEAD`, the FLOPs
 that could be done while a step starts, and `POINTWISE`, those while one entry is read and written, are guesses that
@@ -27,7 +32,16 @@ from tensoralg.lower.batches import apart, common_batch, together
 from tensoralg.lower.build import compile_definitions
 from tensoralg.lower.finite import finite, first_tokens
 from tensoralg.lower.fuse import makes_new, may_overwrite
-from tensoralg.lower.operator import Operator, batch_of, check_batch, check_shape, dimensions_of
+from tensoralg.lower.operator import (
+    Operator,
+    as_tensors,
+    batch_of,
+    check_alike,
+    check_batch,
+    check_shape,
+    dimensions_of,
+    mixable,
+)
 from tensoralg.lower.pieces import longer, slices, split
 from tensoralg.lower.recent import Recent
 from tensoralg.plan import plan
@@ -68,7 +82,7 @@ class StreamOperator(Operator):
         whole = compile_definitions(stream.definitions, sizes, single=stream.single)
         super().__init__(
             whole.definition, whole.tensors, whole.programs, whole.costs, whole.source, whole.verdicts, whole.plan,
-            whole.sizes, parameters,
+            whole.sizes, parameters, whole.passes, whole.dropped,
         )  # fmt: skip
         self.stream, self.form = stream, form
         chunk, token = self._cheapest_chunk(sizes), token_definitions(stream.system)
@@ -82,6 +96,7 @@ class StreamOperator(Operator):
         kept = {name: symbol.legs for name, (symbol, _) in self.recent.kept.items()} if self.recent else {}
         self._state_legs = {state.name: state.shape for state in stream.system.states} | kept
         self._state_names = list(self._state_legs)
+        self._state_place = {name: _place_of(legs, self._clock) for name, legs in self._state_legs.items()}
         self._token_tensors = tuple(_without(tensor, self._clock) for tensor in self.tensors)
         carried = [tensor for tensor in self.token.tensors if tensor.name in self._state_names]
         self._token_legs = {tensor.name: dimensions_of(tensor) for tensor in (*self._token_tensors, *carried)}
@@ -90,6 +105,8 @@ class StreamOperator(Operator):
         self._chunk_slots, self._token_slots = self._slots(self.chunk), self._slots(self.token)
         self._own_states = all(makes_new(program, len(self._out_place)) for program in self.chunk.programs)
         self._lengths: dict[Any, int] = {}
+        names = set().union(*map(all_dimensions, self.definitions))
+        self._usual_length = self._best_length(1, dict.fromkeys(names, TYPICAL) | self.sizes)
 
     def _cheapest_chunk(self, sizes: Mapping[str, int] | None) -> tuple[Definition, ...]:
         """Return what a chunk computes, written in the way that costs least where all unknown sizes are `TYPICAL`."""
@@ -175,7 +192,9 @@ class StreamOperator(Operator):
         found = []
         for name, shape in self._state_legs.items():
             value = state[name]
-            if not isinstance(value, torch.Tensor) or value.dtype != like.dtype or value.device != like.device:
+            if not isinstance(value, torch.Tensor) or not (
+                value.device == like.device and mixable(value.dtype, like.dtype, like.device)
+            ):
                 what = f"{value.dtype} on {value.device}" if isinstance(value, torch.Tensor) else type(value).__name__
                 raise InputMismatch(
                     f"the state {name} is {what}, the tokens are {like.dtype} on {like.device}",
@@ -184,8 +203,9 @@ class StreamOperator(Operator):
                 )
             legs = list(value.shape[max(value.dim() - len(shape), 0) :])
             wanted = [_extent(space, known) for space in shape]
-            if len(legs) == len(shape) and self._clock in shape:
-                wanted[shape.index(self._clock)] = legs[shape.index(self._clock)]
+            over_time = self._state_place[name]
+            if len(legs) == len(shape) and over_time is not None:
+                wanted[over_time] = legs[over_time]
             unknown = len(legs) == len(wanted) and all(a in (1, b) for a, b in zip(legs, wanted, strict=True))
             if legs != wanted and unknown and not value.any():
                 value = value.expand(*value.shape[: value.dim() - len(wanted)], *wanted)
@@ -217,8 +237,13 @@ class StreamOperator(Operator):
         UnknownName, ShapeMismatch, InputMismatch
             If inputs or states do not fit together.
         """
-        arrays = self._tensors(self._named(args, kwargs))
-        self._check_shapes(arrays)
+        return self._evaluate(self.arrays(args, kwargs), state, return_state)
+
+    def value(self, arrays: Sequence[torch.Tensor]) -> Any:
+        """Return the outputs for arrays in the order of `order`, parameters among them."""
+        return self._evaluate(self.admitted(arrays), None, False)
+
+    def _evaluate(self, arrays: Sequence[torch.Tensor], state: Any, return_state: bool) -> Any:
         named = dict(zip(self.order, arrays, strict=True))
         form, length = self.chosen(named)
         whole = form == "parallel" and state is None and not return_state
@@ -292,7 +317,9 @@ class StreamOperator(Operator):
             if name not in token:
                 raise UnknownName(f"input {name} is missing", remedy=f"pass {name}=...", name=name)
         values = [token[name] if name in token else getattr(self, name) for name in self.order]
-        return dict(zip(self.order, self._alike(values, self._token_tensors), strict=True))
+        arrays = as_tensors(values, self._token_tensors)
+        check_alike(arrays, self._token_tensors)
+        return dict(zip(self.order, arrays, strict=True))
 
     def _check_batch(
         self, legs: Mapping[str, Sequence[Any]], named: Mapping[str, torch.Tensor], states: Arrays
@@ -314,9 +341,7 @@ class StreamOperator(Operator):
         """Return the outputs at all tokens and the states after them, with one batch axis inside if possible."""
         ranks = [len(legs) for legs in (*map(self._legs.__getitem__, self.order), *self._state_legs.values())]
         arrays = [*named.values(), *states]
-        batch = None
-        if not torch.compiler.is_compiling() and not torch.is_autocast_enabled(arrays[0].device.type):
-            batch = common_batch(zip(ranks, arrays, strict=True))
+        batch = common_batch(zip(ranks, arrays, strict=True))
         if batch is None:
             return self._each_piece(named, states, count, length, single, plain=False)
         one = [together(x, rank, batch) for rank, x in zip(ranks, arrays, strict=True)]
@@ -328,23 +353,23 @@ class StreamOperator(Operator):
     def _each_piece(
         self, named: dict[str, torch.Tensor], states: Arrays, count: int, length: int, single: bool, plain: bool
     ) -> tuple[Arrays, Arrays]:
-        graph = torch.is_grad_enabled() and any(x.requires_grad for x in (*named.values(), *states))
         fresh = may_overwrite()
-        starts = range(0, max(count, 1), length)
+        if count <= length:
+            return self._advance([*named.values()], states, single and count > 0, plain=plain, fresh=fresh)
+        graph = torch.is_grad_enabled() and any(x.requires_grad for x in (*named.values(), *states))
+        starts = range(0, count, length)
         # without gradients, the pieces of tokens would need more memory than the tokens
         cut = slices if single and not graph else split
-        cuts = [
-            repeat(array) if (place := self._place[name]) is None else cut(array, place, starts)
-            for name, array in named.items()
-        ]
+        placed = [(array, self._place[name]) for name, array in named.items()]
+        cuts = [repeat(array) if place is None else cut(array, place, starts) for array, place in placed]
         parts: list[Arrays] = []
         whole: Arrays = []
         targets: list[Iterator[torch.Tensor]] = []
         for start, *arrays in zip(starts, *cuts, strict=False):
             # the first states are the caller's, and gradients need all of them
             given = fresh and self._own_states and start > 0 and not graph
-            outs, states = self._advance(arrays, states, single and count > 0, plain=plain, fresh=fresh, given=given)
-            if graph or len(starts) == 1:
+            outs, states = self._advance(arrays, states, single, plain=plain, fresh=fresh, given=given)
+            if graph:
                 parts.append(outs)
                 continue
             if not whole:
@@ -352,11 +377,9 @@ class StreamOperator(Operator):
                 targets = [cut(out, place, starts) for out, place in zip(whole, self._out_place, strict=True)]
             for target, out in zip(targets, outs, strict=True):
                 next(target).copy_(out)
-        if not whole:
-            whole = [
-                torch.cat(pieces, dim=place) if len(pieces) > 1 else pieces[0]
-                for pieces, place in zip(zip(*parts, strict=True), self._out_place, strict=True)
-            ]
+        if graph:
+            outputs = zip(zip(*parts, strict=True), self._out_place, strict=True)
+            whole = [torch.cat(pieces, dim=place) for pieces, place in outputs]
         return whole, states
 
     def _token_by_token(
@@ -470,6 +493,8 @@ class StreamOperator(Operator):
 
     def _chunk_length(self, named: Mapping[str, torch.Tensor]) -> int:
         """Return the length of a chunk that costs least for a token."""
+        if torch.compiler.is_compiling():  # sizes are symbols without values
+            return self._usual_length
         known = self._known(named)
         batch = max(
             array.shape[: array.dim() - len(t.legs)].numel()
@@ -477,12 +502,15 @@ class StreamOperator(Operator):
         )
         key = (batch, *sorted((n, e) for n, e in known.items() if n != str(self._clock.dimension)))
         if key not in self._lengths:
-            steps = max(len(program.steps) for program in self.chunk.programs)
-            matrices = any(gate.matrix for state in self.stream.system.states for gate in state.gates)
-            # products of matrices run over the times one by one
-            lengths = LENGTHS[:1] if matrices else LENGTHS
-            self._lengths[key] = min(lengths, key=lambda c: (batch * self._work(c, known) + OVERHEAD * steps) / c)
+            self._lengths[key] = self._best_length(batch, known)
         return self._lengths[key]
+
+    def _best_length(self, batch: int, known: Mapping[str, int]) -> int:
+        steps = max(len(program.steps) for program in self.chunk.programs)
+        matrices = any(gate.matrix for state in self.stream.system.states for gate in state.gates)
+        # products of matrices run over the times one by one
+        lengths = LENGTHS[:1] if matrices else LENGTHS
+        return min(lengths, key=lambda c: (batch * self._work(c, known) + OVERHEAD * steps) / c)
 
     def _work(self, length: int, known: Mapping[str, int]) -> float:
         """Return what a chunk costs: FLOPs, and pointwise operations as so many FLOPs as they take the time of."""
