@@ -43,6 +43,9 @@ __version__ = "0.1.0"
 # not among them: importing a room of that name later would put the module in the place of the function.
 _LAZY = {
     "compile": "tensoralg.lower",
+    "export": "tensoralg.lower",
+    "load_exported": "tensoralg.lower",
+    "read_card": "tensoralg.lower",
     "verify": "tensoralg.lower",
     "Operator": "tensoralg.lower",
     "Report": "tensoralg.lower",
@@ -61,7 +64,7 @@ _LAZY = {
 
 if TYPE_CHECKING:
     from tensoralg.claims import claim
-    from tensoralg.lower import Operator, Report, compile, verify
+    from tensoralg.lower import Operator, Report, compile, export, load_exported, read_card, verify
     from tensoralg.universal import (
         LinearMap,
         MultilinearMap,
@@ -109,12 +112,14 @@ __all__ = [
     "einsum",
     "einsum_string",
     "exp",
+    "export",
     "exterior_power",
     "generalised_delta",
     "hom",
     "latex",
     "le",
     "levi_civita",
+    "load_exported",
     "log",
     "lt",
     "maximum",
@@ -124,6 +129,7 @@ __all__ = [
     "plan",
     "prove",
     "prove_cost",
+    "read_card",
     "relu",
     "softmax",
     "sqrt",

@@ -1,6 +1,7 @@
 """Lowering: definitions to validated torch kernels, and kernels checked against their definitions."""
 
 from tensoralg.lower.compile import compile
+from tensoralg.lower.exports import Exported, export, load_exported, read_card
 from tensoralg.lower.flops import Cost, count, custom_mapping
 from tensoralg.lower.memory import Memory, track
 from tensoralg.lower.operator import Operator
@@ -9,6 +10,7 @@ from tensoralg.lower.verify import Report, verify
 
 __all__ = [
     "Cost",
+    "Exported",
     "Memory",
     "Operator",
     "Report",
@@ -16,6 +18,9 @@ __all__ = [
     "compile",
     "count",
     "custom_mapping",
+    "export",
+    "load_exported",
+    "read_card",
     "track",
     "verify",
 ]
