@@ -21,7 +21,7 @@ import torch
 
 from tensoralg.errors import ArchiveRefused
 from tensoralg.expr import to_latex
-from tensoralg.lower.exports.forms import Form, arguments
+from tensoralg.lower.exports.forms import Form, arguments, fixed_sizes
 from tensoralg.lower.streams import StreamOperator
 from tensoralg.lower.validate import prove_equal
 from tensoralg.lower.verify import Report
@@ -132,7 +132,7 @@ def make_card(
         "outputs": [
             {"name": one.name, "legs": [str(leg.space.dimension) for leg in one.legs]} for one in operator.definitions
         ],
-        "fixed_sizes": operator.sizes,
+        "fixed_sizes": operator.sizes if every else fixed_sizes(operator),
         "other_sizes": "any, from 1 on",
         "form": form.name,
         "chunk_length": form.length,
@@ -268,3 +268,20 @@ def refused_proof(card: Mapping[str, Any]) -> str:
         if proof.get("certificate_sha256") != digest(canonical(proof["certificate"])):
             return f"{proof.get('says')}: its digest is another one"
     return ""
+
+
+def refused_export(path: str | Path) -> str:
+    """Return why an exported file, or its card, is not what it claims to be, in one line; empty if it is.
+
+    The file is compared with the card's digest, and every certificate in the card is checked.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    """
+    name = str(path)
+    try:
+        return refused_proof(read_card(name.removesuffix(".card.json")))
+    except ArchiveRefused as error:
+        return error.what

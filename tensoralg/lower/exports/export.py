@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import io
 import json
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,13 @@ from tensoralg.errors import (
 from tensoralg.lower.arithmetic import dtype_of
 from tensoralg.lower.exports.card import card_path, make_card, measurement, proofs_of
 from tensoralg.lower.exports.files import check_target, write_whole
-from tensoralg.lower.exports.forms import Form, arguments, form_of, text
+from tensoralg.lower.exports.forms import Form, arguments, fixed_sizes, form_of, text
 from tensoralg.lower.exports.trace import archive, example_sizes, onnx_model, traced
 from tensoralg.lower.operator import Operator, load
 from tensoralg.lower.verify import verify
 
 FORMATS = ("pt2", "onnx", "source")
+MOST = 10**6  # the product of all sizes up to which the exact values are waited for unasked
 Run = Callable[[Mapping[str, torch.Tensor]], Any]
 
 
@@ -208,9 +210,16 @@ def _measured(form: Form, run: Run | None, sizes: Mapping[str, int] | None, kind
     if run is not None:
         operator = copy.copy(operator)
         operator.forward = _forward(operator, run)  # type: ignore[method-assign]
-    wanted = {name: size for name, size in sample_sizes(operator).items() if name not in operator.sizes}
+    wanted = {**sample_sizes(operator), **(sizes or {})}
+    for name, size in fixed_sizes(operator).items():
+        if wanted[name] != size:
+            raise UsageError(
+                f"{name} = {wanted[name]} is asked for, and {name} is fixed to {size}", remedy="leave it out"
+            )
+    if sizes is None and math.prod(wanted.values()) > MOST:
+        return {"of": of, "not_measured": "the fixed sizes are too large for exact values; give sizes to wait for them"}
     try:
-        report = verify(operator, {**wanted, **(sizes or {})}, kind)
+        report = verify(operator, {name: size for name, size in wanted.items() if name not in operator.sizes}, kind)
     except (FactConflict, EvaluationError) as error:
         return {"of": of, "not_measured": str(error)}
     if not report.error <= report.bound:
@@ -232,4 +241,6 @@ def _forward(operator: Operator, run: Run) -> Callable[..., Any]:
 
 def sample_sizes(operator: Operator) -> dict[str, int]:
     """Return small sizes at which an export is compared with exact values."""
-    return {name: 2 + position % 5 for position, name in enumerate(example_sizes(operator, None, 0))}
+    fixed = fixed_sizes(operator)
+    names = example_sizes(operator, None, 0)
+    return {name: fixed.get(name, 2 + position % 5) for position, name in enumerate(names)}

@@ -86,7 +86,7 @@ def form_of(operator: Operator) -> Form:
             f"a stream with windows is not exported in the {operator.form} form: its states grow at the beginning",
             remedy='compile it with form="parallel"',
         )
-    known = dict.fromkeys(_symbols(operator), TYPICAL) | operator.sizes
+    known = dict.fromkeys(_symbols(operator), TYPICAL) | fixed_sizes(operator)
     clock = str(operator.stream.along.dimension)
     if operator.form == "recurrent":
         chosen = cheapest(operator.token, known)
@@ -99,6 +99,17 @@ def form_of(operator: Operator) -> Form:
 
 def _symbols(operator: Operator) -> list[str]:
     return sorted({s.name for t in operator.tensors for leg in t.legs for s in free_symbols(leg.dimension)})
+
+
+def fixed_sizes(operator: Operator) -> dict[str, int]:
+    """Return the sizes that an operator was compiled for, and those of its parameters."""
+    found: dict[str, int] = dict(operator.sizes)
+    for tensor in operator.tensors:
+        if tensor.name not in operator.inputs:
+            for leg, extent in zip(tensor.legs, getattr(operator, tensor.name).shape, strict=True):
+                if free_symbols(leg.dimension) == {leg.dimension}:
+                    found.setdefault(leg.dimension.name, extent)
+    return found
 
 
 def free_symbols(dimension: Any) -> set[Any]:

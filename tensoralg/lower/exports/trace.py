@@ -35,7 +35,7 @@ import torch
 
 from tensoralg.errors import ExportFailed, MissingDependency
 from tensoralg.expr.evaluate import size_of
-from tensoralg.lower.exports.forms import Form, arguments, free_symbols, size_texts
+from tensoralg.lower.exports.forms import Form, arguments, fixed_sizes, free_symbols, size_texts
 from tensoralg.lower.operator import Operator
 from tensoralg.lower.scales import extent_text
 from tensoralg.lower.streams import StreamOperator
@@ -150,16 +150,19 @@ def _choice(operator: Operator, space: dict[str, Any]) -> Callable[..., Any]:
     costs_of = space["costs_of"]
     programs = [space[f"operator_{k}"] for k in range(len(operator.programs))]
 
-    def best(k: int, arrays: Sequence[torch.Tensor]) -> Any:
-        if k == len(programs) - 1:
-            return _own(programs[k](*arrays))
-        first, *others = costs_of(arrays)[k:]
-        here = first <= functools.reduce(torch.sym_min, others)
-        if isinstance(here, bool):
-            return _own(programs[k](*arrays)) if here else best(k + 1, arrays)
-        return torch.cond(here, lambda *x: _own(programs[k](*x)), lambda *x: best(k + 1, x), tuple(arrays))
+    def best(first: int, end: int, arrays: Sequence[torch.Tensor]) -> Any:
+        """Run the cheapest of the programs first, ..., end - 1; of equal ones the first."""
+        if end - first == 1:
+            return _own(programs[first](*arrays))
+        middle, costs = (first + end) // 2, costs_of(arrays)
+        left, right = (functools.reduce(torch.sym_min, part) for part in (costs[first:middle], costs[middle:end]))
+        if isinstance(left <= right, bool):
+            return best(first, middle, arrays) if left <= right else best(middle, end, arrays)
+        return torch.cond(
+            left <= right, lambda *x: best(first, middle, x), lambda *x: best(middle, end, x), tuple(arrays)
+        )
 
-    return lambda *arrays: best(0, arrays)
+    return lambda *arrays: best(0, len(programs), arrays)
 
 
 def _own(values: Any) -> Any:
@@ -283,7 +286,8 @@ def _examples(form: Form, dtype: torch.dtype, batch: Mapping[str, int]) -> tuple
     primes = (p for p in sympy.primerange(3, 10**6) if p not in known.values())
     most = max(batch.values(), default=0)
     axes = [(torch.export.Dim(f"batch_{k}", min=1), next(primes)) for k in range(most)]
-    dims = {name: torch.export.Dim(_identifier(name), min=1) for name in known if name not in operator.sizes}
+    fixed = fixed_sizes(operator)
+    dims = {name: torch.export.Dim(_identifier(name), min=1) for name in known if name not in fixed}
     examples, shapes = [], []
     generator = torch.Generator().manual_seed(0)
     for tensor in (t for name in operator.inputs for t in operator.tensors if t.name == name):
@@ -298,7 +302,7 @@ def _examples(form: Form, dtype: torch.dtype, batch: Mapping[str, int]) -> tuple
 def example_sizes(operator: Operator, clock: str | None, least: int) -> dict[str, int]:
     """Return different primes for all sizes that are not fixed; that of the clock is larger than `least`."""
     names = sorted({s.name for t in operator.tensors for leg in t.legs for s in free_symbols(leg.dimension)})
-    known = dict(operator.sizes)
+    known = fixed_sizes(operator)
     for name in names:
         if name not in known:
             start = max(least if name == clock else 0, 5)
