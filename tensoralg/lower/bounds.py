@@ -184,6 +184,8 @@ class Enclosure:
     def _line(self, step: Step) -> str:
         if isinstance(step.op, Triangle):
             step = replace(step, op=replace(step.op, in_place=False))
+        if isinstance(step.op, AddProduct):
+            step = replace(step, op=replace(step.op, overwrites=""))
         return self.writer.operation(step)
 
     def _run(self, step: Step, values: Mapping[str, Any]) -> Tensor:

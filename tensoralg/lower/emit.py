@@ -16,6 +16,7 @@ from tensoralg.errors import InvalidExpression
 from tensoralg.expr.nodes import Apply, Number, Pow, Size
 from tensoralg.lower.helpers import HELPERS, TEXTS
 from tensoralg.lower.program import (
+    FLAGS,
     AddProduct,
     Arg,
     Axes,
@@ -118,7 +119,7 @@ def emit_choice(programs: Sequence[Program], costs: Sequence[sympy.Expr]) -> str
     lines = [writer.signature("operator"), *(writer.size(sizes[s]) for s in sorted(needed))]
     texts = ", ".join(extent_text(cost, writer.variables) for cost in costs)
     names = ", ".join(f"operator_{k}" for k in range(len(programs)))
-    arguments = ", ".join(name for name, _ in programs[0].inputs)
+    arguments = ", ".join([*(name for name, _ in programs[0].inputs), *(FLAGS if programs[0].fused else ())])
     lines += [f"costs = [{texts}]", f"cheapest = ({names})[costs.index(min(costs))]"]
     return "\n    ".join([*lines, f"return cheapest({arguments})"]) + "\n"
 
@@ -140,8 +141,9 @@ class Writer:
         self.first = inputs[0] if inputs else None
 
     def signature(self, name: str) -> str:
-        arguments = ", ".join(f"{tensor}: {axes_text(legs)}" for tensor, legs in self.program.inputs)
-        return f"def {name}({arguments}):"
+        arguments = [f"{tensor}: {axes_text(legs)}" for tensor, legs in self.program.inputs]
+        flags = [f"{flag}: bool = False" for flag in FLAGS] if self.program.fused else []
+        return f"def {name}({', '.join([*arguments, *flags])}):"
 
     def size(self, source: SizeSource) -> str:
         value = f"{source.tensor}.shape[{source.axis}]" if source.tensor else str(source.axis)
@@ -174,7 +176,7 @@ class Writer:
         if isinstance(op, Einsum):
             return self.contraction(op, rank)
         if isinstance(op, AddProduct):
-            return f"add_product({', '.join([op.added, *factors_text(op.product)])})"
+            return f"add_product({', '.join([op.added, *factors_text(op.product), *filter(None, [op.overwrites])])})"
         if isinstance(op, Split):
             return self.split(step, op)
         if isinstance(op, Take):
@@ -216,7 +218,10 @@ class Writer:
 
     def contraction(self, op: Einsum, rank: int) -> str:
         factors = entrywise(op)
-        return contraction_text(op) if factors is None else " * ".join(self.place(arg, rank) for arg in factors)
+        if factors is not None:
+            return " * ".join(self.place(arg, rank) for arg in factors)
+        fused = self.program.fused and matrix_product(op) is not None
+        return f"product({', '.join(factors_text(op))})" if fused else contraction_text(op)
 
     def paths(self, step: Step, op: Paths) -> str:
         rank = len(self.axes[op.source])
@@ -262,10 +267,11 @@ def triangle_text(op: Triangle) -> str:
     >>> triangle_text(Triangle("x", lower=True, strict=True))
     'x.tril(-1)'
     >>> triangle_text(Triangle("x", lower=False, strict=False, in_place=True))
-    'x.triu_()'
+    'x.triu_() if fresh else x.triu()'
     """
     offset = ("-1" if op.lower else "1") if op.strict else ""
-    return f"{op.source}.{'tril' if op.lower else 'triu'}{'_' if op.in_place else ''}({offset})"
+    name = f"{op.source}.{'tril' if op.lower else 'triu'}"
+    return f"{name}_({offset}) if fresh else {name}({offset})" if op.in_place else f"{name}({offset})"
 
 
 def contraction_text(op: Einsum) -> str:

@@ -1,15 +1,30 @@
 """A last pass over a program: sums of products of matrices, and triangles, without arrays in between.
 
-``x + y @ z`` is one operation for the libraries that multiply matrices, and a triangle of a product overwrites it.
-Plans count arrays and operations one by one, so kernels that have to be what was planned are left as they are.
+``x + y @ z`` is one operation for the libraries that multiply matrices.  Where nothing else needs x, the sum is written
+over it, as a triangle of a product is written over the product; an input is written over at its last use.  All
+of that only if the caller says so (see `lower.program`): gradients may need an input, and a transformation as
+`vmap` may find x smaller than the sum.  Plans count arrays and operations one by one, so kernels that have to be
+what was planned are left as they are.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+import torch
+
 from tensoralg.lower.lowering import freed
-from tensoralg.lower.program import AddProduct, Binary, Program, Step, Triangle, overwritable, single_products
+from tensoralg.lower.program import (
+    AddProduct,
+    Binary,
+    Program,
+    Step,
+    Triangle,
+    last_sums,
+    origins,
+    overwritable,
+    single_products,
+)
 
 
 def fuse(program: Program) -> Program:
@@ -26,7 +41,20 @@ def fuse(program: Program) -> Program:
     >>> step.op.added, step.op.product.operands
     ('C', ('A', 'B'))
     """
-    return _in_place(_sums(program))
+    return replace(_in_place(_sums(program)), fused=True)
+
+
+def makes_new(program: Program, start: int) -> bool:
+    """Return whether the results from a place on are arrays of their own, shared with no input and no other result."""
+    origin = origins(program)
+    found = [origin[name] for name in program.results]
+    given = {step.name for step in program.steps if isinstance(step.op, AddProduct) and step.op.overwrites == "given"}
+    return all(found.count(name) == 1 and name not in dict(program.inputs) for name in found[start:]) and bool(given)
+
+
+def may_overwrite() -> bool:
+    """Return whether a kernel may overwrite arrays: not while a compiler or a transformation of functions traces it."""
+    return not torch.compiler.is_compiling() and not torch._C._are_functorch_transforms_active()
 
 
 def _sums(program: Program) -> Program:
@@ -47,12 +75,15 @@ def _sums(program: Program) -> Program:
 
 
 def _in_place(program: Program) -> Program:
-    """Return the program with triangles that overwrite the product they are taken from."""
-    free = overwritable(program)
-    steps = (
-        replace(step, op=replace(step.op, in_place=True))
-        if isinstance(step.op, Triangle) and step.op.source in free
-        else step
-        for step in program.steps
-    )
-    return replace(program, steps=tuple(steps))
+    """Return the program with sums and triangles that overwrite what nothing else needs."""
+    fresh, last = overwritable(program), last_sums(program)
+
+    def overwriting(step: Step) -> Step:
+        op = step.op
+        if isinstance(op, Triangle) and op.source in fresh:
+            return replace(step, op=replace(op, in_place=True))
+        if isinstance(op, AddProduct) and (op.added in fresh or step.name in last):
+            return replace(step, op=replace(op, overwrites="fresh" if op.added in fresh else "given"))
+        return step
+
+    return replace(program, steps=tuple(map(overwriting, program.steps)))

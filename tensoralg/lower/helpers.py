@@ -75,16 +75,24 @@ def matrix_decay_whole(gate: torch.Tensor) -> torch.Tensor:
     return product
 
 
-def add_product(added: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+def product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """Return left @ right, without the views that broadcasting takes where no axes broadcast."""
+    if left.dim() == 3 == right.dim() and len(left) == len(right):
+        return torch.bmm(left, right)
+    return left @ right
+
+
+def add_product(added: torch.Tensor, left: torch.Tensor, right: torch.Tensor, overwrite: bool = False) -> torch.Tensor:
     """Return added + left @ right, as one operation where no axes broadcast and no dtype is lowered on the way."""
     batch = added.shape[:-2]
     if not batch == left.shape[:-2] == right.shape[:-2] or torch.is_autocast_enabled(added.device.type):
         return added + left @ right
-    if len(batch) == 1:
-        return torch.baddbmm(added, left, right)
+    if len(batch) > 1:
+        added, left, right = added.flatten(0, -3), left.flatten(0, -3), right.flatten(0, -3)
     if not batch:
-        return torch.addmm(added, left, right)
-    return torch.baddbmm(added.flatten(0, -3), left.flatten(0, -3), right.flatten(0, -3)).view(added.shape)
+        return added.addmm_(left, right) if overwrite else torch.addmm(added, left, right)
+    found = added.baddbmm_(left, right) if overwrite else torch.baddbmm(added, left, right)
+    return found if len(batch) == 1 else found.view(*batch, *found.shape[-2:])
 
 
 FUNCTIONS: tuple[Callable[..., Any], ...] = (
@@ -95,6 +103,7 @@ FUNCTIONS: tuple[Callable[..., Any], ...] = (
     matrix_decay_from_start,
     matrix_decay_to_end,
     matrix_decay_whole,
+    product,
 )
 HELPERS = {function.__name__: function for function in FUNCTIONS}
 TEXTS = {name: inspect.getsource(function) for name, function in HELPERS.items()}

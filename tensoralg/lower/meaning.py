@@ -35,6 +35,7 @@ from tensoralg.lower.program import (
     Triangle,
     Where,
     label_spaces,
+    last_sums,
     matrix_product,
     operands_of,
     overwritable,
@@ -212,8 +213,14 @@ class _Reader:
     def add_product(self, op: AddProduct) -> Meaning:
         _require(matrix_product(op.product) is not None, f"no product of matrices in {self.step}")
         product = self.einsum(op.product)
+        _require(not op.overwrites or self.may_overwrite(op), f"{self.step} overwrites what is needed")
         added = self.placed(Arg(op.added, tuple(range(len(product.indices)))), product.indices)
         return Meaning(added + product.term, product.indices)
+
+    def may_overwrite(self, op: AddProduct) -> bool:
+        if op.overwrites == "fresh":
+            return op.added in overwritable(self.program)
+        return op.overwrites == "given" and self.step is not None and self.step.name in last_sums(self.program)
 
     def view(self, op: Split | Take | Repeat, step: Step) -> Meaning:
         source = self.values[op.source]

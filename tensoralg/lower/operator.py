@@ -123,9 +123,13 @@ class Operator(torch.nn.Module):
         self._check_shapes(arrays)
         return self.run(arrays)
 
-    def run(self, arrays: Sequence[torch.Tensor]) -> Any:
-        """Return the value at arrays in the order of `order`, which are not checked."""
-        found = self._function(*arrays)
+    def run(self, arrays: Sequence[torch.Tensor], **flags: bool) -> Any:
+        """Return the value at arrays in the order of `order`, which are not checked.
+
+        Flags say what a fused kernel may overwrite: ``fresh`` arrays, which it makes, and ``given`` ones, those of
+        the inputs that it adds to.
+        """
+        found = self._function(*arrays, **flags)
         return (found,) if isinstance(self.definition, tuple) and len(self.definition) == 1 else found
 
     def _named(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:

@@ -28,6 +28,9 @@ result the axes of the operand are.
 
 A step says which values are not read after it; the source deletes them there, so that the arrays that are
 alive when a kernel runs without gradients are those that `plan.schedule` counts.
+
+Steps of a *fused* program may write their result over an array that nobody needs any more, if the caller says so: over
+*fresh* ones, which the program made, and over *given* ones, inputs that the caller gives away.
 """
 
 from __future__ import annotations
@@ -43,7 +46,8 @@ from tensoralg.expr import Expr
 from tensoralg.lower.helpers import HELPERS
 from tensoralg.spaces import DirectSum, TensorProduct, VectorSpace
 
-RESERVED = frozenset({"torch", "math", "max", "min", "reciprocal", "operator", "costs", "cheapest", *HELPERS})
+FLAGS = ("fresh", "given")
+RESERVED = frozenset({"torch", "math", "max", "min", "reciprocal", "operator", "costs", "cheapest", *FLAGS, *HELPERS})
 Axes = tuple[VectorSpace, ...]
 
 
@@ -122,7 +126,7 @@ class Where:
 class Triangle:
     """The source below (or above) the diagonal of its last two axes, which is kept unless strict; else 0.
 
-    In place it overwrites the source, which has to be :func:`overwritable`.
+    In place it may overwrite the source, which has to be :func:`overwritable`.
     """
 
     source: str
@@ -133,10 +137,14 @@ class Triangle:
 
 @dataclass(frozen=True)
 class AddProduct:
-    """A value plus a product of matrices, as one operation."""
+    """A value plus a product of matrices, as one operation.
+
+    It may overwrite the value if that is :func:`overwritable` ("fresh") or the step is its last reader ("given").
+    """
 
     added: str
     product: Einsum
+    overwrites: str = ""
 
 
 @dataclass(frozen=True)
@@ -221,6 +229,7 @@ class Program:
     sizes: tuple[SizeSource, ...]
     steps: tuple[Step, ...]
     results: tuple[str, ...]
+    fused: bool = False
 
     @property
     def axes(self) -> dict[str, Axes]:
@@ -313,7 +322,7 @@ def matrix_product(op: Einsum) -> tuple[bool, bool] | None:
 def overwritable(program: Program) -> set[str]:
     """Return the values that may be overwritten by the one step that reads them.
 
-    They are products of matrices: new arrays, which no view shares and which no gradient needs.
+    They are products of matrices and sums with them: new arrays, which no view shares and which no gradient needs.
 
     Examples
     --------
@@ -324,16 +333,65 @@ def overwritable(program: Program) -> set[str]:
     >>> overwritable(Program((("A", square),), (), (product, last), ("x1",)))
     {'x0'}
     """
-    return {name for name in single_products(program) if name not in program.results}
+    sums = {step.name for step in program.steps if isinstance(step.op, AddProduct)}
+    once = {name for name, count in reads(program).items() if count == 1}
+    return ((sums & once) | set(single_products(program))) - set(program.results)
+
+
+def last_sums(program: Program) -> set[str]:
+    """Return the steps that add a product to an input which nothing else needs from then on, nor a view of it.
+
+    Examples
+    --------
+    >>> from tensoralg.spaces import Space
+    >>> square = (Space("T", "n"),) * 2
+    >>> first = Step("x0", square, AddProduct("S", Einsum(("A", "A"), ((0, 1), (1, 2)), (0, 2))))
+    >>> second = Step("x1", square, AddProduct("S", Einsum(("A", "x0"), ((0, 1), (1, 2)), (0, 2))))
+    >>> last_sums(Program((("A", square), ("S", square)), (), (first, second), ("x0", "x1")))
+    {'x1'}
+    """
+    origin = origins(program)
+    found, needed = set(), {origin[name] for name in program.results}
+    for step in reversed(program.steps):
+        op = step.op
+        if isinstance(op, AddProduct) and op.added in dict(program.inputs):
+            read = {origin[name] for name in op.product.operands}
+            if op.added not in needed | read:
+                found.add(step.name)
+        needed |= {origin[name] for name in operands_of(op)}
+    return found
+
+
+def origins(program: Program) -> dict[str, str]:
+    """Return, for every value, the value whose array it is: its own, or that of which it is a view.
+
+    Examples
+    --------
+    >>> from tensoralg.spaces import Space
+    >>> square = (Space("T", "n"),) * 2
+    >>> transpose = Step("x0", square, Einsum(("A",), ((0, 1),), (1, 0)))
+    >>> origins(Program((("A", square),), (), (transpose,), ("x0",)))
+    {'A': 'A', 'x0': 'A'}
+    """
+    found = {name: name for name, _ in program.inputs}
+    for step in program.steps:
+        view = is_free(step.op) and not isinstance(step.op, Literal | Indicator | One)
+        found[step.name] = found[operands_of(step.op)[0]] if view else step.name
+    return found
+
+
+def reads(program: Program) -> Counter[str]:
+    """Return how often every value is read, as an operand or as a result."""
+    return Counter([name for step in program.steps for name in operands_of(step.op)] + list(program.results))
 
 
 def single_products(program: Program) -> dict[str, Einsum]:
     """Return the products of matrices that are read once, as an operand or as a result."""
-    reads = Counter([name for step in program.steps for name in operands_of(step.op)] + list(program.results))
+    count = reads(program)
     return {
         step.name: step.op
         for step in program.steps
-        if isinstance(step.op, Einsum) and matrix_product(step.op) is not None and reads[step.name] == 1
+        if isinstance(step.op, Einsum) and matrix_product(step.op) is not None and count[step.name] == 1
     }
 
 

@@ -16,9 +16,10 @@ from typing import NoReturn
 import sympy
 
 from tensoralg.errors import ValidationFailed
-from tensoralg.lower.emit import RECIPROCAL, emit_choice
+from tensoralg.lower.emit import RECIPROCAL, emit_choice, triangle_text
 from tensoralg.lower.helpers import TEXTS
 from tensoralg.lower.program import (
+    FLAGS,
     AddProduct,
     Arg,
     Axes,
@@ -126,10 +127,8 @@ class _Reader:
         self.dimensions: dict[str, str] = {}
 
     def function(self, node: ast.FunctionDef) -> Program:
-        arguments = node.args
-        if arguments.defaults or arguments.posonlyargs or arguments.kwonlyargs or arguments.vararg or arguments.kwarg:
-            _refuse(arguments)
-        for argument in arguments.args:
+        tensors, fused = self.arguments(node.args)
+        for argument in tensors:
             self.axes[argument.arg] = self.annotation(argument.annotation)
             self.inputs.append(argument.arg)
         inputs = tuple((name, self.axes[name]) for name in self.inputs)
@@ -150,7 +149,22 @@ class _Reader:
                     steps[-1] = replace(steps[-1], frees=tuple(self.free(target) for target in targets))
                 case _:
                     _refuse(statement)
-        return Program(inputs, tuple(self.sizes), tuple(steps), self.results(last))
+        return Program(inputs, tuple(self.sizes), tuple(steps), self.results(last), fused)
+
+    def arguments(self, node: ast.arguments) -> tuple[list[ast.arg], bool]:
+        """Read the arguments, and whether flags stand behind them that say what may be overwritten."""
+        flags = [f"{flag}: bool=False" for flag in FLAGS]
+        fused = [text.strip() for text in ast.unparse(node).split(",")[-len(flags) :]] == flags
+        count = len(node.args) - len(flags) if fused else len(node.args)
+        if (
+            node.posonlyargs
+            or node.kwonlyargs
+            or node.vararg
+            or node.kwarg
+            or len(node.defaults) + count != len(node.args)
+        ):
+            _refuse(node)
+        return node.args[:count], fused
 
     def results(self, node: ast.stmt) -> tuple[str, ...]:
         """Read ``return x`` or ``return x, y``."""
@@ -265,8 +279,12 @@ class _Reader:
                 return Binary(SYMBOLS[type(symbol)], self.place(left, rank), self.place(right, rank))
             case ast.Call(func=ast.Attribute(value=ast.Name(id="torch"), attr=function)):
                 return self.torch_call(function, node, axes)
-            case ast.Call(func=ast.Name(id="add_product"), args=[added, left, right], keywords=[]):
-                return AddProduct(self.name(added), self.matrix_product(node, left, right))
+            case ast.Call(func=ast.Name(id="product"), args=[left, right], keywords=[]):
+                return self.matrix_product(node, left, right)
+            case ast.Call(func=ast.Name(id="add_product"), args=[added, left, right, *flag], keywords=[]):
+                return AddProduct(self.name(added), self.matrix_product(node, left, right), self.flag(node, flag))
+            case ast.IfExp(orelse=other):
+                return self.overwriting_triangle(node, self.operation(other, axes))
             case ast.Call(func=ast.Name(id=function)) if function in DECAYS:
                 return self.paths(function, node, axes)
             case ast.Call(func=ast.Attribute(attr=method)):
@@ -349,15 +367,30 @@ class _Reader:
         return Einsum((source,), (labels,), (*labels[:-2], labels[-1], labels[-2]))
 
     def triangle(self, node: ast.Call, source: str, method: str) -> Triangle:
-        lower, in_place = method.startswith("tril"), method.endswith("_")
+        lower = method == "tril"
         offset = [ast.unparse(argument) for argument in node.args]
         if node.keywords or offset not in ([], ["-1" if lower else "1"]) or len(self.axes[source]) < 2:
             _refuse(node)
-        return Triangle(source, lower, bool(offset), in_place)
+        return Triangle(source, lower, bool(offset))
+
+    def overwriting_triangle(self, node: ast.AST, apart: Op) -> Triangle:
+        """Read ``x.tril_() if fresh else x.tril()``."""
+        if not isinstance(apart, Triangle) or not _same(node, triangle_text(replace(apart, in_place=True))):
+            _refuse(node)
+        return replace(apart, in_place=True)
+
+    def flag(self, node: ast.AST, arguments: Sequence[ast.expr]) -> str:
+        """Read what a sum overwrites: nothing, or what a flag of the function allows."""
+        match arguments:
+            case []:
+                return ""
+            case [ast.Name(id=flag)] if flag in FLAGS:
+                return flag
+        _refuse(node)
 
     def method_call(self, method: str, node: ast.Call, axes: Axes) -> Op:
         receiver = node.func.value if isinstance(node.func, ast.Attribute) else node.func
-        if method in ("triu", "tril", "triu_", "tril_"):
+        if method in ("triu", "tril"):
             if isinstance(receiver, ast.Name):
                 return self.triangle(node, self.name(receiver), method)
             return self.order_mask(node, axes)

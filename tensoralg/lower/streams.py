@@ -25,6 +25,7 @@ from tensoralg.expr import Definition, Tensor
 from tensoralg.expr.arrays import all_dimensions
 from tensoralg.lower.build import compile_definitions
 from tensoralg.lower.finite import finite, first_tokens
+from tensoralg.lower.fuse import makes_new, may_overwrite
 from tensoralg.lower.operator import Operator, batch_of, check_batch, check_shape, dimensions_of
 from tensoralg.lower.pieces import longer, slices, split
 from tensoralg.lower.recent import Recent
@@ -84,6 +85,9 @@ class StreamOperator(Operator):
         carried = [tensor for tensor in self.token.tensors if tensor.name in self._state_names]
         self._token_legs = {tensor.name: dimensions_of(tensor) for tensor in (*self._token_tensors, *carried)}
         self._constant = {g.tensor.name for s in stream.system.states for g in s.gates if not g.tensor.legs}
+        self._places = [*map(self._place.__getitem__, self.order), *(self.recent.places if self.recent else [])]
+        self._chunk_slots, self._token_slots = self._slots(self.chunk), self._slots(self.token)
+        self._own_states = all(makes_new(program, len(self._out_place)) for program in self.chunk.programs)
         self._lengths: dict[Any, int] = {}
 
     def _cheapest_chunk(self, sizes: Mapping[str, int] | None) -> tuple[Definition, ...]:
@@ -264,8 +268,8 @@ class StreamOperator(Operator):
             check_shape(tensor.name, self._token_legs[tensor.name], named[tensor.name], known)
         states = self._checked(state, next(iter(named.values())), known)
         self._check_batch(self._token_legs, named, states)
-        piece = {name: self._with_time(name, array) for name, array in named.items()}
-        outs, new = self._advance(piece, states, single=True)
+        arrays = [self._with_time(name, array) for name, array in named.items()]
+        outs, new = self._advance(arrays, states, single=True)
         for one, old, value in zip(self.stream.system.states, states, new, strict=False):
             if value.dim() != old.dim() or value.shape != old.shape:
                 legs = len(one.legs)
@@ -308,6 +312,7 @@ class StreamOperator(Operator):
     ) -> tuple[Arrays, Arrays]:
         """Return the outputs at all tokens and the states after them, piece by piece."""
         graph = torch.is_grad_enabled() and any(x.requires_grad for x in (*named.values(), *states))
+        fresh = may_overwrite()
         starts = range(0, max(count, 1), length)
         # without gradients, the pieces of tokens would need more memory than the tokens
         cut = slices if single and not graph else split
@@ -318,8 +323,10 @@ class StreamOperator(Operator):
         parts: list[Arrays] = []
         whole: Arrays = []
         targets: list[Iterator[torch.Tensor]] = []
-        for _, *arrays in zip(starts, *cuts, strict=False):
-            outs, states = self._advance(dict(zip(named, arrays, strict=True)), states, single and count > 0)
+        for start, *arrays in zip(starts, *cuts, strict=False):
+            # the first states are the caller's, and gradients need all of them
+            given = fresh and self._own_states and start > 0 and not graph
+            outs, states = self._advance(arrays, states, single and count > 0, fresh=fresh, given=given)
             if graph or len(starts) == 1:
                 parts.append(outs)
                 continue
@@ -369,24 +376,39 @@ class StreamOperator(Operator):
     def _over_time(self, named: Mapping[str, torch.Tensor]) -> Arrays:
         return [array for name, array in named.items() if self._place[name] is not None]
 
-    def _advance(self, piece: dict[str, torch.Tensor], states: Arrays, single: bool) -> tuple[Arrays, Arrays]:
-        """Return the outputs at a piece of time and the states after it."""
-        before = dict(zip(self._state_names, states, strict=True))
-        kept: dict[str, torch.Tensor] = {}
-        places = self._place
+    def _advance(self, arrays: Arrays, states: Arrays, single: bool, **flags: bool) -> tuple[Arrays, Arrays]:
+        """Return the outputs at a piece of time and the states after it; flags are those of a fused kernel."""
+        kept: Arrays = []
         if self.recent is not None:
-            sums, kept = self.recent.extended(piece, before)
-            piece = piece | sums
-            places = places | dict(zip(self.recent.names, self.recent.places, strict=True))
+            sums, new = self.recent.extended(
+                dict(zip(self.order, arrays, strict=True)), dict(zip(self._state_names, states, strict=True))
+            )
+            arrays, kept = [*arrays, *sums.values()], list(new.values())
         if not single:
-            outs, new = self._call(self.chunk, self.timed(piece) | before)
-            return outs, [*new, *kept.values()]
-        token = {
-            name: array if (place := places[name]) is None else array.select(place, 0) for name, array in piece.items()
-        }
-        outs, new = self._call(self.token, token | before)
-        outs = [out.unsqueeze(place) for out, place in zip(outs, self._out_place, strict=True)]
-        return outs, [*new, *kept.values()]
+            outs, states = self._call(self.chunk, self._chunk_slots, [*self._with_gates(arrays), *states], flags)
+            return outs, states + kept
+        arrays = [x if place is None else x.select(place, 0) for x, place in zip(arrays, self._places, strict=True)]
+        outs, states = self._call(self.token, self._token_slots, [*arrays, *states], {})
+        return [out.unsqueeze(place) for out, place in zip(outs, self._out_place, strict=True)], states + kept
+
+    def _call(
+        self, kernel: Operator, slots: Sequence[int], values: Arrays, flags: Mapping[str, bool]
+    ) -> tuple[Arrays, Arrays]:
+        found = kernel.run([values[slot] for slot in slots], **flags)
+        count = len(self._out_place)
+        return list(found[:count]), list(found[count:])
+
+    def _slots(self, kernel: Operator) -> list[int]:
+        """Return where the inputs of a kernel stand among those of the stream, sums over windows, and states."""
+        values = [*self.order, *(self.recent.names if self.recent else []), *self._state_names]
+        return [values.index(name) for name in kernel.order]
+
+    def _with_gates(self, arrays: Arrays) -> Arrays:
+        """Return the inputs of the chunk's kernel as arrays: gates that are constant in time are given a time axis."""
+        if not self._constant:
+            return arrays
+        named = self.timed(dict(zip(self.order, arrays, strict=False)))
+        return [*named.values(), *arrays[len(named) :]]
 
     def timed(self, piece: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Return the inputs of the chunk's kernel: gates that are constant in time are given a time axis."""
@@ -394,11 +416,6 @@ class StreamOperator(Operator):
             return piece
         count = self._count(piece)
         return piece | {name: piece[name][..., None].expand(*piece[name].shape, count) for name in self._constant}
-
-    def _call(self, kernel: Operator, named: Mapping[str, torch.Tensor]) -> tuple[Arrays, Arrays]:
-        found = kernel.run([named[name] for name in kernel.order])
-        count = len(self._out_place)
-        return list(found[:count]), list(found[count:])
 
     def _cut(self, name: str, array: torch.Tensor, start: int, size: int) -> torch.Tensor:
         """Return a piece of an input."""
