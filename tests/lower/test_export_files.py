@@ -343,3 +343,15 @@ def test_the_forgeries_would_do_harm(archive: Path, tmp_path: Path) -> None:
     with pytest.raises((RuntimeError, AssertionError, pickle.UnpicklingError)):
         torch.export.load(path)
     assert fired.exists()
+
+
+def test_tensors_may_have_any_names(tmp_path: Path) -> None:
+    words = ["streamed", "proved", "kernel", "states", "cut", "arrays", "torch_einsum"]
+    a, b, c, d, e, f, g = words
+    whole = ta.parse(f"O[t] = {a}[t,s]*{b}[s,f]*{e}[f]*{g}[]", indices=INDICES)
+    ta.export(ta.compile(whole, parameters={b: torch.ones(2, 2)}), tmp_path / "whole", "source")
+    ta.export(ta.compile(whole, parameters={b: torch.ones(2, 2)}), tmp_path / "whole.pt2")
+    stream = ta.stream(ta.parse(f"O[t,f] = le[s,t]*{a}[t,f]*{c}[s,f]*{d}[s]*{f}[s]", indices=INDICES))
+    ta.export(ta.compile(stream, form="chunked"), tmp_path / "stream", "source")
+    ta.export(ta.compile(stream, form="recurrent"), tmp_path / "stream.pt2")
+    assert all(ta.read_card(tmp_path / x)["measured"]["within_bound"] for x in ("whole.pt2", "stream", "stream.pt2"))

@@ -19,7 +19,7 @@ from __future__ import annotations
 import ast
 import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -132,6 +132,8 @@ def narrowed(operator: StreamOperator, form: str, chosen: Mapping[str, int]) -> 
     twin._modules = dict(operator._modules)
     for name, k in chosen.items():
         kernel = copy.copy(getattr(operator, name))
+        if len(kernel.programs) > 1:
+            kernel._function = kernel._function.__globals__[f"operator_{k}"]
         kernel.programs, kernel.costs = (kernel.programs[k],), (kernel.costs[k],)
         setattr(twin, name, kernel)
     return twin
@@ -157,7 +159,7 @@ def text(form: Form, header: str) -> str:
         body = body.replace("import torch\n", f"from typing import Any\n\nimport torch\n{TYPES}", 1)
         body = f"{body}\n\n{_driver(form)}\n\n{_signature(operator)}"
     elif operator.inputs != operator.order:
-        body = f"{body}\n\nproved = operator\n\n\n{_reordered(operator)}"
+        body = f"{body}\n\n{inner_name(operator)} = operator\n\n\n{_reordered(operator)}"
     return f"'''{opening}'''\n{body}"
 
 
@@ -172,15 +174,32 @@ def arguments(operator: Operator) -> tuple[str, ...]:
     return (*operator.inputs, *(name for name in operator.order if name not in operator.inputs))
 
 
+def inner_name(operator: Operator) -> str:
+    """Return the name of the function that was proved, in the text of an operator that runs at once."""
+    return "operator" if operator.inputs == operator.order else unused("proved", operator.order)
+
+
+def unused(name: str, taken: Sequence[str]) -> str:
+    """Return a name that is not taken.
+
+    Examples
+    --------
+    >>> unused("Q", ["Q", "K"])
+    'Q_'
+    """
+    while name in taken:
+        name += "_"
+    return name
+
+
 def _reordered(operator: Operator) -> str:
-    return f"def operator({', '.join(arguments(operator))}):\n    return proved({', '.join(operator.order)})\n"
+    called = f"{inner_name(operator)}({', '.join(operator.order)})"
+    return f"def operator({', '.join(arguments(operator))}):\n    return {called}\n"
 
 
 def _signature(operator: Operator) -> str:
     names = arguments(operator)
-    called = "streamed"
-    while called in names:
-        called += "_"
+    called = unused("streamed", names)
     given = ", ".join(f'"{name}": {name}' for name in names)
     alias = "" if called == "streamed" else f"{called} = streamed\n\n\n"
     return f"{alias}def operator({', '.join(names)}):\n    return {called}({{{given}}})\n"

@@ -35,7 +35,7 @@ import torch
 
 from tensoralg.errors import ExportFailed, MissingDependency
 from tensoralg.expr.evaluate import size_of
-from tensoralg.lower.exports.forms import Form, arguments, fixed_sizes, free_symbols, size_texts
+from tensoralg.lower.exports.forms import Form, arguments, fixed_sizes, free_symbols, inner_name, size_texts, unused
 from tensoralg.lower.operator import Operator
 from tensoralg.lower.scales import extent_text
 from tensoralg.lower.streams import StreamOperator
@@ -105,21 +105,25 @@ def _first_lines(error: BaseException) -> str:
 def _module(form: Form, source: str, dtype: torch.dtype, onnx: bool) -> torch.nn.Module:
     """Return a torch module that runs the text of an export, said as a tracer wants it."""
     operator, names = form.operator, arguments(form.operator)
-    owner = _unused("self", names)
+    owner = unused("self", names)
     values = ", ".join(name if name in operator.inputs else f"{owner}.{name}" for name in names)
-    text = source
-    for pattern, said in SAID.items():
-        text = re.sub(pattern, said, text)
+    mark = "torch_"
+    while any(name.startswith(mark) for name in (*names, *form.kernel.order)):
+        mark += "_"
+    text = re.sub(r"\btorch\.(einsum|cumprod|prod)\(", rf"{mark}\1(", source)
+    text = re.sub(r"\.(tril|triu)_\(", r".\1(", re.sub(r"\.mT\b", ".transpose(-1, -2)", text))
     text += (
         f"\n\nclass Traced(torch.nn.Module):\n    def forward({', '.join([owner, *operator.inputs])}):"
         f"\n        return operator({values})\n"
     )
     space = _load(text).__dict__
     space.update(FUNCTIONS | (LOOPS if onnx else {}))
+    products = (_cumprod, _prod) if onnx else (torch.cumprod, torch.prod)
+    space.update(zip((f"{mark}einsum", f"{mark}cumprod", f"{mark}prod"), (_einsum, *products), strict=True))
     if form.pieces:
         space.update(scan=_scan, batch_shape=_longest)
     elif len(operator.programs) > 1:
-        space["operator" if operator.inputs == operator.order else "proved"] = _choice(operator, space)
+        space[inner_name(operator)] = _choice(operator, space)
     module: torch.nn.Module = space["Traced"]()
     for name in names[len(operator.inputs) :]:
         value = getattr(operator, name).detach().to(dtype=dtype, device="cpu", copy=True)
@@ -133,12 +137,6 @@ def _load(text: str) -> ModuleType:
     exec(compile(text, f"<{module.__name__}>", "exec"), module.__dict__)
     sys.modules[module.__name__] = module
     return module
-
-
-def _unused(name: str, taken: Sequence[str]) -> str:
-    while name in taken:
-        name += "_"
-    return name
 
 
 def _choice(operator: Operator, space: dict[str, Any]) -> Callable[..., Any]:
@@ -213,7 +211,11 @@ def _max(*values: Any) -> Any:
     return functools.reduce(torch.sym_max, values)
 
 
-def _add_product(added: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+def _product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    return left @ right
+
+
+def _add_product(added: torch.Tensor, left: torch.Tensor, right: torch.Tensor, *_: bool) -> torch.Tensor:
     return added + left @ right
 
 
@@ -229,10 +231,8 @@ FUNCTIONS = {
     "math": SimpleNamespace(inf=math.inf, nan=math.nan, **{name: _function(name) for name in ("sqrt", "exp", "log")}),
     "reciprocal": _reciprocal,
     "max": _max,
+    "product": _product,
     "add_product": _add_product,
-    "einsum": _einsum,
-    "cumprod": torch.cumprod,
-    "prod": torch.prod,
 }
 
 
@@ -267,12 +267,7 @@ def _decay_to_end(gate: torch.Tensor, time: int) -> torch.Tensor:
     return _cumprod(later.flip(-1), -1).flip(-1).movedim(-1, time)
 
 
-LOOPS = {"cumprod": _cumprod, "prod": _prod, "decay_between": _decay_between, "decay_to_end": _decay_to_end}
-SAID = {
-    r"\.mT\b": ".transpose(-1, -2)",
-    r"\.(tril|triu)_\(": r".\1(",
-    r"\btorch\.(einsum|cumprod|prod)\(": r"\1(",
-}
+LOOPS = {"decay_between": _decay_between, "decay_to_end": _decay_to_end}
 
 
 # examples
