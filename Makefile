@@ -1,6 +1,7 @@
 # `make verify` and `make test` work from a fresh clone: the set-up is a dependency of both.
 
 PYTHON ?= python3
+JOBS ?= 2
 
 VENV  := .venv
 PY    := $(VENV)/bin/python
@@ -28,7 +29,7 @@ test: $(STAMP)
 	@echo "== mypy: types, strict"
 	$(PY) -m mypy tensoralg
 	@echo "== pytest: tests, doctests, notebooks"
-	$(PY) -m pytest
+	$(PY) -m pytest -n $(JOBS) --dist worksteal
 
 bench: $(STAMP)
 	$(PY) benchmarks/identities.py

@@ -1,9 +1,9 @@
-"""The command line: ``tensoralg verify | prove | plan | stream | check``.
+"""The command line: ``tensoralg verify | prove | plan | stream | export | check``.
 
 Answers go to standard output (with ``--json``: JSON and nothing else), everything else to standard
 error.  Exit codes: verify 0 all as expected, 1 a claim is not, 2 something could not be run; prove
-0 proved, 1 refuted, 3 unknown; stream 0 proved, 1 not streamable, 3 unknown; check 0 valid, 1 not; always 2 for input
-that cannot be used.
+0 proved, 1 refuted, 3 unknown; stream 0 proved, 1 not streamable, 3 unknown; export 0 written; check
+0 valid, 1 not; always 2 for input that cannot be used.
 """
 
 from __future__ import annotations
@@ -57,15 +57,17 @@ examples:
 
 exit codes: 0 proved, 1 refuted (the counterexample is shown), 3 unknown, 2 bad usage"""
 CHECK = """\
-Check certificates of proofs: that they are complete and valid.
+Check certificates of proofs: that they are complete and valid.  Of an exported file (or its card) the digest is
+compared, and all certificates in the card are checked.
 
-The check is done by one file, tensoralg/proof/checker.py, which uses nothing else of the library."""
+Proofs are checked by one file, tensoralg/proof/checker.py, which uses nothing else of the library."""
 CHECK_EXAMPLES = """\
 examples:
   tensoralg prove "A[i,j]*B[j,i] == B[i,j]*A[j,i]" --indices "i,j: n" --certificate trace.json
   tensoralg check trace.json
+  tensoralg check attention.pt2
 
-exit codes: 0 every certificate is valid, 1 one is not, 2 a file cannot be read"""
+exit codes: 0 every certificate (and digest) is valid, 1 one is not, 2 a file cannot be read"""
 PLAN = "Show what an expression costs and in which order it should be contracted, for all sizes or at given ones."
 PLAN_EXAMPLES = f"""\
 {LANGUAGE}
@@ -90,6 +92,22 @@ examples:
   tensoralg stream "le[s,t]*exp(K[s,e])" --indices "t,s: n ordered; e: e" --free t,e --minimize flops
 
 exit codes: 0 proved, 1 not streamable (the reason is on standard error), 3 unknown, 2 bad usage"""
+
+EXPORT = """\
+Compile an operator and write it to a file that runs without tensoralg, with a model card (PATH.card.json).
+
+NAME is an expression, a stream or a compiled operator in the file, a function of no arguments that returns one, or
+a claim, whose left side is taken.
+
+EXPORTING EXECUTES THE FILE AS PYTHON: export only from files that you would run."""
+EXPORT_EXAMPLES = """\
+examples:
+  tensoralg export operators.py:attention -o attention.pt2
+  tensoralg export operators.py:attention -o attention.onnx --format onnx --dtype float64
+  tensoralg export proofs/attention.py:NAME -o operator.py --format source --fix d=64
+  tensoralg export operators.py:retention -o retention.pt2 --form recurrent --batch 2
+
+exit codes: 0 written, 2 input that cannot be used, or an operator that this format cannot hold"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -197,7 +215,7 @@ def _parser() -> argparse.ArgumentParser:
     prove.add_argument("--certificate", metavar="FILE", help="write the certificate of a proof")
 
     check = _command(commands, "check", _check, "check certificates of proofs", CHECK, CHECK_EXAMPLES)
-    check.add_argument("files", nargs="+", metavar="FILE", help="certificates, as prove and verify write them")
+    check.add_argument("files", nargs="+", metavar="FILE", help="what prove, verify and export write")
 
     plan = _command(commands, "plan", _plan, "show costs and the best order of contraction", PLAN, PLAN_EXAMPLES)
     plan.add_argument("expression", metavar="EXPR", help="'O[t,e] = ...', one side with --free, or an einsum string")
@@ -228,6 +246,17 @@ def _parser() -> argparse.ArgumentParser:
         help="what comes first where there is a choice [state]",
     )
     stream.add_argument("--json", action="store_true", help="print JSON and nothing else")
+
+    export = _command(
+        commands, "export", _export, "write an operator in a file (this executes it)", EXPORT, EXPORT_EXAMPLES
+    )
+    export.add_argument("operator", metavar="FILE.py:NAME", help="a Python file and what to export of it")
+    export.add_argument("-o", "--output", required=True, metavar="PATH", help="the file to be written")
+    export.add_argument("--format", default="pt2", metavar="pt2|onnx|source", help="what is written [pt2]")
+    export.add_argument("--form", metavar="chunked|recurrent|parallel", help="the form of a stream [chunked]")
+    export.add_argument("--fix", action="append", default=[], metavar="n=8", help="fix a size; repeatable")
+    export.add_argument("--dtype", metavar="float32", help="of inputs and outputs [that of parameters, or float32]")
+    export.add_argument("--batch", type=int, default=0, metavar="N", help="batch axes in front of every input [0]")
     return parser
 
 
@@ -317,18 +346,27 @@ def _prove(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from tensoralg.proof import refusal
-
     codes = [0]
     for file in arguments.files:
         try:
-            why = refusal(file)
+            what, why = _refusal(file)
         except OSError as error:  # the other files are still checked
             codes.append(_complain(f"{file}: {error.strerror or error}"))
             continue
-        print(f"{file}: {f'not a valid certificate: {why}' if why else 'valid'}")
+        print(f"{file}: {f'not a valid {what}: {why}' if why else 'valid'}")
         codes.append(1 if why else 0)
     return max(codes)
+
+
+def _refusal(file: str) -> tuple[str, str]:
+    """Return what a file is, and why it is refused, if it is."""
+    from tensoralg.proof import refusal
+
+    if file.endswith(".card.json") or Path(f"{file}.card.json").exists():
+        from tensoralg.lower.exports.card import refused_export
+
+        return "export", refused_export(file)
+    return "certificate", refusal(file)
 
 
 def _claim_text(claim: Any) -> str:
@@ -401,6 +439,28 @@ def _stream(arguments: argparse.Namespace) -> int:
     else:
         print_stream(found)
     return PROVE_CODES[status_of(found)]
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from tensoralg.claims.collect import named
+    from tensoralg.claims.runner import Failure, attempt
+    from tensoralg.lower import Operator, compile, export
+
+    file, _, name = arguments.operator.rpartition(":")
+    if not file or not name:
+        raise UsageError(f"{arguments.operator!r} is no FILE.py:NAME", remedy="write operators.py:attention")
+    sizes = read_sizes(arguments.fix, "--fix")
+    found = attempt(Path(file), lambda: named(Path(file), name))
+    if isinstance(found, Failure):
+        return _complain(f"{file}: {found.message}")
+    if isinstance(found, Operator) and (sizes or arguments.form):
+        raise UsageError(f"{name} is compiled already", remedy="leave out --fix and --form, or name the expression")
+    operator = found if isinstance(found, Operator) else compile(found, sizes or None, arguments.form)
+    export(operator, arguments.output, arguments.format, arguments.dtype, arguments.batch)
+    size = Path(arguments.output).stat().st_size
+    print(f"{arguments.output}: {name} as {arguments.format}, {size} bytes; inputs {', '.join(operator.inputs)}")
+    print(f"{arguments.output}.card.json: definition, costs, proofs, error bound, digest")
+    return 0
 
 
 def read_axes(text: str) -> dict[str, tuple[int, int] | None]:

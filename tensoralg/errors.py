@@ -12,9 +12,11 @@ from typing import Any
 
 __all__ = [
     "Ambiguous",
+    "ArchiveRefused",
     "BudgetExceeded",
     "ClaimError",
     "EvaluationError",
+    "ExportFailed",
     "FactConflict",
     "FreeIndexMismatch",
     "ImplicitSumWarning",
@@ -212,6 +214,14 @@ class RanksDisagree(TensoralgError):
 
 class ClaimError(TensoralgError):
     """A claim, or a file of claims, could not be run."""
+
+
+class ExportFailed(TensoralgError):
+    """An operator could not be exported in the format asked for."""
+
+
+class ArchiveRefused(TensoralgError):
+    """An exported file is not what its model card says, or holds what is not safe to load."""
 
 
 class MissingDependency(TensoralgError):

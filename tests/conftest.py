@@ -1,4 +1,4 @@
-"""What every test shares: deterministic hypothesis, golden files, two torch threads."""
+"""What every test shares: deterministic hypothesis, golden files, two torch threads (one where two processes test)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 
 # torch reads this when a test first imports it; importing torch here would slow every run down.
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 
 settings.register_profile("deterministic", derandomize=True, database=None, deadline=None, print_blob=True)
 settings.register_profile("search", max_examples=2000, deadline=None, print_blob=True)

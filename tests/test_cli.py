@@ -406,14 +406,15 @@ def test_a_certificate_that_cannot_be_written(tmp_path: Path, capsys: pytest.Cap
 
 def test_version_and_help() -> None:
     assert shell("--version").stdout == f"tensoralg {version('tensoralg')}\n"
-    for command in ("verify", "prove", "plan", "stream"):
+    for command in ("verify", "prove", "plan", "stream", "export", "check"):
         done = shell(command, "--help")
         assert done.returncode == 0
         assert "examples:" in done.stdout
     assert "EXECUTES IT AS PYTHON" in shell("verify", "--help").stdout
+    assert "EXECUTES THE FILE AS PYTHON" in shell("export", "--help").stdout
     top = shell("--help").stdout
     assert "stream" in top
-    assert "export" not in top
+    assert "export" in top
 
 
 def test_a_reader_that_leaves_is_no_error() -> None:

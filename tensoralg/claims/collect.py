@@ -5,10 +5,13 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Iterable, Iterator
+from inspect import isfunction, ismodule
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
-from tensoralg.claims.claim import Claim
-from tensoralg.errors import ClaimError
+from tensoralg.claims.claim import Claim, Equation
+from tensoralg.errors import ClaimError, suggest
 
 
 def claim_files(paths: Iterable[Path]) -> Iterator[Path]:
@@ -39,6 +42,22 @@ def load_claims(path: Path) -> tuple[Claim, ...]:
     ClaimError
         If there is no such file, or it defines no claim.  Whatever the file raises passes through.
     """
+    module = execute(path)
+    name = module.__name__
+    found = {id(value): value for value in vars(module).values() if isinstance(value, Claim) and value.module == name}
+    if not found:
+        raise ClaimError(f"{path} defines no claim", remedy="decorate a function with @claim(source=...)")
+    return tuple(found.values())
+
+
+def execute(path: Path) -> ModuleType:
+    """Execute a Python file and return the module that it defines.
+
+    Raises
+    ------
+    ClaimError
+        If there is no such file.  Whatever the file raises passes through.
+    """
     if not path.is_file():
         raise ClaimError(
             f"there is no file {path}", remedy="name a Python file that defines claims, or a folder of them"
@@ -53,7 +72,25 @@ def load_claims(path: Path) -> tuple[Claim, ...]:
         spec.loader.exec_module(module)
     finally:
         del sys.modules[name]
-    found = {id(value): value for value in vars(module).values() if isinstance(value, Claim) and value.module == name}
-    if not found:
-        raise ClaimError(f"{path} defines no claim", remedy="decorate a function with @claim(source=...)")
-    return tuple(found.values())
+    return module
+
+
+def named(path: Path, name: str) -> Any:
+    """Execute a Python file and return what a name in it stands for: of a function its value, of a claim its left side.
+
+    Raises
+    ------
+    ClaimError
+        If there is no such file, name or left side.  Whatever the file or the function raises passes through.
+    """
+    values = vars(execute(path))
+    if name not in values:
+        known = [known for known, value in values.items() if not known.startswith("_") and not ismodule(value)]
+        raise ClaimError(f"{path} defines no {name}", remedy=suggest(name, known))
+    value = values[name]
+    if isinstance(value, Claim):
+        value = value.statement()
+        if not isinstance(value, Equation):
+            raise ClaimError(f"the claim {name} is no equation, so it has no left side", remedy="name an expression")
+        return value.lhs
+    return value() if isfunction(value) else value

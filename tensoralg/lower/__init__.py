@@ -3,6 +3,7 @@
 from tensoralg.lower.compile import compile
 from tensoralg.lower.custom_op import register
 from tensoralg.lower.distributed import communication, distribute
+from tensoralg.lower.exports import Exported, export, load_exported, read_card
 from tensoralg.lower.flops import Cost, count, custom_mapping
 from tensoralg.lower.gradients import GradientReport, verify_gradient
 from tensoralg.lower.memory import Memory, track
@@ -15,6 +16,7 @@ from tensoralg.lower.verify import Report, verify
 __all__ = [
     "Cost",
     "GradientReport",
+    "Exported",
     "Memory",
     "Operator",
     "Report",
@@ -27,6 +29,9 @@ __all__ = [
     "process_group",
     "register",
     "register_attention",
+    "export",
+    "load_exported",
+    "read_card",
     "track",
     "verify",
     "verify_gradient",
