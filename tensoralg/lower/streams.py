@@ -9,17 +9,13 @@ grow with the length; with them, autograd keeps what it needs of every chunk.
 sequences are loops that a compiler unrolls, for every length anew (an operator that is registered as a custom operator
 is one node of the graph and serves all).  A compiler cannot look whether numbers are finite: what is not finite may
 then reach the outputs before it in the same chunk, and the length of a chunk is that for sizes of `TYPICAL`.
-
-*Length of a chunk.*  It minimises the cost for a token, ``(work(c) + OVERHEAD * steps) / c``.  The work is that of the
-chunk's plan, polynomials in its length c: FLOPs, and `POINTWISE` times the pointwise operations.  `OVERHEAD`, the FLOPs
-that could be done while a step starts, and `POINTWISE`, those while one entry is read and written, are guesses that
-depend on the machine.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import repeat
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import sympy
@@ -32,6 +28,7 @@ from tensoralg.lower.batches import apart, common_batch, together
 from tensoralg.lower.build import compile_definitions
 from tensoralg.lower.finite import finite, first_tokens
 from tensoralg.lower.fuse import makes_new, may_overwrite
+from tensoralg.lower.lengths import TYPICAL, ChunkLengths
 from tensoralg.lower.operator import (
     Operator,
     as_tensors,
@@ -45,7 +42,6 @@ from tensoralg.lower.operator import (
 from tensoralg.lower.pieces import longer, slices, split
 from tensoralg.lower.recent import Recent
 from tensoralg.plan import plan
-from tensoralg.plan.polynomial import value_at
 from tensoralg.spaces import VectorSpace, check_sizes
 from tensoralg.stream.kernels import chunk_definitions, token_definitions
 
@@ -54,10 +50,6 @@ if TYPE_CHECKING:
 
 FORMS = (None, "recurrent", "chunked", "parallel")
 FORMS_REMEDY = 'give "recurrent", "chunked", "parallel" or None'
-LENGTHS = (16, 32, 64, 128, 256, 512)
-OVERHEAD = 1_000_000
-POINTWISE = 20
-TYPICAL = 64
 State = dict[str, torch.Tensor]
 Arrays = Sequence[torch.Tensor]
 
@@ -104,9 +96,10 @@ class StreamOperator(Operator):
         self._places = [*map(self._place.__getitem__, self.order), *(self.recent.places if self.recent else [])]
         self._chunk_slots, self._token_slots = self._slots(self.chunk), self._slots(self.token)
         self._own_states = all(makes_new(program, len(self._out_place)) for program in self.chunk.programs)
-        self._lengths: dict[Any, int] = {}
+        matrices = any(gate.matrix for state in stream.system.states for gate in state.gates)
         names = set().union(*map(all_dimensions, self.definitions))
-        self._usual_length = self._best_length(1, dict.fromkeys(names, TYPICAL) | self.sizes)
+        usual = dict.fromkeys(names, TYPICAL) | self.sizes
+        self._lengths = ChunkLengths(self.chunk, self._legs, str(self._clock.dimension), matrices, usual)
 
     def _cheapest_chunk(self, sizes: Mapping[str, int] | None) -> tuple[Definition, ...]:
         """Return what a chunk computes, written in the way that costs least where all unknown sizes are `TYPICAL`."""
@@ -362,13 +355,14 @@ class StreamOperator(Operator):
         cut = slices if single and not graph else split
         placed = [(array, self._place[name]) for name, array in named.items()]
         cuts = [repeat(array) if place is None else cut(array, place, starts) for array, place in placed]
+        advance = self._step(single, plain, fresh)
         parts: list[Arrays] = []
         whole: Arrays = []
         targets: list[Iterator[torch.Tensor]] = []
         for start, *arrays in zip(starts, *cuts, strict=False):
             # the first states are the caller's, and gradients need all of them
             given = fresh and self._own_states and start > 0 and not graph
-            outs, states = self._advance(arrays, states, single, plain=plain, fresh=fresh, given=given)
+            outs, states = advance(arrays, states, given)
             if graph:
                 parts.append(outs)
                 continue
@@ -431,6 +425,21 @@ class StreamOperator(Operator):
         outs, states = self._call(self.token, self._token_slots, [*arrays, *states], {})
         return [out.unsqueeze(place) for out, place in zip(outs, self._out_place, strict=True)], [*states, *kept]
 
+    def _step(self, single: bool, plain: bool, fresh: bool) -> Callable[[Arrays, Arrays, bool], tuple[Arrays, Arrays]]:
+        """Return `_advance` as a function for a loop, in which everything but the kernel takes time that adds up."""
+        slots = self._chunk_slots
+        if single or self.recent is not None or self._constant or len(slots) < 2 or torch.compiler.is_compiling():
+            return lambda arrays, states, given: self._advance(
+                arrays, states, single, plain=plain, fresh=fresh, given=given
+            )
+        run, pick, count = self.chunk.run, itemgetter(*slots), len(self._out_place)
+
+        def step(arrays: Arrays, states: Arrays, given: bool) -> tuple[Arrays, Arrays]:
+            found = run(pick((*arrays, *states)), plain=plain, fresh=fresh, given=given)
+            return found[:count], found[count:]
+
+        return step
+
     def _call(
         self, kernel: Operator, slots: Sequence[int], values: Arrays, flags: Mapping[str, bool]
     ) -> tuple[Arrays, Arrays]:
@@ -480,12 +489,19 @@ class StreamOperator(Operator):
         return next(named[n].shape[place] for n, place in self._place.items() if place is not None)
 
     def _known(self, named: Mapping[str, torch.Tensor]) -> dict[str, int]:
-        return {**self.sizes, **_sizes(self.tensors, [named[tensor.name] for tensor in self.tensors])}
+        found = dict(self.sizes)
+        for name, legs in self._legs.items():
+            array = named[name]
+            if array.dim() >= len(legs):
+                for dimension, extent in zip(legs, array.shape[array.dim() - len(legs) :], strict=True):
+                    if isinstance(dimension, str):
+                        found.setdefault(dimension, extent)
+        return found
 
     def _start(self, state: Any, named: Mapping[str, torch.Tensor], known: Mapping[str, int]) -> Arrays:
         like = next(iter(named.values()))
         if state is None:
-            state = self._zeros((), like.dtype, like.device, known)
+            return list(self._zeros((), like.dtype, like.device, known).values())
         self._check_names(state)
         states = self._checked(state, like, known)
         self._check_batch(self._legs, named, states)
@@ -494,29 +510,8 @@ class StreamOperator(Operator):
     def _chunk_length(self, named: Mapping[str, torch.Tensor]) -> int:
         """Return the length of a chunk that costs least for a token."""
         if torch.compiler.is_compiling():  # sizes are symbols without values
-            return self._usual_length
-        known = self._known(named)
-        batch = max(
-            array.shape[: array.dim() - len(t.legs)].numel()
-            for t, array in zip(self.tensors, (named[t.name] for t in self.tensors), strict=True)
-        )
-        key = (batch, *sorted((n, e) for n, e in known.items() if n != str(self._clock.dimension)))
-        if key not in self._lengths:
-            self._lengths[key] = self._best_length(batch, known)
-        return self._lengths[key]
-
-    def _best_length(self, batch: int, known: Mapping[str, int]) -> int:
-        steps = max(len(program.steps) for program in self.chunk.programs)
-        matrices = any(gate.matrix for state in self.stream.system.states for gate in state.gates)
-        # products of matrices run over the times one by one
-        lengths = LENGTHS[:1] if matrices else LENGTHS
-        return min(lengths, key=lambda c: (batch * self._work(c, known) + OVERHEAD * steps) / c)
-
-    def _work(self, length: int, known: Mapping[str, int]) -> float:
-        """Return what a chunk costs: FLOPs, and pointwise operations as so many FLOPs as they take the time of."""
-        sizes = {**known, str(self._clock.dimension): length}
-        prices = (program.price for program in self.chunk.plan.programs)
-        return min(float(value_at(p.flops, sizes)) + POINTWISE * float(value_at(p.pointwise, sizes)) for p in prices)
+            return self._lengths.usual
+        return self._lengths.at(named, self._known)
 
 
 def _check_proved(stream: Stream) -> None:
@@ -549,16 +544,6 @@ def _extent(space: VectorSpace, known: Mapping[str, int]) -> int:
     if all(str(symbol) in known for symbol in dimension.free_symbols):
         return int(dimension.subs({symbol: known[str(symbol)] for symbol in dimension.free_symbols}))
     return 1
-
-
-def _sizes(tensors: Sequence[Tensor], arrays: Sequence[torch.Tensor]) -> dict[str, int]:
-    """Return the sizes of the dimensions that are symbols."""
-    found: dict[str, int] = {}
-    for tensor, array in zip(tensors, arrays, strict=True):
-        for k, leg in enumerate(tensor.legs):
-            if array.dim() >= len(tensor.legs):
-                found.setdefault(str(leg.dimension), array.shape[k - len(tensor.legs)])
-    return found
 
 
 def _without(tensor: Tensor, clock: VectorSpace) -> Tensor:

@@ -76,7 +76,7 @@ def test_longer_sequences_compile_without_breaks(
     name: str, form: str, graphs: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     operator = compiled(name, form)
-    monkeypatch.setattr(operator, "_usual_length", 4)
+    monkeypatch.setattr(operator._lengths, "usual", 4)
     fast = torch.compile(operator, fullgraph=True, dynamic=True, backend="eager")
     for n in (6, 8):
         given = arrays(operator, n)
@@ -85,7 +85,7 @@ def test_longer_sequences_compile_without_breaks(
 
 def test_gradients_of_a_compiled_sequence(graphs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     operator = compiled("gated", "chunked")
-    monkeypatch.setattr(operator, "_usual_length", 4)
+    monkeypatch.setattr(operator._lengths, "usual", 4)
     given = {name: x.requires_grad_() for name, x in arrays(operator, 7).items()}
     fast = torch.compile(operator, fullgraph=True, dynamic=True, backend="aot_eager")
     found = torch.autograd.grad(fast(**given).square().sum(), list(given.values()))

@@ -33,12 +33,12 @@ from tensoralg.errors import (
     UnknownSize,
     UsageError,
 )
-from tensoralg.lower import compile, streams, track
+from tensoralg.lower import compile, lengths, track
 
 
 @pytest.fixture(autouse=True)
 def short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "LENGTHS", (CHUNK,))
+    monkeypatch.setattr(lengths, "LENGTHS", (CHUNK,))
 
 
 # numbers that are not finite

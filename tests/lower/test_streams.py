@@ -36,12 +36,12 @@ from tensoralg.errors import (
     UnknownSize,
 )
 from tensoralg.expr.arrays import all_dimensions
-from tensoralg.lower import StreamOperator, compile, streams
+from tensoralg.lower import StreamOperator, compile, lengths
 
 
 @pytest.fixture(autouse=True)
 def short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "LENGTHS", (CHUNK,))
+    monkeypatch.setattr(lengths, "LENGTHS", (CHUNK,))
 
 
 # values

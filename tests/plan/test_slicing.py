@@ -18,7 +18,6 @@ from plan.oracle import Order, expression, positions, run, trees
 from plan.test_exact import networks
 
 import tensoralg as ta
-from tensoralg.lower.lowering import lower
 from tensoralg.plan import Regime, plan, slice_search, slices
 from tensoralg.plan.block import Contract, Leaf, Operand
 from tensoralg.plan.orders import orders
@@ -480,10 +479,3 @@ def test_polynomial_limits_at_sizes() -> None:
     with pytest.raises(ta.errors.MemoryLimit) as caught:
         plan(ATTENTION, memory_limit=n)
     assert caught.value.minimum == n * d
-
-
-def test_lowering_refuses_slices() -> None:
-    found = plan(ATTENTION, memory_limit=n * d)
-    inputs = [(name, (ta.Space("St", n), ta.Space("Sf", d))) for name in found.expr.tensors]
-    with pytest.raises(ta.errors.InvalidExpression, match="sliced"):
-        lower(found.graph.root, inputs, found.programs[0].order.trees, {})

@@ -28,9 +28,10 @@ import torch
 from tensoralg.errors import UsageError
 from tensoralg.expr.evaluate import size_of
 from tensoralg.lower.exports.pieces import TYPES, text_of
+from tensoralg.lower.lengths import TYPICAL
 from tensoralg.lower.operator import Operator
 from tensoralg.lower.scales import extent_text
-from tensoralg.lower.streams import TYPICAL, StreamOperator
+from tensoralg.lower.streams import StreamOperator
 
 BATCH = """
 def batch_shape(*shapes):
