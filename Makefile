@@ -38,6 +38,7 @@ bench: $(STAMP)
 	$(PY) benchmarks/refutation.py
 	$(PY) benchmarks/scale.py
 	$(PY) benchmarks/streams.py
+	$(PY) benchmarks/operators.py
 	$(PY) benchmarks/soundness.py --cases 100000 --jobs 2
 	$(PY) benchmarks/soundness.py --corruptions 10000
 

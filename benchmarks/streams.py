@@ -45,6 +45,7 @@ sys.path.insert(0, str(ROOT))
 import torch  # noqa: E402
 from hand_written_streams import WRITTEN, Form  # noqa: E402
 from machine import cpu  # noqa: E402
+from timing import busy, interleaved  # noqa: E402
 from torch import Tensor  # noqa: E402
 
 import tensoralg as ta  # noqa: E402
@@ -138,23 +139,6 @@ def gate(operator: str, peers: bool) -> float:
     if not max(errors) < 1e-4:
         raise SystemExit(f"{operator} in float32: relative errors {dict(zip(checked, errors, strict=True))}")
     return max(errors)
-
-
-def interleaved(calls: dict[str, Callable[[], Any]], repetitions: int) -> dict[str, float]:
-    """Return the median seconds of calls that run in turn, each round beginning with another one."""
-    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
-    seconds: dict[str, list[float]] = {name: [] for name in calls}
-    for call in calls.values():
-        call()
-    order = list(calls)
-    for k in range(repetitions):
-        turn = k % len(order)
-        for name in order[turn:] + order[:turn]:
-            start = clock()
-            result = calls[name]()
-            seconds[name].append(clock() - start)
-            del result
-    return {name: statistics.median(found) for name, found in seconds.items()}
 
 
 def slope(times: dict[int, float]) -> float:
@@ -265,19 +249,6 @@ def decoding(operator: str, peers: bool, repetitions: int) -> dict[str, dict[int
         calls = {(name, p): decoder(operator, ours, p) for name, ours in whose.items() for p in POSITIONS}
         times = interleaved(calls, repetitions)
     return {name: {p: times[name, p] for p in POSITIONS} for name in whose}
-
-
-def busy(seconds: float = 1.0) -> float:
-    """Return the share of the processors that is busy while this process sleeps."""
-
-    def read() -> tuple[int, int]:
-        values = [int(x) for x in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
-        return sum(values), values[3] + values[4]
-
-    total, idle = read()
-    time.sleep(seconds)
-    total_after, idle_after = read()
-    return 1 - (idle_after - idle) / max(1, total_after - total)
 
 
 def show(operator: str, result: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ def compile(
     form: str | None = None,
     parameters: Mapping[str, Any] | None = None,
     memory_limit: Any = None,
+    recompute: bool = False,
 ) -> Operator:
     """Return a torch module that computes an expression, proved equal to it.
 
@@ -36,6 +37,9 @@ def compile(
     memory_limit : int or sympy polynomial, optional
         Elements that the largest intermediate may have, for each place of the batch: contractions are done in
         slices, in loops, where that is needed.  Loops over a symbolic size are unrolled by `torch.export`.
+    recompute : bool
+        Whether nothing but its inputs is kept for the backward pass (of a stream, those of each chunk, states among
+        them), which computes the rest once more: `torch.utils.checkpoint`, which `torch.func` does not transform.
 
     Notes
     -----
@@ -85,7 +89,10 @@ def compile(
             raise UsageError(
                 "a stream has no memory limit", remedy='it keeps to one chunk, or form="recurrent" to one token'
             )
-        return StreamOperator(expr, sizes, form, parameters or {})
+        stream = StreamOperator(expr, sizes, form, parameters or {})
+        for kernel in (stream, stream.chunk, stream.token):
+            kernel.recompute = recompute
+        return stream
     several = isinstance(expr, Sequence)
     exprs: list[Any] = list(expr) if isinstance(expr, Sequence) else [expr]
     for one in exprs:
@@ -95,4 +102,6 @@ def compile(
         raise InvalidExpression("there is nothing to compile", remedy="give at least one expression")
     if form not in (None, "parallel"):
         raise UsageError(f"the form {form!r} is for streams", remedy='a plain expression compiles as "parallel"')
-    return compile_definitions(exprs, sizes, parameters, single=not several, memory_limit=memory_limit)
+    operator = compile_definitions(exprs, sizes, parameters, single=not several, memory_limit=memory_limit)
+    operator.recompute = recompute
+    return operator

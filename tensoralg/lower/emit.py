@@ -43,11 +43,10 @@ from tensoralg.lower.program import (
     Triangle,
     Where,
     entrywise,
-    is_constant,
     matrix_product,
-    plain_product,
     size_variable,
 )
+from tensoralg.lower.reuse import is_constant, plain_product
 from tensoralg.lower.scales import extent_text, scale_text
 from tensoralg.spaces import DirectSum, VectorSpace
 

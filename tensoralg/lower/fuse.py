@@ -14,18 +14,8 @@ from dataclasses import replace
 import torch
 
 from tensoralg.lower.lowering import freed
-from tensoralg.lower.program import (
-    AddProduct,
-    Binary,
-    Program,
-    Step,
-    Triangle,
-    last_sums,
-    operands_of,
-    origins,
-    overwritable,
-    single_products,
-)
+from tensoralg.lower.program import AddProduct, Binary, Program, Step, Triangle, operands_of
+from tensoralg.lower.reuse import last_sums, origins, overwritable, single_products
 
 
 def fuse(program: Program) -> Program:

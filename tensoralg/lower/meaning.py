@@ -38,11 +38,10 @@ from tensoralg.lower.program import (
     Triangle,
     Where,
     label_spaces,
-    last_sums,
     matrix_product,
     operands_of,
-    overwritable,
 )
+from tensoralg.lower.reuse import last_sums, overwritable
 from tensoralg.spaces import DirectSum, Fused, Index, IndexTerm, Injected, TensorProduct, VectorSpace
 
 

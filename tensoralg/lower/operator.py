@@ -6,11 +6,13 @@ import hashlib
 import linecache
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from numbers import Real
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from tensoralg.errors import InputMismatch, ShapeMismatch, UnknownName, counted, suggest
 from tensoralg.expr import Definition, Tensor
@@ -54,6 +56,8 @@ class Operator(torch.nn.Module):
         The passes (see `lower.passes`) that changed what was lowered.
     dropped : dict of str to str
         The passes that were not applied as what they made was not proved, and why.
+    recompute : bool
+        Whether the backward pass computes again what it needs.
     """
 
     def __init__(
@@ -76,6 +80,7 @@ class Operator(torch.nn.Module):
         self.passes, self.dropped = tuple(passes), dict(dropped or {})
         self.tensors = tuple(tensors)
         self.sizes = dict(sizes)
+        self.recompute = False
         self.order = tuple(tensor.name for tensor in tensors)
         self.inputs = tuple(name for name in self.order if name not in parameters)
         self._legs = {tensor.name: dimensions_of(tensor) for tensor in tensors}
@@ -141,7 +146,11 @@ class Operator(torch.nn.Module):
         Flags say what a fused kernel may overwrite: ``fresh`` arrays, which it makes, and ``given`` ones, those of
         the inputs that it adds to.
         """
-        found = self._function(*arrays, **flags)
+        if self.recompute and torch.is_grad_enabled():
+            function = partial(self._function, **flags)
+            found = checkpoint(function, *arrays, use_reentrant=False, preserve_rng_state=False)
+        else:
+            found = self._function(*arrays, **flags)
         return (found,) if isinstance(self.definition, tuple) and len(self.definition) == 1 else found
 
     def arrays(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Sequence[torch.Tensor]:
