@@ -308,7 +308,7 @@ def triangle_text(op: Triangle) -> str:
 
 
 def contraction_text(op: Einsum) -> str:
-    """Return a contraction that is not entrywise: a product of matrices, a transposition, or else an einsum.
+    """Return a contraction that is not entrywise: a product of matrices, a transposition, a sum, or else an einsum.
 
     Examples
     --------
@@ -318,6 +318,8 @@ def contraction_text(op: Einsum) -> str:
     'torch.einsum("...ab,...ab->...a", x, y)'
     >>> contraction_text(Einsum(("x",), ((0, 1, 2),), (1, 0, 2)))
     'x.transpose(-3, -2)'
+    >>> contraction_text(Einsum(("x",), ((0, 1, 2),), (0, 2)))
+    'x.sum(-2)'
     """
     if matrix_product(op) is not None:
         return " @ ".join(factors_text(op))
@@ -326,6 +328,9 @@ def contraction_text(op: Einsum) -> str:
         return f"{op.operands[0]}.mT"
     if exchanged is not None:
         return f"{op.operands[0]}.transpose({exchanged[0]}, {exchanged[1]})"
+    summed = summed_axes(op)
+    if summed:
+        return f"{op.operands[0]}.sum({summed[0] if len(summed) == 1 else summed})"
     return f"torch.einsum({', '.join([einsum_text(op), *op.operands])})"
 
 
@@ -350,6 +355,15 @@ def exchanged_axes(op: Einsum) -> tuple[int, int] | None:
         return None
     moved = tuple(k - len(first) for k, label in enumerate(first) if op.output[k] != label)
     return (moved[0], moved[1]) if len(moved) == 2 else None
+
+
+def summed_axes(op: Einsum) -> tuple[int, ...]:
+    """Return the axes, counted from the end, that an operation sums; none if it does anything else."""
+    first, *others = op.labels
+    kept = tuple(label for label in first if label in op.output)
+    if others or len(set(first)) < len(first) or kept != op.output:
+        return ()
+    return tuple(k - len(first) for k, label in enumerate(first) if label not in kept)
 
 
 def einsum_text(op: Einsum) -> str:

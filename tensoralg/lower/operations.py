@@ -251,6 +251,13 @@ class OperationReader:
         output[one], output[other] = labels[other], labels[one]
         return Einsum((source,), (tuple(labels),), tuple(output))
 
+    def sum_over(self, node: ast.AST, source: str, places: Sequence[int]) -> Einsum:
+        labels = tuple(range(len(self.axes[source])))
+        if list(places) != sorted(set(places)) or not -len(labels) <= places[0] <= places[-1] < 0:
+            raise refused(node)
+        summed = {labels[place] for place in places}
+        return Einsum((source,), (labels,), tuple(label for label in labels if label not in summed))
+
     def triangle(self, node: ast.Call, source: str, method: str) -> Triangle:
         lower = method == "tril"
         offset = [ast.unparse(argument) for argument in node.args]
@@ -288,6 +295,10 @@ class OperationReader:
                 return self.select(node, self.name(receiver), self.integer(axis), variable)
             case "transpose", [one, other]:
                 return self.transposition(node, self.name(receiver), self.integer(one), self.integer(other))
+            case "sum", [ast.Tuple(elts=[_, _, *_] as places)]:
+                return self.sum_over(node, self.name(receiver), [self.integer(place) for place in places])
+            case "sum", [place]:
+                return self.sum_over(node, self.name(receiver), [self.integer(place)])
             case "unflatten", [axis, ast.Tuple(elts=extents)]:
                 return self.split(node, self.name(receiver), self.integer(axis), extents)
             case "narrow", [axis, start, length]:

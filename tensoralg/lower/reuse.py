@@ -30,7 +30,7 @@ def overwritable(program: Program) -> set[str]:
 
     Examples
     --------
-    >>> from tensoralg.lower.program import Step
+    >>> from tensoralg.lower.program import Step, Triangle
     >>> from tensoralg.spaces import Space
     >>> square = (Space("T", "n"),) * 2
     >>> product = Step("x0", square, Einsum(("A", "A"), ((0, 1), (1, 2)), (0, 2)))
