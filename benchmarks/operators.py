@@ -12,6 +12,9 @@ the gate: every form agrees with ours in float64, gradients included.  Then, of 
 * times, forward, and forward with backward, of ours and all forms by hand in turn (`hand_written_operators.py`), as
   ratios of medians to the best of them;
 * what a call costs more than the emitted function alone, at one token.
+
+Where tensorgrad is installed, its softmax attention with three gradients, at n = 1024, is compared with ours and with
+torch's.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+import tensorgrad_attention  # noqa: E402
 import torch  # noqa: E402
 from hand_written_operators import WRITTEN, Form, Written  # noqa: E402
 from machine import cpu  # noqa: E402
@@ -153,6 +157,20 @@ def overhead(written: Written, operator: ta.Operator, repetitions: int = 300, ca
     return {name: seconds / calls for name, seconds in times.items()}
 
 
+def against_tensorgrad(repetitions: int, n: int = 1024) -> dict[str, Any]:
+    """Return the median seconds of attention with its gradients, by tensorgrad, ours and torch's."""
+    written = WRITTEN["softmax"]
+    operator, _ = compiled(written)
+    inputs = draw(written, n)
+    weight = torch.randn(inputs[2].shape, generator=torch.Generator().manual_seed(0))
+    theirs = tensorgrad_attention.attention_with_gradients(HEADS, n, WIDTH)
+    calls = {OURS: differentiated(operator, inputs), "direct": differentiated(written.forms["direct"], inputs)}
+    for one, other in zip(theirs(*inputs, weight)[1:], calls[OURS](), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
+    times = interleaved({**calls, "tensorgrad": lambda: theirs(*inputs, weight)}, repetitions)
+    return {"n": n, "seconds": times, "tensorgrad over ours": times["tensorgrad"] / times[OURS]}
+
+
 def measure(name: str, written: Written, lengths: tuple[int, ...], repetitions: int) -> dict[str, Any]:
     """Return all that is measured of an operator."""
     operator, seconds = compiled(written)
@@ -224,6 +242,9 @@ def main() -> None:
         "python": platform.python_version(), "versions": {"torch": version("torch")}, "heads": HEADS, "width": WIDTH,
         "summary": summary(results), "operators": results,
     }  # fmt: skip
+    if tensorgrad_attention.available() and not options.only:
+        found["attention with gradients"] = against_tensorgrad(options.repetitions)
+        print(json.dumps(found["attention with gradients"], indent=1))
     print(json.dumps(found["summary"], indent=1))
     if not options.quick and not options.only:
         options.output.parent.mkdir(parents=True, exist_ok=True)
