@@ -44,7 +44,9 @@ def compile(
     Notes
     -----
     Softmax attention runs as `torch.nn.functional.scaled_dot_product_attention` (see `lower.attention`), whose fast
-    kernels have no second derivatives; under ``torch.nn.attention.sdpa_kernel(SDPBackend.MATH)`` it has them.
+    kernels have no second derivatives; under ``torch.nn.attention.sdpa_kernel(SDPBackend.MATH)`` it has them.  A mask
+    that is an input is best a bias, added to the scores: 0, or the lowest number where nothing is to be seen.  One
+    that multiplies exponentials is no softmax, and they are computed as they are written: they overflow.
 
     Raises
     ------
@@ -93,6 +95,8 @@ def compile(
         for kernel in (stream, stream.chunk, stream.token):
             kernel.recompute = recompute
         return stream
+    if isinstance(expr, str):
+        raise InvalidExpression(f"{expr!r} is a text, and no expression", remedy="compile what ta.parse makes of it")
     several = isinstance(expr, Sequence)
     exprs: list[Any] = list(expr) if isinstance(expr, Sequence) else [expr]
     for one in exprs:

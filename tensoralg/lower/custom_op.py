@@ -41,9 +41,10 @@ def register(operator: Operator, name: str) -> CustomOpDef:
 
     It is called as ``torch.ops.namespace.name`` or as what this returns, and takes the tensors of the definition in
     the order of `operator.order`: the operator's parameters are arguments as well.  It has rules for shapes, for
-    gradients of any order (backward; forward mode is not available for custom operators) and for `vmap`.  To
-    `torch.compile` it is one node that is not looked into.  Autocast leaves it alone: it computes in the dtype of its
-    arguments, all of one dtype.
+    gradients of any order by `torch.autograd` and for `vmap`.  It has none for forward mode, where torch takes the
+    tangents of a custom operator for 0 and does not tell (`jvp`, `jacfwd`; `hessian` fails).  To `torch.compile` it is
+    one node that is not looked into.  Autocast leaves it alone: it computes in the dtype of its arguments, all of one
+    dtype.
 
     Parameters
     ----------

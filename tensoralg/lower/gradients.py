@@ -35,8 +35,8 @@ from tensoralg.expr.nodes import Decay
 from tensoralg.expr.rewrite import fresh
 from tensoralg.lower.arithmetic import arithmetic, dtype_of
 from tensoralg.lower.draws import draw_inputs
-from tensoralg.lower.operator import Operator
-from tensoralg.lower.verify import PRECISIONS, device_of, distance, flat, sizes_of
+from tensoralg.lower.operator import Operator, device_of
+from tensoralg.lower.verify import PRECISIONS, distance, flat, sizes_of
 
 
 @dataclass(frozen=True)

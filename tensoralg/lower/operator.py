@@ -89,6 +89,11 @@ class Operator(torch.nn.Module):
         self._passed: dict[Any, bool] = {}  # signatures of calls, and whether it takes autocast to accept them
         for name, value in parameters.items():
             self._add_parameter(name, value)
+        given = [tensor for tensor in tensors if tensor.name in parameters]
+        known = dict(self.sizes)
+        for tensor in given:
+            check_shape(tensor.name, self._legs[tensor.name], getattr(self, tensor.name), known)
+        check_alike([getattr(self, tensor.name) for tensor in given], given)
 
     @property
     def definitions(self) -> tuple[Definition, ...]:
@@ -105,7 +110,7 @@ class Operator(torch.nn.Module):
             raise UnknownName(f"there is no tensor {name!r}", remedy=suggest(name, self.order), name=name)
         if hasattr(self, name):
             raise UnknownName(f"a parameter cannot be called {name!r}: a module has that already", remedy="rename it")
-        array = value if isinstance(value, torch.Tensor) else torch.as_tensor(value, dtype=torch.get_default_dtype())
+        array = _parameter(name, value)
         if array.dim() != len(self._legs[name]):
             raise ShapeMismatch(
                 f"parameter {name} has shape {tuple(array.shape)} but {counted(len(self._legs[name]), 'leg')}",
@@ -241,6 +246,20 @@ class Operator(torch.nn.Module):
         return "\n".join(map(str, self.definitions))
 
 
+def _parameter(name: str, value: Any) -> torch.Tensor:
+    """Return the initial value of a parameter: an array of floats as it is, other numbers in torch's default dtype."""
+    try:
+        array = torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputMismatch(
+            f"parameter {name} is of type {type(value).__name__}, and no array", remedy="give a tensor", tensor=name
+        ) from error
+    if array.is_complex():
+        raise InputMismatch(f"parameter {name} has dtype {array.dtype}", remedy="use a floating dtype", tensor=name)
+    exact = isinstance(value, list | tuple | int | float) or not array.is_floating_point()
+    return array.to(torch.get_default_dtype()) if exact else array
+
+
 def as_tensors(values: Sequence[Any], tensors: Sequence[Tensor]) -> Sequence[torch.Tensor]:
     """Return the values of some tensors, numbers as arrays of the dtype and device of the first one that is an array.
 
@@ -304,6 +323,23 @@ def mixable(one: torch.dtype, other: torch.dtype, device: torch.device) -> bool:
     (True, False)
     """
     return one == other or (torch.float64 not in (one, other) and autocasts(device))
+
+
+def device_of(name: Any) -> torch.device:
+    """Return a device from its name.
+
+    Raises
+    ------
+    UnknownName
+        If there is none of that name, here.
+    """
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, TypeError, AssertionError):
+        there = 'give "cpu" or "cuda"' if torch.cuda.is_available() else 'give "cpu"'
+        raise UnknownName(f"there is no device {name!r}", remedy=there, name=str(name)) from None
+    return device
 
 
 def autocasts(device: torch.device) -> bool:

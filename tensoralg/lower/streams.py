@@ -18,10 +18,9 @@ from itertools import repeat
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-import sympy
 import torch
 
-from tensoralg.errors import InputMismatch, ShapeMismatch, UnknownName, UsageError, ValidationFailed, suggest
+from tensoralg.errors import ShapeMismatch, UnknownName, UsageError, ValidationFailed, counted, suggest
 from tensoralg.expr import Definition, Tensor
 from tensoralg.expr.arrays import all_dimensions
 from tensoralg.lower.batches import apart, common_batch, together
@@ -38,12 +37,12 @@ from tensoralg.lower.operator import (
     check_batch,
     check_shape,
     dimensions_of,
-    mixable,
 )
 from tensoralg.lower.pieces import longer, slices, split
 from tensoralg.lower.recent import Recent
+from tensoralg.lower.stream_states import State, StreamStates
 from tensoralg.plan import plan
-from tensoralg.spaces import VectorSpace, check_sizes
+from tensoralg.spaces import VectorSpace
 from tensoralg.stream.kernels import chunk_definitions, token_definitions
 
 if TYPE_CHECKING:
@@ -51,11 +50,10 @@ if TYPE_CHECKING:
 
 FORMS = (None, "recurrent", "chunked", "parallel")
 FORMS_REMEDY = 'give "recurrent", "chunked", "parallel" or None'
-State = dict[str, torch.Tensor]
 Arrays = Sequence[torch.Tensor]
 
 
-class StreamOperator(Operator):
+class StreamOperator(StreamStates):
     """The forms of a stream as one module; made by :func:`tensoralg.lower.compile`.
 
     Attributes
@@ -126,93 +124,6 @@ class StreamOperator(Operator):
         names = set().union(*map(all_dimensions, definitions)) - {str(self.stream.along.dimension)}
         return {name: size for name, size in (sizes or {}).items() if name in names}
 
-    # states
-
-    def init_state(
-        self,
-        batch_shape: Sequence[int] = (),
-        dtype: torch.dtype | None = None,
-        device: Any = None,
-        sizes: Mapping[str, int] | None = None,
-    ) -> State:
-        """Return the states before the first token: zeros by name, and no past tokens for the windows.
-
-        Parameters
-        ----------
-        batch_shape : sequence of int
-            The batch axes in front.
-        dtype, device
-            Those of the tokens to come; the defaults of torch if not given.
-        sizes : mapping of str to int, optional
-            Sizes of dimensions.  An axis whose size is not known, neither here nor from `compile` nor from a
-            parameter, has length 1 until the first token.
-
-        Raises
-        ------
-        UnknownSize, InvalidSize
-            If the sizes are not those of the definition.
-        """
-        names = set().union(*map(all_dimensions, self.definitions))
-        known = {**self.sizes, **self._sizes_of_parameters(), **check_sizes(sizes, names)}
-        return self._zeros(batch_shape, dtype, device, known)
-
-    def _zeros(self, batch_shape: Sequence[int], dtype: Any, device: Any, known: Mapping[str, int]) -> State:
-        def extent(space: VectorSpace) -> int:
-            return _extent(space, known)
-
-        found = {
-            state.name: torch.zeros((*batch_shape, *map(extent, state.shape)), dtype=dtype, device=device)
-            for state in self.stream.system.states
-        }
-        return found | (self.recent.first(batch_shape, extent, dtype=dtype, device=device) if self.recent else {})
-
-    def _sizes_of_parameters(self) -> dict[str, int]:
-        found: dict[str, int] = {}
-        for tensor in self.tensors:
-            if tensor.name not in self.inputs:
-                array = getattr(self, tensor.name)
-                for leg, extent in zip(tensor.legs, array.shape, strict=True):
-                    found.setdefault(str(leg.dimension), int(extent))
-        return found
-
-    def _check_names(self, state: Any) -> None:
-        if not isinstance(state, Mapping) or set(state) != set(self._state_names):
-            what = f"has {', '.join(map(str, state))}" if isinstance(state, Mapping) else f"is a {type(state).__name__}"
-            raise UnknownName(
-                f"the state {what}", remedy=f"give a dict with a tensor for each of {', '.join(self._state_names)}"
-            )
-
-    def _checked(self, state: Mapping[str, Any], like: torch.Tensor, known: Mapping[str, int]) -> Arrays:
-        """Return given states in order, of the shape, dtype and device that the tokens ask for."""
-        found = []
-        for name, shape in self._state_legs.items():
-            value = state[name]
-            if not isinstance(value, torch.Tensor) or not (
-                value.device == like.device and mixable(value.dtype, like.dtype, like.device)
-            ):
-                what = f"{value.dtype} on {value.device}" if isinstance(value, torch.Tensor) else type(value).__name__
-                raise InputMismatch(
-                    f"the state {name} is {what}, the tokens are {like.dtype} on {like.device}",
-                    remedy="make the state with init_state(batch_shape, dtype, device) of the tokens",
-                    tensor=name,
-                )
-            legs = list(value.shape[max(value.dim() - len(shape), 0) :])
-            wanted = [_extent(space, known) for space in shape]
-            over_time = self._state_place[name]
-            if len(legs) == len(shape) and over_time is not None:
-                wanted[over_time] = legs[over_time]
-            unknown = len(legs) == len(wanted) and all(a in (1, b) for a, b in zip(legs, wanted, strict=True))
-            if legs != wanted and unknown and not value.any():
-                value = value.expand(*value.shape[: value.dim() - len(wanted)], *wanted)
-            elif legs != wanted:
-                raise ShapeMismatch(
-                    f"the state {name} has shape {tuple(value.shape)}, but its legs have the sizes {tuple(wanted)}",
-                    remedy="continue with tokens of the sizes with which the state was made",
-                    tensor=name,
-                )
-            found.append(value)
-        return found
-
     # forms
 
     def forward(self, *args: Any, state: Any = None, return_state: bool = False, **kwargs: Any) -> Any:
@@ -272,16 +183,18 @@ class StreamOperator(Operator):
         length = self._chunk_length(named)
         return ("parallel", count) if self.form is None and count <= length else ("chunked", length)
 
-    def step(self, state: Any, **token: Any) -> tuple[State, Any]:
+    def step(self, state: Any, *args: Any, **token: Any) -> tuple[State, Any]:
         """Return the states after one more token, and the output at it.
 
         Parameters
         ----------
         state : dict of str to tensor
             From `init_state` or an earlier step; it is not changed.
-        **token
-            The inputs at one token: arrays without their axis over time.
+        *args, **token
+            The inputs at one token, by name or in the order of `inputs`: arrays without their axis over time.
         """
+        if args:
+            token = self._with_names(args, token)
         arrays, states = self._admitted_token(state, token)
         if self.recent is None:
             outs, new = self._call(self.token, self._token_slots, [*arrays, *states], {})
@@ -299,6 +212,18 @@ class StreamOperator(Operator):
                     tensor=one.name,
                 )
         return dict(zip(self._state_names, new, strict=True)), outs[0] if self.stream.single else tuple(outs)
+
+    def _with_names(self, args: Sequence[Any], token: Mapping[str, Any]) -> dict[str, Any]:
+        names = self.inputs[: len(args)]
+        if len(args) > len(self.inputs):
+            raise UnknownName(
+                f"got {len(args)} arrays for {counted(len(self.inputs), 'input')}",
+                remedy=f"give {', '.join(self.inputs)}",
+            )
+        for name in names:
+            if name in token:
+                raise UnknownName(f"input {name} is given twice", remedy="give it once", name=name)
+        return {**dict(zip(names, args, strict=True)), **token}
 
     def _admitted_token(self, state: Any, token: Mapping[str, Any]) -> tuple[Arrays, Arrays]:
         """Return the inputs at one token and the states, in order, checked; what passed once is not checked again."""
@@ -563,18 +488,6 @@ def _place_of(legs: Sequence[VectorSpace], clock: VectorSpace) -> int | None:
 
 def _flipped(array: torch.Tensor, place: int | None) -> torch.Tensor:
     return array if place is None else array.flip(place)
-
-
-def _extent(space: VectorSpace, known: Mapping[str, int]) -> int:
-    """Return the size of a space, 1 where it is not known."""
-    if isinstance(space.dimension, int):
-        return space.dimension
-    if space.dimension.is_Symbol:
-        return known.get(space.dimension.name, 1)
-    dimension = sympy.sympify(space.dimension)
-    if all(str(symbol) in known for symbol in dimension.free_symbols):
-        return int(dimension.subs({symbol: known[str(symbol)] for symbol in dimension.free_symbols}))
-    return 1
 
 
 def _without(tensor: Tensor, clock: VectorSpace) -> Tensor:

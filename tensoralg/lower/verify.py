@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tensoralg.errors import InvalidExpression, MissingSize, UnknownName
+from tensoralg.errors import InvalidExpression, MissingSize
 from tensoralg.expr import Definition, evaluate, walk
 from tensoralg.expr.arrays import all_dimensions
 from tensoralg.expr.nodes import Decay
 from tensoralg.lower.arithmetic import arithmetic, dtype_of
 from tensoralg.lower.bounds import chosen_program, error_bound
 from tensoralg.lower.draws import draw_inputs
-from tensoralg.lower.operator import Operator
+from tensoralg.lower.operator import Operator, device_of
 from tensoralg.lower.stream_bounds import stream_bound
 from tensoralg.lower.streams import StreamOperator
 from tensoralg.spaces import check_sizes
@@ -141,14 +141,6 @@ def verify(
 def _badness(report: Report) -> tuple[bool, float]:
     """Order reports: any that is not ok is worst, then the one with the largest ratio of error to bound."""
     return not report.ok, report.error / report.bound if report.ok and report.error else 0.0
-
-
-def device_of(name: str) -> torch.device:
-    """Return a device from its name; an error proposes what there is."""
-    try:
-        return torch.device(name)
-    except (RuntimeError, TypeError):
-        raise UnknownName(f"there is no device {name!r}", remedy='give "cpu" or "cuda"', name=name) from None
 
 
 def sizes_of(operator: Operator, sizes: Mapping[str, int] | None) -> dict[str, int]:

@@ -355,3 +355,11 @@ def test_tensors_may_have_any_names(tmp_path: Path) -> None:
     ta.export(ta.compile(stream, form="chunked"), tmp_path / "stream", "source")
     ta.export(ta.compile(stream, form="recurrent"), tmp_path / "stream.pt2")
     assert all(ta.read_card(tmp_path / x)["measured"]["within_bound"] for x in ("whole.pt2", "stream", "stream.pt2"))
+
+
+def test_an_ending_of_another_format_is_refused(tmp_path: Path) -> None:
+    operator = ta.compile(ta.parse("O[t] = x[t]*y[t]", indices={"t": "n"}))
+    for name, format in (("a.onnx", "pt2"), ("a.pt2", "source"), ("a.py", "pt2")):
+        with pytest.raises(UsageError, match="format"):
+            ta.export(operator, tmp_path / name, format=format)
+    assert not any(tmp_path.iterdir())

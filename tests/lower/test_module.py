@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch._dynamo.utils import counters
@@ -497,3 +498,33 @@ def test_the_emitted_choice_is_a_function_of_sizes_alone() -> None:
     for n, d, e in ((2, 9, 9), (9, 2, 2), (9, 2, 9), (1, 1, 1), (0, 3, 3)):
         q, k, v = qkv(n, d, e)
         torch.testing.assert_close(compiled("linear")(one, q, k, v), q @ k.mT @ v)
+
+
+# what cannot be a parameter
+
+
+@pytest.mark.parametrize(
+    ("sizes", "given", "error"),
+    [
+        (None, {"W": torch.ones(3, 2)}, ShapeMismatch),
+        ({"d": 2}, {"W": torch.ones(3, 3)}, ShapeMismatch),
+        (None, {"W": torch.ones(3)}, ShapeMismatch),
+        (None, {"W": torch.ones(3, 3), "K": torch.ones(5, 4)}, ShapeMismatch),
+        (None, {"W": torch.ones(3, 3), "K": torch.ones(5, 3).double()}, InputMismatch),
+        (None, {"W": torch.ones(3, 3) * 1j}, InputMismatch),
+        (None, {"W": "ones"}, InputMismatch),
+        (None, {"W": [[1, 2], [3]]}, InputMismatch),
+    ],
+)
+def test_parameters_that_do_not_fit_are_refused(sizes: Any, given: Any, error: type[Exception]) -> None:
+    expr = ta.parse("O[t,s] = X[t,f]*W[f,g]*K[s,g]", indices={"t,s": "n", "f,g": "d"})
+    with pytest.raises(error):
+        ta.compile(expr, sizes, parameters=given)
+
+
+def test_parameters_keep_the_dtype_of_arrays_of_floats() -> None:
+    expr = ta.parse("O[t] = W[t,s]*x[s]", indices={"t,s": "n"})
+    values = {np.float64: torch.float64, np.float32: torch.float32, np.int64: torch.float32}
+    for kind, wanted in values.items():
+        assert ta.compile(expr, parameters={"W": np.eye(2, dtype=kind)}).W.dtype == wanted
+    assert ta.compile(expr, parameters={"W": [[1, 2], [3, 4]]}).W.dtype == torch.float32

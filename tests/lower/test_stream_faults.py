@@ -207,3 +207,30 @@ def test_memory_of_the_other_direction_is_one_copy() -> None:
         copies = 2 * operator(**inputs).numel() + sum(x.numel() for x in inputs.values())
         beyond.append(track(lambda inputs=inputs: operator(**inputs)).total - copies)
     assert beyond[0] == beyond[1]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"batch_shape": 2}, {"batch_shape": (-1,)}, {"batch_shape": (2.5,)}, {"dtype": torch.int64}, {"dtype": "int64"},
+     {"device": "nowhere"}],
+)  # fmt: skip
+def test_states_that_cannot_be_made_are_refused(given: dict[str, Any]) -> None:
+    operator = compile(ta.stream(ta.parse("O[t] = le[s,t]*x[s]", indices={"t,s": "n ordered"})))
+    with pytest.raises((UsageError, UnknownName)):
+        operator.init_state(**given)
+
+
+def test_a_step_takes_its_inputs_in_order_or_by_name() -> None:
+    operator = compile(ta.stream(ta.parse("O[t] = le[s,t]*x[t]*y[s]", indices={"t,s": "n ordered"})))
+    state, x, y = operator.init_state(dtype="float64"), torch.tensor(2.0).double(), torch.tensor(3.0).double()
+    for _ in range(2):
+        assert (
+            operator.step(state, x, y)[1] == operator.step(state, x, y=y)[1] == operator.step(state, y=y, x=x)[1] == 6
+        )
+    for args, named in (((x, y, y), {}), ((x, y), {"y": y}), ((x,), {})):
+        with pytest.raises(UnknownName):
+            operator.step(state, *args, **named)
+    with pytest.raises(InputMismatch):
+        operator.step(state, x.float(), y.float())
+    with pytest.raises(UnknownName, match="nothing"):
+        operator.step({}, x, y)

@@ -33,7 +33,8 @@ from tensoralg.lower.exports.trace import archive, example_sizes, onnx_model, tr
 from tensoralg.lower.operator import Operator, load
 from tensoralg.lower.verify import verify
 
-FORMATS = ("pt2", "onnx", "source")
+ENDINGS = {"pt2": ".pt2", "onnx": ".onnx", "source": ".py"}
+FORMATS = tuple(ENDINGS)
 MOST = 10**6  # the product of all sizes up to which the exact values are waited for unasked
 Run = Callable[[Mapping[str, torch.Tensor]], Any]
 
@@ -55,18 +56,19 @@ def export(
 
     The card, ``PATH.card.json``, says the definition, inputs, costs, the proofs with their certificates, the error
     found at sample sizes with its proven bound, versions, and the digest of the file.  Both files are written whole or
-    not at all.
+    not at all.  Archives check the sizes of their inputs; sources and models do not, and broadcast axes of size 1.
 
     Parameters
     ----------
     operator : Operator
         What `compile` returned.
     path : str or Path
-        The file; an old one is replaced.
+        The file; an old one is replaced.  ``.pt2``, ``.onnx`` and ``.py`` are for their formats, other endings for all.
     format : "pt2", "onnx" or "source"
         What is written.
     dtype : dtype or its name, optional
-        Of all inputs; if not given, that of the parameters, or torch's default.  A source runs in any.
+        Of all inputs: float64, float32 or bfloat16, for which there are error bounds; if not given, that of the
+        parameters, or torch's default.  A source runs in any.
     batch : int or mapping of str to int
         How many batch axes every input has in front, or each one named (the others: none).  Their sizes are dynamic,
         and where one input has fewer than another, its axes are the last ones of the other.  A source broadcasts.
@@ -104,6 +106,11 @@ def export(
         raise UsageError(f"there is no format {format!r}", remedy=suggest(str(format), FORMATS))
     kind, axes = _dtype(operator, dtype), _batch(operator, batch)
     target = Path(path)
+    other = next((name for name, ending in ENDINGS.items() if ending == target.suffix and name != format), None)
+    if other is not None:
+        raise UsageError(
+            f"{target.name} would be a file in the format {format!r}", remedy=f'give format="{other}", or another name'
+        )
     check_target(target)
     check_target(card_path(target))
     form = form_of(operator)
